@@ -1,0 +1,228 @@
+"""The search space: templates, the decisions in them, and integer matrices of choices.
+
+A decision has a name (its path in the template) and options; a candidate is a row of option indices, one per decision
+in the order of `SearchSpace.decisions`. Rows are canonical: a decision that another one switches off is 0, so equal
+rows and equal candidates are the same thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sculptnet.arch.architecture import Architecture
+from sculptnet.arch.choice import OneOf, Prefix, Same, join
+from sculptnet.arch.recipe import Recipe
+from sculptnet.arch.rules import Decision, find_decisions, problems_of, space_size
+from sculptnet.errors import InvalidSpace, InvalidValue, NotInSpace, collected
+
+IntMatrix: TypeAlias = npt.NDArray[np.int64]
+Choices: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A decided architecture with a decided recipe."""
+
+    architecture: Architecture
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """All architectures (and recipes) that two templates admit.
+
+    Raises:
+        InvalidSpace: nothing is open, or the template breaks a rule that keeps costs local (`arch.rules`); the message
+            names every place.
+    """
+
+    architecture: Architecture
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        problems = problems_of(self.architecture, self.recipe)
+        if problems:
+            raise InvalidSpace(collected(problems, "SearchSpace"))
+
+    @cached_property
+    def _found(self) -> tuple[Decision, ...]:
+        return find_decisions(self.architecture, self.recipe)
+
+    @cached_property
+    def decisions(self) -> Mapping[str, OneOf]:
+        """The open decisions by path, in the order of the columns of an `IntMatrix`."""
+        return MappingProxyType({decision.path: decision.node for decision in self._found})
+
+    @cached_property
+    def column(self) -> Mapping[str, int]:
+        """The column of each decision."""
+        return MappingProxyType({path: index for index, path in enumerate(self.decisions)})
+
+    @cached_property
+    def num_options(self) -> npt.NDArray[np.int64]:
+        """The number of options of each decision, shape `(decisions,)`."""
+        return np.array([len(node.options) for node in self.decisions.values()], dtype=np.int64)
+
+    def size(self) -> int:
+        """The number of different candidates, exactly."""
+        return space_size(self.architecture, self.recipe)
+
+    # ------------------------------------------------------------------ rows
+    def canonical(self, choices: npt.ArrayLike) -> IntMatrix:
+        """`choices`, shape `(n, decisions)`, with every decision that is switched off set to 0.
+
+        Raises:
+            InvalidValue: wrong number of columns, or an index out of range.
+        """
+        matrix = self._checked(choices)
+        result = matrix.copy()
+        for index, decision in enumerate(self._found):
+            if () in decision.alive_when:
+                continue
+            alive = np.zeros(len(matrix), dtype=bool)
+            for conditions in decision.alive_when:
+                met = np.ones(len(matrix), dtype=bool)
+                for path, allowed in conditions:
+                    met &= np.isin(matrix[:, self.column[path]], allowed)
+                alive |= met
+            result[~alive, index] = 0
+        return result
+
+    def _checked(self, choices: npt.ArrayLike) -> IntMatrix:
+        matrix = np.atleast_2d(np.asarray(choices, dtype=np.int64))
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.decisions):
+            raise InvalidValue(f"choices need {len(self.decisions)} columns, one per decision, got {matrix.shape}")
+        wrong = (matrix < 0) | (matrix >= self.num_options)
+        if wrong.any():
+            row, index = np.argwhere(wrong)[0]
+            path, count = list(self.decisions)[index], self.num_options[index]
+            raise InvalidValue(f"row {row}: {path} must lie in 0..{count - 1}, got {matrix[row, index]}")
+        return matrix
+
+    def sample(self, rng: np.random.Generator, count: int) -> IntMatrix:
+        """`count` canonical rows; every option of a decision is equally likely."""
+        return self.canonical(rng.integers(self.num_options, size=(count, len(self.decisions))))
+
+    def mutate(self, choices: IntMatrix, rng: np.random.Generator, probability: float) -> IntMatrix:
+        """Every decision is drawn anew with `probability` (it may stay the same)."""
+        fresh = rng.integers(self.num_options, size=choices.shape)
+        return self.canonical(np.where(rng.random(choices.shape) < probability, fresh, choices))
+
+    def crossover(self, left: IntMatrix, right: IntMatrix, rng: np.random.Generator) -> IntMatrix:
+        """Every decision comes from `left` or `right`, rows in pairs, with equal probability."""
+        return self.canonical(np.where(rng.random(left.shape) < 0.5, left, right))
+
+    def features(self, choices: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """What predictors see: one-hot columns for categories, one min-max scaled column for each range.
+
+        A decision that is switched off reads as its first option, as in its canonical row.
+        """
+        matrix = self._checked(choices)
+        columns = []
+        for index, node in enumerate(self.decisions.values()):
+            if node.ordered:
+                values = np.array(node.options, dtype=np.float64)
+                columns.append(((values - values[0]) / (values[-1] - values[0]))[matrix[:, index], None])
+            else:
+                columns.append(np.eye(len(node.options))[matrix[:, index]])
+        return np.concatenate(columns, axis=1)
+
+    # ------------------------------------------------------------------ values
+    def decode(self, choices: Sequence[int] | npt.NDArray[np.int64]) -> Candidate:
+        """The candidate of one row."""
+        row = self._checked(choices)[0]
+        picks = dict(zip(self.decisions, (int(index) for index in row), strict=True))
+        return Candidate(self.fill(self.architecture, "", picks), self.fill(self.recipe, "recipe", picks))
+
+    def fill(self, node: Any, path: str, picks: Mapping[str, int]) -> Any:
+        """`node`, the part of a template at `path`, with the decisions in it made as `picks` says."""
+        if isinstance(node, OneOf):
+            index = picks[path]
+            return self.fill(node.options[index], f"{path}[{index}]", picks)
+        if isinstance(node, Same):
+            return self.decisions[node.path].options[picks[node.path]]
+        if isinstance(node, Prefix):
+            length = node.length.options[picks[join(path, "depth")]]
+            return tuple(self.fill(item, join(path, str(i)), picks) for i, item in enumerate(node.items[:length]))
+        if isinstance(node, tuple):
+            return tuple(self.fill(item, join(path, str(i)), picks) for i, item in enumerate(node))
+        if is_dataclass(node) and not isinstance(node, type):
+            names = (part.name for part in fields(node))
+            return replace(node, **{name: self.fill(getattr(node, name), join(path, name), picks) for name in names})
+        return node
+
+    def encode(self, candidate: Candidate | Architecture) -> Choices:
+        """The canonical row of `candidate`; the inverse of `decode`. An architecture alone takes the space's recipe.
+
+        Raises:
+            NotInSpace: the candidate is none of this space; the message names the first place that differs.
+        """
+        if isinstance(candidate, Architecture):
+            candidate = Candidate(candidate, self.fill(self.recipe, "recipe", dict.fromkeys(self.decisions, 0)))
+        match = _Match(self.decisions)
+        picks = match.of(self.architecture, candidate.architecture, "", {})
+        picks = match.of(self.recipe, candidate.recipe, "recipe", picks) if picks is not None else None
+        if picks is None:
+            path, template, value = match.furthest
+            raise NotInSpace(f"not in the space: {path} is {value!r}, the template there is {template!r}")
+        return tuple(picks.get(path, 0) for path in self.decisions)
+
+
+class _Match:
+    """Matches values with templates and remembers how far it came."""
+
+    def __init__(self, decisions: Mapping[str, OneOf]) -> None:
+        self.decisions = decisions
+        self.furthest: tuple[str, Any, Any] = ("", None, None)
+
+    def of(self, node: Any, value: Any, path: str, picks: dict[str, int]) -> dict[str, int] | None:
+        if isinstance(node, (OneOf, Same)):
+            return self._option(node, value, path, picks)
+        if isinstance(node, Prefix):
+            if not isinstance(value, tuple) or len(value) not in node.length.options:
+                return self._fail(path, node, value)
+            index = node.length.options.index(len(value))
+            return self._all(node.items[: len(value)], value, path, picks | {join(path, "depth"): index})
+        if isinstance(node, tuple):
+            same_length = isinstance(value, tuple) and len(node) == len(value)
+            return self._all(node, value, path, picks) if same_length else self._fail(path, node, value)
+        if is_dataclass(node) and not isinstance(node, type):
+            if type(node) is not type(value):
+                return self._fail(path, node, value)
+            result: dict[str, int] | None = picks
+            for part in fields(node):
+                if result is not None:
+                    pair = (getattr(node, part.name), getattr(value, part.name))
+                    result = self.of(*pair, join(path, part.name), result)
+            return result
+        return picks if node == value and type(node) is type(value) else self._fail(path, node, value)
+
+    def _option(self, node: OneOf | Same, value: Any, path: str, picks: dict[str, int]) -> dict[str, int] | None:
+        name = node.path if isinstance(node, Same) else path
+        options = self.decisions[name].options
+        for index in [picks[name]] if name in picks else range(len(options)):
+            result = self.of(options[index], value, f"{name}[{index}]", picks | {name: index})
+            if result is not None:
+                return result
+        return self._fail(path, node, value)
+
+    def _all(
+        self, nodes: Iterable[Any], values: Iterable[Any], path: str, picks: dict[str, int]
+    ) -> dict[str, int] | None:
+        result: dict[str, int] | None = picks
+        for index, (node, value) in enumerate(zip(nodes, values, strict=True)):
+            if result is not None:
+                result = self.of(node, value, join(path, str(index)), result)
+        return result
+
+    def _fail(self, path: str, template: Any, value: Any) -> dict[str, int] | None:
+        if len(path) >= len(self.furthest[0]):
+            self.furthest = (path, template, value)
+        return None

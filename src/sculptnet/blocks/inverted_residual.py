@@ -1,0 +1,90 @@
+"""The inverted residual: expand, convolve each channel, project (Sandler et al., MobileNetV2, CVPR 2018)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import final
+
+from torch import nn
+
+from sculptnet.arch import Block, options_of
+from sculptnet.blocks.checks import channel_problems, check, kernel_problems
+from sculptnet.blocks.layers import Activation, ChannelShuffle, Residual, conv_bn
+from sculptnet.blocks.squeeze import SqueezeExcite
+
+
+@final
+@dataclass(frozen=True)
+class InvertedResidual(Block):
+    """1x1 convolution, depthwise convolution, 1x1 convolution without activation; plus the input where shapes agree.
+
+    Attributes:
+        out_channels, stride: of the block.
+        kernel_size: of the depthwise convolution.
+        expansion: hidden width over input width, rounded to a whole channel.
+        groups: of both 1x1 convolutions; above 1, channels are shuffled once, after the first (FBNet's published code).
+        squeeze: squeeze-and-excitation after the depthwise convolution, or None.
+        activation: after the first 1x1 and after each depthwise convolution.
+        expand_at_1: keep the first 1x1 convolution at expansion 1, as FBNet does; MobileNetV2 and MnasNet drop it.
+        depthwise_layers: depthwise convolutions in a row, each with batch norm and activation, the first strided. 2 is
+            the stacked op of the original FBNet-B and FBNet-C, which the paper's table of candidates does not list.
+    """
+
+    out_channels: int
+    kernel_size: int = 3
+    expansion: float = 6
+    stride: int = 1
+    groups: int = 1
+    squeeze: SqueezeExcite | None = None
+    activation: Activation = Activation.RELU
+    expand_at_1: bool = True
+    depthwise_layers: int = 1
+
+    def __post_init__(self) -> None:
+        problems = [*channel_problems(self.out_channels), *kernel_problems(self.kernel_size)]
+        problems += [f"expansion must be above 0, got {value!r}" for value in options_of(self.expansion) if value <= 0]
+        problems += [
+            f"{name} must be a whole number of at least 1, got {value!r}"
+            for name in ("groups", "depthwise_layers", "stride")
+            for value in options_of(getattr(self, name))
+            if not isinstance(value, int) or value < 1
+        ]
+        check(self, problems)
+
+    def hidden_channels(self, in_channels: int) -> int:
+        """The width between the two 1x1 convolutions."""
+        return max(1, round(in_channels * self.expansion))
+
+    def module(self, in_channels: int) -> nn.Module:
+        hidden = self.hidden_channels(in_channels)
+        check(
+            self,
+            [
+                f"{name} ({width}) must be a multiple of groups ({self.groups})"
+                for name, width in (
+                    ("input channels", in_channels),
+                    ("hidden channels", hidden),
+                    ("out_channels", self.out_channels),
+                )
+                if width % self.groups
+            ],
+        )
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        if self.expand_at_1 or hidden != in_channels:
+            layers["expand"] = conv_bn(in_channels, hidden, 1, groups=self.groups, activation=self.activation)
+        if self.groups > 1:
+            layers["shuffle"] = ChannelShuffle(self.groups)
+        for index in range(self.depthwise_layers):
+            name = "depthwise" if index == 0 else f"depthwise{index + 1}"
+            stride = self.stride if index == 0 else 1
+            layers[name] = conv_bn(hidden, hidden, self.kernel_size, stride, hidden, self.activation)
+        if self.squeeze is not None:
+            layers["squeeze"] = self.squeeze.module(in_channels, hidden)
+        layers["project"] = conv_bn(hidden, self.out_channels, 1, groups=self.groups, activation=Activation.NONE)
+        return Residual(nn.Sequential(layers), self.stride == 1 and in_channels == self.out_channels)
+
+    def label(self) -> str:
+        kernel = f"k{self.kernel_size}" + (f"x{self.depthwise_layers}" if self.depthwise_layers > 1 else "")
+        groups = f"_g{self.groups}" if self.groups > 1 else ""
+        return f"{kernel}_e{self.expansion:g}{groups}" + ("_se" if self.squeeze is not None else "")

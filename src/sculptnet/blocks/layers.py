@@ -1,0 +1,99 @@
+"""Small modules that several block families share."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import Enum
+
+import torch
+from torch import Tensor, nn
+
+
+class Activation(Enum):
+    """A non-linearity."""
+
+    RELU = "relu"
+    RELU6 = "relu6"
+    HARD_SWISH = "hard_swish"
+    SWISH = "swish"
+    NONE = "none"
+
+    def module(self) -> nn.Module:
+        """A new module that computes it."""
+        return _MODULES[self]()
+
+
+_MODULES: dict[Activation, type[nn.Module]] = {
+    Activation.RELU: nn.ReLU,
+    Activation.RELU6: nn.ReLU6,
+    Activation.HARD_SWISH: nn.Hardswish,
+    Activation.SWISH: nn.SiLU,
+    Activation.NONE: nn.Identity,
+}
+
+
+def conv_bn(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    stride: int = 1,
+    groups: int = 1,
+    activation: Activation = Activation.RELU,
+) -> nn.Sequential:
+    """Convolution without bias, padding `kernel_size // 2`; batch norm; activation."""
+    padding = kernel_size // 2
+    layers: OrderedDict[str, nn.Module] = OrderedDict(
+        conv=nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False),
+        bn=nn.BatchNorm2d(out_channels),
+    )
+    if activation is not Activation.NONE:
+        layers["act"] = activation.module()
+    return nn.Sequential(layers)
+
+
+class ChannelShuffle(nn.Module):
+    """Interleaves the channels of `groups` groups (Zhang et al., ShuffleNet, CVPR 2018, section 3.1)."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x`: `(batch, channels, height, width)`."""
+        batch, channels, height, width = x.shape
+        split = x.reshape(batch, self.groups, channels // self.groups, height, width)
+        return split.transpose(1, 2).reshape(batch, channels, height, width)
+
+
+class Residual(nn.Module):
+    """`body(x)`, plus `x` if `residual`; training may drop the body's part of a sample (`drop_path`)."""
+
+    def __init__(self, body: nn.Module, residual: bool) -> None:
+        super().__init__()
+        self.body, self.residual = body, residual
+        self.drop_path: nn.Module = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x`: `(batch, channels, height, width)`."""
+        y: Tensor = self.body(x)
+        return x + self.drop_path(y) if self.residual else y
+
+
+class Pool(nn.Module):
+    """The mean over all pixels, shape `(batch, channels, 1, 1)`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x`: `(batch, channels, height, width)`."""
+        return x.mean((2, 3), keepdim=True)
+
+
+class Classify(nn.Linear):
+    """A linear layer on `(batch, channels, 1, 1)`, with dropout before it."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features)
+        self.dropout: nn.Module = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, `(batch, out_features)`."""
+        return super().forward(self.dropout(torch.flatten(x, 1)))
