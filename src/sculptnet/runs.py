@@ -1,0 +1,299 @@
+"""The run directory: the only module that knows file names.
+
+    run.json          command, settings, plan, seed, versions, device, schema version
+    space.json        the templates searched          table.json        the latency table
+    trials.jsonl      one trial a line                metrics.jsonl     one event a line
+    measurements.jsonl  timings already made          checkpoints/NAME/000012.safetensors + .json
+    trials/000007/    what a trial left behind        model/            what is shipped
+    report.html       figures/
+
+Files appear whole or not at all: they are written beside their place and renamed. Log lines are appended and flushed;
+a last line that a kill tore is dropped when the log is read, and said so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from sculptnet.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SCHEMA = 1
+LOCK = ".lock"
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Writes a file so that it is there whole or not at all; what was there before stays if this fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise RunError(f"{path} could not be written ({error.strerror}); nothing there was changed") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` as JSON, whole or not at all."""
+    write_atomic(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        RunError: it is absent or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path} does not exist; the step that makes it has not finished") from error
+    except (ValueError, OSError) as error:
+        raise RunError(f"{path} cannot be read as JSON ({error}); restore it, or start anew with --fresh") from error
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Appends one JSON line and flushes it; a line that an earlier kill tore is closed first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            torn = file.read(1) != b"\n"
+            if torn:
+                file.seek(0)
+                whole = file.read().rfind(b"\n") + 1
+                file.truncate(whole)
+        file.write(json.dumps(value).encode() + b"\n")
+        file.flush()
+
+
+def read_lines(path: Path, warn: Callable[[str], None]) -> list[Any]:
+    """The JSON lines of a log. A torn last line is left out and `warn` is told.
+
+    Raises:
+        RunError: a line before the last is no JSON.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    values = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values.append(json.loads(line))
+        except ValueError as error:
+            if number < len(lines):
+                raise RunError(f"{path}, line {number} is no JSON; remove that line or start anew (--fresh)") from error
+            warn(f"{path.name}: the last line was cut off by a kill; recovered the {len(values)} whole lines before it")
+    return values
+
+
+@final
+@dataclass(frozen=True)
+class FileCheckpoint:
+    """The checkpoints of one piece of work: the newest is kept, and replaced only by a whole one."""
+
+    folder: Path
+
+    def save(self, tensors: Mapping[str, Tensor], state: Any) -> None:
+        """Writes `tensors` and `state`, then removes older checkpoints.
+
+        Raises:
+            RunError: it could not be written, for example on a full disk; the last good checkpoint stays.
+        """
+        from safetensors.torch import save
+
+        number = max(self._numbers(), default=0) + 1
+        content = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
+        try:
+            write_atomic(self._path(number, "safetensors"), content)
+            write_json(self._path(number, "json"), state)
+        except RunError:
+            with suppress(OSError):
+                self._path(number, "safetensors").unlink(missing_ok=True)
+            raise
+        for old in self._numbers():
+            if old < number:
+                self._path(old, "json").unlink(missing_ok=True)
+                self._path(old, "safetensors").unlink(missing_ok=True)
+
+    def load(self) -> tuple[dict[str, Tensor], Any] | None:
+        """The newest whole checkpoint, or None."""
+        from safetensors.torch import load_file
+
+        number = max(self._numbers(), default=None)
+        if number is None:
+            return None
+        return load_file(self._path(number, "safetensors")), read_json(self._path(number, "json"))
+
+    def _path(self, number: int, suffix: str) -> Path:
+        return self.folder / f"{number:06d}.{suffix}"
+
+    def _numbers(self) -> list[int]:
+        """The checkpoints whose both files are there; the JSON file is written last."""
+        found = [int(path.stem) for path in self.folder.glob("[0-9]*.json")]
+        return [number for number in found if self._path(number, "safetensors").exists()]
+
+
+@final
+@dataclass(frozen=True)
+class RunDirectory:
+    """One run on disk."""
+
+    folder: Path
+
+    # ------------------------------------------------------------------ identity
+    def open(self, identity: Mapping[str, Any], *, fresh: bool) -> bool:
+        """Makes the directory for `identity`, or checks that it holds the same run.
+
+        Args:
+            identity: what makes a run this run: its settings, space and data fingerprint; plain JSON.
+            fresh: remove what an earlier run left.
+
+        Returns:
+            Whether an earlier run is continued.
+
+        Raises:
+            RunError: the directory holds another run, a newer schema, or is no run directory.
+        """
+        if fresh and self.exists():
+            for path in self.folder.iterdir():
+                if path.name != LOCK:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self._refuse_foreign()
+        if not self.exists():
+            write_json(self.folder / "run.json", {"schema": SCHEMA, "identity": dict(identity)})
+            return False
+        there = self.info()["identity"]
+        differing = sorted(key for key in {*there, *identity} if there.get(key) != identity.get(key))
+        if differing:
+            lines = "".join(
+                f"\n  - {key}: there {_short(there.get(key))}, now {_short(identity.get(key))}" for key in differing
+            )
+            raise RunError(f"{self.folder} holds another run; give another --run-dir, or --fresh to replace it{lines}")
+        return True
+
+    def _refuse_foreign(self) -> None:
+        if self.folder.is_dir() and not self.exists() and any(path.name != LOCK for path in self.folder.iterdir()):
+            raise RunError(f"{self.folder} is not empty and no run directory; give another --run-dir")
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.folder / "run.json").exists()
+
+    def info(self) -> dict[str, Any]:
+        """`run.json`.
+
+        Raises:
+            RunError: absent, damaged, or written by a newer version.
+        """
+        if not self.exists():
+            raise RunError(f"{self.folder} is no run directory (no run.json); `sculptnet fit` makes one")
+        info = read_json(self.folder / "run.json")
+        schema = info.get("schema") if isinstance(info, dict) else None
+        if not isinstance(schema, int) or "identity" not in info:
+            raise RunError(f"{self.folder}/run.json is no description of a run; start anew with --fresh")
+        if schema > SCHEMA:
+            raise RunError(f"{self.folder} has schema {schema}, this version reads up to {SCHEMA}; update SculptNet")
+        return dict(info)
+
+    def note(self, key: str, value: Any) -> None:
+        """Keeps `value` under `key` in `run.json`."""
+        write_json(self.folder / "run.json", {**self.info(), key: value})
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes out of this run.
+
+        Raises:
+            RunError: another process has it.
+        """
+        self._refuse_foreign()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / LOCK).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(f"{self.folder} is in use by another process; wait for it or give --run-dir") from error
+            yield
+
+    # ------------------------------------------------------------------ logs
+    def log(self, event: Mapping[str, Any]) -> None:
+        """Appends an event to `metrics.jsonl`."""
+        append_line(self.folder / "metrics.jsonl", event)
+
+    def events(self, warn: Callable[[str], None]) -> list[Any]:
+        """All events, in order."""
+        return read_lines(self.folder / "metrics.jsonl", warn)
+
+    def log_trial(self, record: Mapping[str, Any]) -> None:
+        """Appends a trial to `trials.jsonl`."""
+        append_line(self.folder / "trials.jsonl", record)
+
+    def trials(self, warn: Callable[[str], None]) -> list[Any]:
+        """All trials, in order."""
+        return read_lines(self.folder / "trials.jsonl", warn)
+
+    # ------------------------------------------------------------------ places
+    def checkpoint(self, name: str) -> FileCheckpoint:
+        """The checkpoints of one piece of work, such as `search` or `final`."""
+        return FileCheckpoint(self.folder / "checkpoints" / name)
+
+    def drop_checkpoint(self, name: str) -> None:
+        """Removes the checkpoints of work that is done and whose result is kept elsewhere."""
+        shutil.rmtree(self.folder / "checkpoints" / name, ignore_errors=True)
+
+    def trial_folder(self, trial: int) -> Path:
+        """Where a trial leaves what it made."""
+        return self.folder / "trials" / f"{trial:06d}"
+
+    @property
+    def space(self) -> Path:
+        """The templates that were searched."""
+        return self.folder / "space.json"
+
+    @property
+    def table(self) -> Path:
+        """The latency table."""
+        return self.folder / "table.json"
+
+    @property
+    def measurements(self) -> Path:
+        """Timings already made, one a line."""
+        return self.folder / "measurements.jsonl"
+
+    @property
+    def model(self) -> Path:
+        """What is shipped."""
+        return self.folder / "model"
+
+    @property
+    def card(self) -> Path:
+        """What is known of the shipped model."""
+        return self.model / "card.json"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.folder / "report.html"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,178 @@
+"""The signature is the schema: settings are keyword-only arguments, parsed by their annotations.
+
+`--set search.tau=5 --set recipe.optimizer.learning_rate=0.05 --set space.width=0.5` becomes arguments of the search
+method, fields of the recipe and arguments of the space. Nothing is declared twice.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum
+from typing import Any, TypeVar
+
+from sculptnet.errors import InvalidValue, collected, suggestion
+
+V = TypeVar("V")
+PLAIN = (bool, int, float, str)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One thing that `--set` can change."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    def describe(self) -> str:
+        """The annotation as people write it."""
+        return self.annotation.__name__ if isinstance(self.annotation, type) else str(self.annotation)
+
+
+def split(given: Sequence[str], groups: Sequence[str]) -> dict[str, dict[str, str]]:
+    """`["search.tau=5", ...]` by group: `{"search": {"tau": "5"}, ...}`, with every group present.
+
+    Raises:
+        InvalidValue: with every entry that is no `GROUP.NAME=VALUE`.
+    """
+    result: dict[str, dict[str, str]] = {group: {} for group in groups}
+    problems = []
+    for entry in given:
+        name, equals, value = entry.partition("=")
+        group, dot, rest = name.strip().partition(".")
+        if not equals or not dot or not rest:
+            problems.append(f"{entry!r} must read GROUP.NAME=VALUE, such as {groups[0]}.NAME=VALUE")
+        elif group not in result:
+            problems.append(f"{entry!r} names the group {group!r}; {suggestion(group, groups)}")
+        else:
+            result[group][rest] = value.strip()
+    if problems:
+        raise InvalidValue(collected(problems, "--set"))
+    return result
+
+
+def settings_of(function: Callable[..., Any]) -> dict[str, Setting]:
+    """The keyword-only arguments of `function` that can be written on a command line, with their defaults."""
+    hints = typing.get_type_hints(function)
+    parameters = inspect.signature(function).parameters.values()
+    return {
+        parameter.name: Setting(parameter.name, hints[parameter.name], parameter.default)
+        for parameter in parameters
+        if parameter.kind is parameter.KEYWORD_ONLY
+        and parameter.default is not parameter.empty
+        and _writable(hints[parameter.name])
+    }
+
+
+def bind(function: Callable[..., Any], given: Mapping[str, str], group: str) -> dict[str, Any]:
+    """The keyword arguments that `given` asks for.
+
+    Raises:
+        InvalidValue: with every unknown name (near misses suggested) and every value that does not parse.
+    """
+    known = settings_of(function)
+    problems, values = [], {}
+    for name, text in given.items():
+        if name not in known:
+            problems.append(f"{group}.{name} is unknown; {suggestion(name, known)}")
+            continue
+        try:
+            values[name] = parse(text, known[name].annotation)
+        except InvalidValue as error:
+            problems.append(f"{group}.{name}: {error}")
+    if problems:
+        raise InvalidValue(collected(problems, "--set"))
+    return values
+
+
+def apply(value: V, given: Mapping[str, str], group: str) -> V:
+    """`value`, a frozen dataclass, with the fields changed that `given` names by dotted paths.
+
+    A field that holds one of several classes takes a class name: `recipe.optimizer=AdamW`.
+
+    Raises:
+        InvalidValue: with every problem.
+    """
+    problems: list[str] = []
+    # class names first, so that `recipe.optimizer=AdamW recipe.optimizer.beta1=0.8` works in any order
+    for path, text in sorted(given.items(), key=lambda item: item[0].count(".")):
+        try:
+            value = _changed(value, path.split("."), text)
+        except InvalidValue as error:
+            problems.append(f"{group}.{path}: {error}")
+    if problems:
+        raise InvalidValue(collected(problems, "--set"))
+    return value
+
+
+def _changed(value: Any, path: Sequence[str], text: str) -> Any:
+    hints = typing.get_type_hints(type(value))
+    known = [field.name for field in fields(value)]
+    name, *rest = path
+    if name not in known:
+        raise InvalidValue(f"{type(value).__name__} has no field {name!r}; {suggestion(name, known)}")
+    if not rest:
+        return replace(value, **{name: parse(text, hints[name])})
+    inner = getattr(value, name)
+    if not is_dataclass(inner):
+        raise InvalidValue(f"{name} is {inner!r} and has no fields")
+    return replace(value, **{name: _changed(inner, rest, text)})
+
+
+def parse(text: str, annotation: Any) -> Any:
+    """`text` as a value of `annotation`: plain types, enums, optional ones, tuples `3,5,7`, classes by name.
+
+    Raises:
+        InvalidValue: it is none.
+    """
+    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    if types.NoneType in options and text.lower() == "none":
+        return None
+    classes = {
+        option.__name__.lower(): option for option in options if isinstance(option, type) and is_dataclass(option)
+    }
+    if classes:
+        if text.lower() in classes:
+            return classes[text.lower()]()
+        raise InvalidValue(f"got {text!r}; {suggestion(text, [option.__name__ for option in options])}")
+    for option in options:
+        if option is not types.NoneType:
+            return _plain(text, option)
+    raise InvalidValue(f"got {text!r}, but nothing can be set here")
+
+
+def _plain(text: str, annotation: Any) -> Any:
+    if typing.get_origin(annotation) is tuple:
+        kind = typing.get_args(annotation)[0]
+        return tuple(_plain(part.strip(), kind) for part in text.split(",") if part.strip())
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        values = {str(member.value): member for member in annotation}
+        if text not in values:
+            raise InvalidValue(f"got {text!r}; {suggestion(text, values)}")
+        return values[text]
+    if annotation is bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() not in words:
+            raise InvalidValue(f"must be true or false, got {text!r}")
+        return words[text.lower()]
+    if annotation in (int, float, str):
+        try:
+            return annotation(text)
+        except ValueError:
+            kind = {int: "a whole number", float: "a number"}[annotation]
+            raise InvalidValue(f"must be {kind}, got {text!r}") from None
+    raise InvalidValue(f"values of {annotation} cannot be written on a command line")
+
+
+def _writable(annotation: Any) -> bool:
+    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    return any(
+        option in PLAIN
+        or (isinstance(option, type) and issubclass(option, Enum))
+        or (typing.get_origin(option) is tuple and typing.get_args(option)[0] in PLAIN)
+        for option in options
+    )
