@@ -60,9 +60,9 @@ class ChannelShuffle(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x`: `(batch, channels, height, width)`."""
-        batch, channels, height, width = x.shape
-        split = x.reshape(batch, self.groups, channels // self.groups, height, width)
-        return split.transpose(1, 2).reshape(batch, channels, height, width)
+        channels, height, width = (int(size) for size in x.shape[1:])  # plain numbers: constants in an exported graph
+        split = x.reshape(-1, self.groups, channels // self.groups, height, width)
+        return split.transpose(1, 2).reshape(-1, channels, height, width)
 
 
 class Residual(nn.Module):
