@@ -1,5 +1,6 @@
 """Networks: the static one of an architecture, and supernets that hold the weights of many."""
 
+from sculptnet.nets.mixed import MixedSupernet, weights_of
 from sculptnet.nets.network import Network, initialise, set_dropout
 
-__all__ = ["Network", "initialise", "set_dropout"]
+__all__ = ["MixedSupernet", "Network", "initialise", "set_dropout", "weights_of"]
