@@ -36,13 +36,15 @@ class Architecture:
             for value in options_of(self.resolution)
             if not isinstance(value, int) or value < 1
         ]
+        if not isinstance(self.stages, tuple):
+            raise InvalidValue(f"Architecture: stages must be a tuple of stages, got {self.stages!r}")
         if not self.stages:
             problems.append("stages must hold at least one stage, got none")
-        problems += [
-            f"stages.{index} has no blocks; a stage has at least one"
-            for index, stage in enumerate(self.stages)
-            if not isinstance(stage, Prefix) and not stage
-        ]
+        for index, stage in enumerate(self.stages):
+            if not isinstance(stage, (tuple, Prefix)):
+                problems.append(f"stages.{index} must be a tuple of blocks or prefix(...), got {stage!r}")
+            elif stage == ():
+                problems.append(f"stages.{index} has no blocks; a stage has at least one")
         if problems:
             raise InvalidValue(collected(problems, "Architecture"))
 

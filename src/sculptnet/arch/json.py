@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from sculptnet.arch.architecture import Architecture
-from sculptnet.arch.choice import OneOf, Prefix, Same, join
+from sculptnet.arch.choice import OneOf, Prefix, Same, choice, join, prefix
 from sculptnet.arch.recipe import RECIPE_PARTS, Recipe
 from sculptnet.errors import InvalidValue, collected, suggestion
 
@@ -76,25 +76,41 @@ def _expect(value: Any, kind: type[V]) -> V:
 
 
 class _Reader:
-    """Reads one document and gathers its problems."""
+    """Reads one document and gathers its problems. Annotations of fields (`hint`) say what may stand where."""
 
     def __init__(self, kinds: Mapping[str, type]) -> None:
         self.kinds, self.problems = kinds, list[str]()
 
     def read(self, data: Json, path: str, hint: Any) -> Any:
         if isinstance(data, list):
-            return tuple(self.read(item, join(path, str(index)), None) for index, item in enumerate(data))
+            self._expect(tuple, data, path, hint)
+            return tuple(
+                self.read(item, join(path, str(i)), _item_hint(hint, i, len(data))) for i, item in enumerate(data)
+            )
         if not isinstance(data, dict):
             return self._plain(data, path, hint)
-        if "choice" in data:
-            options = tuple(self.read(o, f"{path}[{i}]", hint) for i, o in enumerate(data["choice"]))
-            return OneOf(options, bool(data.get("ordered", False)))
-        if "prefix" in data:
-            items = tuple(self.read(item, join(path, str(index)), None) for index, item in enumerate(data["prefix"]))
-            return Prefix(items, OneOf(tuple(data["lengths"]), ordered=True))
-        if "same" in data:
-            return Same(str(data["same"]))
-        return self._object(data, path)
+        for name, read in (("choice", self._choice), ("prefix", self._prefix)):
+            if name in data:
+                if isinstance(data[name], list) and data[name]:
+                    return read(data, path, hint)
+                self.problems.append(f"{path}: {name!r} needs a list that is not empty, got {data[name]!r}")
+                return None
+        return Same(str(data["same"])) if "same" in data else self._object(data, path, hint)
+
+    def _choice(self, data: Mapping[str, Json], path: str, hint: Any) -> Any:
+        value: Any = choice(*(self.read(option, f"{path}[{i}]", hint) for i, option in enumerate(data["choice"])))
+        return OneOf(value.options, ordered=True) if isinstance(value, OneOf) and data.get("ordered") else value
+
+    def _prefix(self, data: Mapping[str, Json], path: str, hint: Any) -> Any:
+        items, lengths = self.read(data["prefix"], path, hint), data.get("lengths")
+        if not isinstance(lengths, list) or any(type(length) is not int for length in lengths):
+            self.problems.append(f"{join(path, 'lengths')} must be a list of whole numbers, got {lengths!r}")
+            return None
+        try:
+            return prefix(items, *lengths)
+        except InvalidValue as error:
+            self.problems.append(f"{path}: {error}")
+            return None
 
     def _plain(self, data: Json, path: str, hint: Any) -> Any:
         if isinstance(hint, type) and issubclass(hint, Enum):
@@ -103,18 +119,26 @@ class _Reader:
             except ValueError:
                 self.problems.append(f"{path} is {data!r}; {suggestion(str(data), [str(m.value) for m in hint])}")
                 return None
-        allowed = _allowed(hint)
-        if allowed and (type(data) not in allowed) and not (float in allowed and type(data) is int):
-            names = " or ".join(kind.__name__ for kind in allowed)
-            self.problems.append(f"{path} must be {names}, got {data!r}")
+        self._expect(type(data), data, path, hint)
         return data
 
-    def _object(self, data: Mapping[str, Json], path: str) -> Any:
+    def _expect(self, kind: type, data: Json, path: str, hint: Any) -> None:
+        allowed = _classes(hint)
+        wanted = (int, float) if kind is int else (kind,)  # a whole number may stand for a float
+        fits = bool in allowed if kind is bool else any(issubclass(one, allowed) for one in wanted)
+        if allowed and not fits:
+            names = " or ".join("None" if one is types.NoneType else one.__name__ for one in allowed)
+            self.problems.append(f"{path or 'the document'} must be {names}, got {data!r}")
+
+    def _object(self, data: Mapping[str, Json], path: str, hint: Any) -> Any:
         name = data.get("kind")
         kind = self.kinds.get(str(name))
         if kind is None:
-            self.problems.append(f"{path or 'the document'} has the kind {name!r}; {suggestion(str(name), self.kinds)}")
+            what = "no 'kind'" if name is None else f"the kind {name!r}"
+            near = suggestion("" if name is None else str(name), self.kinds)
+            self.problems.append(f"{path or 'the document'} has {what}; {near}")
             return None
+        self._expect(kind, name, path, hint)
         known = {field.name: field for field in fields(kind)}
         hints = typing.get_type_hints(kind)
         before = len(self.problems)
@@ -133,7 +157,24 @@ class _Reader:
             return None
 
 
-def _allowed(hint: Any) -> tuple[type, ...]:
-    """The plain JSON types that an annotation admits; empty if it says nothing about them."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return tuple(option for option in options if option in (int, float, bool, str, types.NoneType))
+def _members(hint: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
+def _classes(hint: Any) -> tuple[type, ...]:
+    """The classes that an annotation admits; empty if it says nothing that can be checked."""
+    classes = [typing.get_origin(member) or member for member in _members(hint)]
+    checkable = all(isinstance(one, type) and one not in (Any, object) for one in classes)
+    return tuple(classes) if checkable else ()
+
+
+def _item_hint(hint: Any, index: int, length: int) -> Any:
+    """The annotation of one item of a tuple that `hint` describes."""
+    for member in _members(hint):
+        arguments = typing.get_args(member) if typing.get_origin(member) is tuple else ()
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return arguments[0]
+        if len(arguments) == length:
+            return arguments[index]
+    return None

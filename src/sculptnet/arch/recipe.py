@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sculptnet.arch.choice import options_of
+from sculptnet.arch.choice import Prefix, options_of
 from sculptnet.errors import InvalidValue, collected
 
 
@@ -124,7 +124,12 @@ class Steps:
     warmup_epochs: float = 0.0
 
     def __post_init__(self) -> None:
-        problems = [problem for value in self.milestones for problem in _number("Steps", "milestones", value, 0)]
+        problems = [
+            problem
+            for milestones in options_of(self.milestones)
+            for value in (milestones.items if isinstance(milestones, Prefix) else milestones)
+            for problem in _number("Steps", "milestones", value, 0)
+        ]
         _check(
             self,
             [

@@ -100,7 +100,12 @@ def variants(slot: Any, path: str) -> list[tuple[str, Block]]:
 
 def _stride_problems(path: str, slot: Any) -> list[str]:
     blocks = variants(slot, path)
-    strange = [f"{place} is {block!r}, not a block" for place, block in blocks if not isinstance(block, Block)]
+    strange = [
+        f"{place} is {block!r}, not a block"
+        + ("; tie fields of blocks, such as kernel_size, one by one" if isinstance(block, Same) else "")
+        for place, block in blocks
+        if not isinstance(block, Block)
+    ]
     if strange:
         return strange
     still_open = [
@@ -134,7 +139,7 @@ def _depth_problems(path: str, stage: Prefix) -> list[str]:
     if len(widths) > 1:
         problems.append(
             f"{path} has open depth and the widths {', '.join(sorted(map(str, widths)))}; layers under "
-            f"open depth share one width (same({join(path, str(shortest - 1))!r} + '.out_channels'))"
+            f"open depth share one width (same({join(path, f'{shortest - 1}.out_channels')!r}))"
         )
     return problems
 
@@ -159,7 +164,7 @@ def _overlaps(path: str, node: OneOf) -> list[str]:
 
 
 def _can_equal(left: Any, right: Any) -> bool:
-    if isinstance(left, Same) or isinstance(right, Same):
+    if isinstance(left, (Same, Prefix)) or isinstance(right, (Same, Prefix)):
         return True
     if isinstance(left, OneOf):
         return any(_can_equal(option, right) for option in left.options)
@@ -167,6 +172,8 @@ def _can_equal(left: Any, right: Any) -> bool:
         return _can_equal(right, left)
     if is_dataclass(left) and type(left) is type(right):
         return all(_can_equal(getattr(left, f.name), getattr(right, f.name)) for f in fields(left))
+    if isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right):
+        return all(map(_can_equal, left, right))
     return bool(left == right)
 
 

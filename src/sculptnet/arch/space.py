@@ -170,17 +170,17 @@ class SearchSpace:
         picks = match.of(self.architecture, candidate.architecture, "", {})
         picks = match.of(self.recipe, candidate.recipe, "recipe", picks) if picks is not None else None
         if picks is None:
-            path, template, value = match.furthest
+            path, template, value = match.failed
             raise NotInSpace(f"not in the space: {path} is {value!r}, the template there is {template!r}")
         return tuple(picks.get(path, 0) for path in self.decisions)
 
 
 class _Match:
-    """Matches values with templates and remembers how far it came."""
+    """Matches values with templates and remembers where it failed last: after all options of a place, the place."""
 
     def __init__(self, decisions: Mapping[str, OneOf]) -> None:
         self.decisions = decisions
-        self.furthest: tuple[str, Any, Any] = ("", None, None)
+        self.failed: tuple[str, Any, Any] = ("", None, None)
 
     def of(self, node: Any, value: Any, path: str, picks: dict[str, int]) -> dict[str, int] | None:
         if isinstance(node, (OneOf, Same)):
@@ -223,6 +223,5 @@ class _Match:
         return result
 
     def _fail(self, path: str, template: Any, value: Any) -> dict[str, int] | None:
-        if len(path) >= len(self.furthest[0]):
-            self.furthest = (path, template, value)
+        self.failed = (path, template, value)
         return None

@@ -26,6 +26,15 @@ def kernel_problems(kernel_size: int) -> list[str]:
     ]
 
 
+def count_problems(count: int, name: str) -> list[str]:
+    """Strides, groups and numbers of layers are whole and at least 1."""
+    return [
+        f"{name} must be a whole number of at least 1, got {value!r}"
+        for value in options_of(count)
+        if not isinstance(value, int) or value < 1
+    ]
+
+
 def check(owner: object, problems: Sequence[str]) -> None:
     """Raises `InvalidValue` with all `problems`, if there are any."""
     if problems:

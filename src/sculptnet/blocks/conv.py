@@ -8,7 +8,7 @@ from typing import final
 from torch import nn
 
 from sculptnet.arch import Block
-from sculptnet.blocks.checks import channel_problems, check, kernel_problems
+from sculptnet.blocks.checks import channel_problems, check, count_problems, kernel_problems
 from sculptnet.blocks.layers import Activation, conv_bn
 
 
@@ -24,7 +24,8 @@ class Conv(Block):
     activation: Activation = Activation.RELU
 
     def __post_init__(self) -> None:
-        check(self, [*channel_problems(self.out_channels), *kernel_problems(self.kernel_size)])
+        problems = [*channel_problems(self.out_channels), *kernel_problems(self.kernel_size)]
+        check(self, [*problems, *count_problems(self.stride, "stride"), *count_problems(self.groups, "groups")])
 
     def module(self, in_channels: int) -> nn.Module:
         return conv_bn(in_channels, self.out_channels, self.kernel_size, self.stride, self.groups, self.activation)

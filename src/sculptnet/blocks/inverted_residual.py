@@ -9,7 +9,7 @@ from typing import final
 from torch import nn
 
 from sculptnet.arch import Block, options_of
-from sculptnet.blocks.checks import channel_problems, check, kernel_problems
+from sculptnet.blocks.checks import channel_problems, check, count_problems, kernel_problems
 from sculptnet.blocks.layers import Activation, ChannelShuffle, Residual, conv_bn
 from sculptnet.blocks.squeeze import SqueezeExcite
 
@@ -44,12 +44,8 @@ class InvertedResidual(Block):
     def __post_init__(self) -> None:
         problems = [*channel_problems(self.out_channels), *kernel_problems(self.kernel_size)]
         problems += [f"expansion must be above 0, got {value!r}" for value in options_of(self.expansion) if value <= 0]
-        problems += [
-            f"{name} must be a whole number of at least 1, got {value!r}"
-            for name in ("groups", "depthwise_layers", "stride")
-            for value in options_of(getattr(self, name))
-            if not isinstance(value, int) or value < 1
-        ]
+        for name in ("groups", "depthwise_layers", "stride"):
+            problems += count_problems(getattr(self, name), name)
         check(self, problems)
 
     def hidden_channels(self, in_channels: int) -> int:

@@ -8,7 +8,7 @@ from typing import final
 from torch import nn
 
 from sculptnet.arch import Block
-from sculptnet.blocks.checks import channel_problems, check
+from sculptnet.blocks.checks import channel_problems, check, count_problems
 from sculptnet.blocks.layers import conv_bn
 
 
@@ -24,7 +24,7 @@ class Skip(Block):
     stride: int = 1
 
     def __post_init__(self) -> None:
-        check(self, channel_problems(self.out_channels))
+        check(self, [*channel_problems(self.out_channels), *count_problems(self.stride, "stride")])
 
     def is_identity(self, in_channels: int) -> bool:
         return self.stride == 1 and in_channels == self.out_channels

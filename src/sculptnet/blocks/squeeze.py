@@ -8,7 +8,7 @@ from enum import Enum
 from torch import Tensor, nn
 
 from sculptnet.arch import options_of
-from sculptnet.errors import InvalidValue
+from sculptnet.blocks.checks import check, count_problems
 
 
 class SqueezeBase(Enum):
@@ -42,9 +42,9 @@ class SqueezeExcite:
     divisor: int = 8
 
     def __post_init__(self) -> None:
-        wrong = [ratio for ratio in options_of(self.ratio) if not 0 < ratio <= 1]
-        if wrong:
-            raise InvalidValue(f"SqueezeExcite.ratio must be above 0 and at most 1, got {wrong[0]!r}")
+        ratios = [ratio for ratio in options_of(self.ratio) if not 0 < ratio <= 1]
+        problems = [f"ratio must be above 0 and at most 1, got {ratio!r}" for ratio in ratios]
+        check(self, [*problems, *count_problems(self.divisor, "divisor")])
 
     def module(self, in_channels: int, hidden_channels: int) -> nn.Module:
         """A new module for features of `hidden_channels` in a block of `in_channels`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sculptnet.arch import Architecture, Block, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Skip
 from sculptnet.blocks.squeeze import round_channels
-from sculptnet.errors import InvalidValue, collected
+from sculptnet.errors import InvalidValue, collected, suggestion
 
 CHANNELS = (16, 24, 32, 64, 112, 184, 352)
 LAYERS = (1, 4, 4, 4, 4, 4, 1)
@@ -80,7 +80,13 @@ def layer(out_channels: int, stride: int) -> Block:
 
 
 def candidate(name: str, out_channels: int, stride: int) -> Block:
-    """The candidate of that name; a list of names types a published network in as it is printed."""
+    """The candidate of that name; a list of names types a published network in as it is printed.
+
+    Raises:
+        InvalidValue: no candidate has that name.
+    """
+    if name not in CANDIDATES:
+        raise InvalidValue(f"fbnet has no candidate {name!r}; {suggestion(name, CANDIDATES)}")
     if name == "skip":
         return Skip(out_channels, stride)
     kernel, expansion, groups = name[1:2], name.partition("_e")[2][:1], name.partition("_g")[2] or "1"
