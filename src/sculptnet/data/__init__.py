@@ -1,1 +1,30 @@
-"""Under construction order: see docs/architecture.md."""
+"""Labelled images: sources, what is known of them before training, and batches."""
+
+from sculptnet.data.choose import decoded, default_preprocessing
+from sculptnet.data.folder import folder
+from sculptnet.data.images import Files, ImageData, InMemory, Split, stratified, subset
+from sculptnet.data.loading import EvaluationBatches, TrainingBatches
+from sculptnet.data.preprocessing import Preprocessing, prepare, preprocessing_from_json, to_rgb
+from sculptnet.data.sources import BY_NAME, Request, Source, load
+
+__all__ = [
+    "BY_NAME",
+    "EvaluationBatches",
+    "Files",
+    "ImageData",
+    "InMemory",
+    "Preprocessing",
+    "Request",
+    "Source",
+    "Split",
+    "TrainingBatches",
+    "decoded",
+    "default_preprocessing",
+    "folder",
+    "load",
+    "prepare",
+    "preprocessing_from_json",
+    "stratified",
+    "subset",
+    "to_rgb",
+]

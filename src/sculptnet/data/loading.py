@@ -1,0 +1,295 @@
+"""Batches for training and evaluation.
+
+Every random number depends on (seed, epoch, step) or (seed, epoch, sample) alone: a batch never depends on the ones
+before it, on the number of workers, or on how many processes share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from sculptnet.arch import Augmentation
+from sculptnet.data.choose import squares
+from sculptnet.data.images import Files, Indices, InMemory, Split
+from sculptnet.data.preprocessing import Preprocessing, central_square, pixels
+from sculptnet.errors import InvalidValue, collected
+from sculptnet.streams import stream, stream_seed
+
+Batch: TypeAlias = tuple[Tensor, Tensor]
+RANDAUGMENT_GROUP = 8  # images of a batch in memory that share one draw of RandAugment's operations
+
+
+@contextmanager
+def torch_seed(seed: int) -> Iterator[None]:
+    """Torch's CPU generator starts from `seed` inside and continues where it was outside."""
+    state = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(state)
+
+
+def normalised(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """uint8 `(b, 1 or 3, h, w)` to normalised float32 `(b, 3, h, w)`, channels last in memory, as `prepare` does it."""
+    mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
+    std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
+    values = images.contiguous(memory_format=torch.channels_last).float() / 255
+    return ((values - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+# ---------------------------------------------------------------------- training
+@final
+@dataclass(frozen=True, eq=False)
+class TrainingBatches:
+    """Shuffled, augmented batches.
+
+    Images whose whole area is used (`resize == resolution`) are shifted by `crop_padding`; photographs are cropped by
+    `crop_scale`. Small images in memory are augmented a batch at a time, all others one by one (`num_workers`).
+
+    Attributes:
+        split: the training images.
+        preprocessing: as in evaluation.
+        augmentation: see its class; `mixup` is applied by the training loop.
+        batch_size: images per step, over all processes together.
+        seed: of the order and the augmentation.
+        num_workers: processes that decode; 0 decodes in this one.
+        rank, world: this process takes every `world`-th image of each batch, starting with `rank`.
+
+    Raises:
+        InvalidValue: `batch_size` cannot be shared equally, or there are fewer images than processes.
+    """
+
+    split: Split
+    preprocessing: Preprocessing
+    augmentation: Augmentation
+    batch_size: int
+    seed: int
+    num_workers: int = 0
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.batch_size < 1 or self.batch_size % max(self.world, 1):
+            problems.append(f"batch_size must be a multiple of the {self.world} processes, got {self.batch_size}")
+        if not 0 <= self.rank < self.world:
+            problems.append(f"rank must lie in 0..{self.world - 1}, got {self.rank}")
+        if len(self.split) < self.world:
+            problems.append(f"{len(self.split)} images cannot be shared by {self.world} processes")
+        if problems:
+            raise InvalidValue(collected(problems, "TrainingBatches"))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches per epoch; 1 where all images together make less than one."""
+        return max(len(self.split) // self.batch_size, 1)
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from `start_step` on: images float32 `(b, 3, r, r)`, labels int64 `(b,)`."""
+        order = stream(self.seed, "data.order", epoch).permutation(len(self.split))
+        size = min(self.batch_size, len(order) // self.world * self.world)
+        batches = [order[step * size : (step + 1) * size] for step in range(self.steps_per_epoch)]
+        if isinstance(self.split, InMemory) and self.preprocessing.resize == self.preprocessing.resolution:
+            return self._from_memory(epoch, batches, start_step)
+        return self._one_by_one(epoch, batches, start_step)
+
+    @cached_property
+    def _squares(self) -> InMemory:
+        return squares(self.split, self.preprocessing.resize)
+
+    def _from_memory(self, epoch: int, batches: Sequence[Indices], start_step: int) -> Iterator[Batch]:
+        source = self._squares
+        for step in range(start_step, len(batches)):
+            rng = stream(self.seed, f"data.batch.{epoch}", step)
+            moves = draw_moves(len(batches[step]), self.preprocessing.resolution, self.augmentation, rng)
+            share = np.arange(self.rank, len(batches[step]), self.world)
+            indices = batches[step][share]
+            images = moved(source.images[torch.from_numpy(indices)], moves.take(share))
+            if self.augmentation.randaugment_layers:
+                seed = stream_seed(self.seed, f"data.randaugment.{epoch}", step)
+                images = _randaugmented(images, share // RANDAUGMENT_GROUP, self.augmentation, seed)
+            yield normalised(images, self.preprocessing), torch.from_numpy(source.labels[indices])
+
+    def _one_by_one(self, epoch: int, batches: Sequence[Indices], start_step: int) -> Iterator[Batch]:
+        shares = [batch[self.rank :: self.world].tolist() for batch in batches[start_step:]]
+        view = _Augmented(self.split, self.preprocessing, self.augmentation, self.seed, epoch)
+        return _loaded(view, shares, self.num_workers, self.preprocessing)
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """Where each image of a batch goes: `down` and `right` in pixels, mirrored or not; columns `(b,)`."""
+
+    down: npt.NDArray[np.int64]
+    right: npt.NDArray[np.int64]
+    mirrored: npt.NDArray[np.bool_]
+
+    def take(self, indices: Indices) -> Moves:
+        """The rows `indices`."""
+        return Moves(self.down[indices], self.right[indices], self.mirrored[indices])
+
+
+def draw_moves(count: int, side: int, augmentation: Augmentation, rng: np.random.Generator) -> Moves:
+    """Random shifts up to `crop_padding` of the side and, with `flip`, mirroring of half of the images."""
+    reach = round(augmentation.crop_padding * side)
+    down, right = rng.integers(-reach, reach + 1, size=(2, count))
+    return Moves(down, right, (rng.random(count) < 0.5) & augmentation.flip)
+
+
+def moved(images: Tensor, moves: Moves) -> Tensor:
+    """`images`, uint8 `(b, c, h, w)`, mirrored, then shifted; zeros come in."""
+    _, channels, height, width = images.shape
+    reach = max(int(np.abs(moves.down).max()), int(np.abs(moves.right).max()))
+    padded = torch.nn.functional.pad(images, (reach, reach, reach, reach))
+    rows = np.arange(height) - moves.down[:, None] + reach
+    columns = np.arange(width) - moves.right[:, None] + reach
+    columns = np.where(moves.mirrored[:, None], width + 2 * reach - 1 - columns, columns)
+    cells = torch.from_numpy((rows[:, :, None] * (width + 2 * reach) + columns[:, None, :]).reshape(len(rows), 1, -1))
+    return padded.flatten(2).gather(2, cells.expand(-1, channels, -1)).view(images.shape)
+
+
+def _randaugmented(images: Tensor, groups: Indices, augmentation: Augmentation, seed: int) -> Tensor:
+    """RandAugment with one draw of operations per group; a draw depends on the seed and the group's number alone."""
+    randaugment, result = _randaugment(augmentation), images.clone()
+    for group in np.unique(groups):
+        members = torch.from_numpy(np.flatnonzero(groups == group))
+        with torch_seed(seed + int(group)):
+            result[members] = randaugment(images[members])
+    return result
+
+
+def _randaugment(augmentation: Augmentation) -> v2.RandAugment:
+    return v2.RandAugment(augmentation.randaugment_layers, augmentation.randaugment_magnitude)
+
+
+# ---------------------------------------------------------------------- one image at a time
+@dataclass(frozen=True, eq=False)
+class _Augmented(Dataset[tuple[Tensor, int]]):
+    """The training images of one epoch, each augmented by its own seed."""
+
+    split: Split
+    preprocessing: Preprocessing
+    augmentation: Augmentation
+    seed: int
+    epoch: int
+
+    @cached_property
+    def _transform(self) -> v2.Transform:
+        steps: list[v2.Transform] = []
+        augmentation, resolution = self.augmentation, self.preprocessing.resolution
+        if self._zooms:
+            steps.append(v2.RandomResizedCrop(resolution, scale=(augmentation.crop_scale, 1.0)))
+        elif self.preprocessing.resize == resolution and augmentation.crop_padding:
+            steps.append(v2.RandomCrop(resolution, padding=round(augmentation.crop_padding * resolution)))
+        else:
+            steps.append(v2.CenterCrop(resolution))
+        if augmentation.flip:
+            steps.append(v2.RandomHorizontalFlip())
+        if augmentation.randaugment_layers:
+            steps.append(_randaugment(augmentation))
+        return v2.Compose(steps)
+
+    @property
+    def _zooms(self) -> bool:
+        return self.preprocessing.resize > self.preprocessing.resolution and self.augmentation.crop_scale < 1
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = _reduced(self.split, index, 2 * self.preprocessing.resize)
+        if not self._zooms:
+            image = central_square(image, self.preprocessing.resize)
+        with torch_seed(stream_seed(self.seed, f"data.sample.{self.epoch}", index)):
+            image = self._transform(image)
+        return functional.pil_to_tensor(image), int(self.split.labels[index])
+
+
+def _reduced(split: Split, index: int, at_least: int) -> Image.Image:
+    """A JPEG far larger than needed is decoded at a fraction of its size; crops below half its area stay sharp."""
+    return split.image(index, at_least) if isinstance(split, Files) else split.image(index)
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared(Dataset[tuple[Tensor, int]]):
+    """Images as evaluation sees them, before normalisation."""
+
+    split: Split
+    preprocessing: Preprocessing
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        values = np.ascontiguousarray(pixels(self.split.image(index), self.preprocessing))
+        return torch.from_numpy(values.copy()).permute(2, 0, 1), int(self.split.labels[index])
+
+
+@dataclass(frozen=True)
+class _Collate:
+    """Stacks and normalises, in the worker."""
+
+    preprocessing: Preprocessing
+
+    def __call__(self, samples: Sequence[tuple[Tensor, int]]) -> Batch:
+        images, labels = zip(*samples, strict=True)
+        return normalised(torch.stack(images), self.preprocessing), torch.tensor(labels)
+
+
+def _loaded(
+    view: Dataset[Any], batches: list[list[int]], num_workers: int, preprocessing: Preprocessing
+) -> Iterator[Batch]:
+    loader = DataLoader(
+        view,
+        batch_sampler=batches,
+        num_workers=num_workers,
+        collate_fn=_Collate(preprocessing),
+        generator=torch.Generator().manual_seed(0),  # else starting an epoch would draw from the global generator
+    )
+    return iter(loader)
+
+
+# ---------------------------------------------------------------------- evaluation
+@final
+@dataclass(frozen=True, eq=False)
+class EvaluationBatches:
+    """All images in order, prepared exactly as `preprocessing.prepare` does; the last batch may be smaller."""
+
+    split: Split
+    preprocessing: Preprocessing
+    batch_size: int
+    num_workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InvalidValue(f"EvaluationBatches: batch_size must be at least 1, got {self.batch_size}")
+
+    @property
+    def num_images(self) -> int:
+        """The number of images."""
+        return len(self.split)
+
+    def __iter__(self) -> Iterator[Batch]:
+        starts = range(0, self.num_images, self.batch_size)
+        side = self.preprocessing.resize
+        if isinstance(self.split, InMemory) and self.split.images.shape[2:] == (side, side):
+            return self._from_memory(self.split, starts)
+        batches = [list(range(start, min(start + self.batch_size, self.num_images))) for start in starts]
+        view = _Prepared(self.split, self.preprocessing)
+        return _loaded(view, batches, self.num_workers, self.preprocessing)
+
+    def _from_memory(self, split: InMemory, starts: range) -> Iterator[Batch]:
+        first = (self.preprocessing.resize - self.preprocessing.resolution) // 2
+        crop = slice(first, first + self.preprocessing.resolution)
+        for start in starts:
+            rows = slice(start, start + self.batch_size)
+            images = normalised(split.images[rows, :, crop, crop], self.preprocessing)
+            yield images, torch.from_numpy(split.labels[rows])
