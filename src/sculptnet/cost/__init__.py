@@ -11,19 +11,31 @@ from sculptnet.cost.count import (
     macs,
     parameters,
 )
+from sculptnet.cost.entries import entries_of
+from sculptnet.cost.factored import Draws, Extreme, FactoredCost
 from sculptnet.cost.model import CostModel, Reduce, cost_of
+from sculptnet.cost.table import HeldOut, LatencyTable, Precision, check_covers, table_from_json
 
 __all__ = [
     "ConvFcWeights",
     "CostModel",
     "Counts",
+    "Draws",
+    "Extreme",
+    "FactoredCost",
+    "HeldOut",
+    "LatencyTable",
     "Macs",
     "Parameters",
     "PeakActivation",
+    "Precision",
     "Reduce",
+    "check_covers",
     "conv_fc_weights",
     "cost_of",
     "count",
+    "entries_of",
     "macs",
     "parameters",
+    "table_from_json",
 ]

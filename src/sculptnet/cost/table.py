@@ -1,0 +1,285 @@
+"""A latency table: milliseconds measured per block and input shape, and how wrong their sum is on whole networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
+from typing import Any, final
+
+from sculptnet.arch import Block, SearchSpace, TensorShape, from_json, to_json
+from sculptnet.cost.entries import Entry, entries_of
+from sculptnet.cost.model import Reduce
+from sculptnet.errors import InvalidValue, NotMeasured, SculptNetError, collected, suggestion
+
+SCHEMA = 1
+TOO_NOISY_PERCENT = 3.0  # split-half noise above which nothing can be said about a device
+SHOWN_ENTRIES = 12
+
+
+class Precision(Enum):
+    """The numbers that a network computes with on the device."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
+@final
+@dataclass(frozen=True)
+class HeldOut:
+    """Whole networks that the table was not fitted on: what it predicted and what was measured.
+
+    Attributes:
+        networks: how many.
+        mape_percent: mean absolute error over the measured latency.
+        bias_percent: mean signed error; above 0, the table predicts too much.
+        spearman: rank correlation of prediction and measurement.
+        noise_percent: mean difference between the two halves of each network's own samples: no table can be better.
+        pairs: (predicted, measured) in milliseconds.
+    """
+
+    networks: int
+    mape_percent: float
+    bias_percent: float
+    spearman: float
+    noise_percent: float
+    pairs: tuple[tuple[float, float], ...]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LatencyTable:
+    """The latency of a network on one device: `slope` times the sum over its blocks, plus `constant`. A cost model.
+
+    A block's latency is a difference of two measurements, so tiny blocks can come out slightly below zero; such
+    entries are stored as 0 and counted in `floored`.
+
+    Attributes:
+        device: runtime and threads, `onnxruntime-1t`.
+        entries_ms: latency by block and input shape, milliseconds, before `slope`. Identities are not listed: 0.
+        slope, constant: fitted on whole networks; `constant` in milliseconds.
+        precision: of the measured graphs.
+        held_out: the error on networks that were not fitted, or None if nobody looked.
+        seconds: what measuring took, without held-out networks.
+        reference_ms: the protocol's reference network while the table was made; the device's speed at that time.
+        floored: how many entries came out below zero.
+        details: what the device says of itself (runtime, version, threads, cpu).
+    """
+
+    device: str
+    entries_ms: Mapping[Entry, float]
+    slope: float = 1.0
+    constant: float = 0.0
+    precision: Precision = Precision.FP32
+    held_out: HeldOut | None = None
+    seconds: float = 0.0
+    reference_ms: float | None = None
+    floored: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """`latency_ms@onnxruntime-1t`; with the precision unless that is fp32."""
+        return f"latency_ms@{self.device}" + ("" if self.precision is Precision.FP32 else f"-{self.precision.value}")
+
+    @property
+    def reduce(self) -> Reduce:
+        """Blocks run one after the other."""
+        return Reduce.SUM
+
+    def block(self, path: str, block: Block, shape: TensorShape) -> float:
+        """Milliseconds of one block; 0 for an identity.
+
+        Raises:
+            NotMeasured: the table lacks this block at this shape.
+        """
+        if block.is_identity(shape.channels):
+            return 0.0
+        try:
+            return self.slope * self.entries_ms[block, shape]
+        except KeyError:
+            raise NotMeasured(
+                f"{self.device} has no {self.precision.value} latency of {block} at input {shape} ({path}); {_REMEDY}"
+            ) from None
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know before trusting the table; empty if all is well."""
+        found = [] if self.held_out is None else _doubts(self.held_out)
+        if self.held_out is None:
+            found.append("the table was not checked on whole networks; its error is unknown")
+        if self.floored:
+            found.append(
+                f"{self.floored} of {len(self.entries_ms)} blocks measured slightly below zero and count as 0 ms"
+            )
+        return tuple(found)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data; `table_from_json` reads it."""
+        rows = [
+            {"block": to_json(block), "shape": list(shape), "latency_ms": value}
+            for (block, shape), value in self.entries_ms.items()
+        ]
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        held_out = None if self.held_out is None else asdict(self.held_out)
+        if held_out is not None:
+            held_out["pairs"] = [list(pair) for pair in held_out["pairs"]]
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            **plain,
+            "precision": self.precision.value,
+            "details": dict(self.details),
+            "held_out": held_out,
+            "entries": rows,
+        }
+
+
+_PLAIN = ("device", "slope", "constant", "seconds", "reference_ms", "floored")
+_REMEDY = "measure the space it belongs to: `sculptnet measure SPACE --device RUNTIME --out table.json`"
+
+
+def _doubts(held_out: HeldOut) -> list[str]:
+    found = []
+    if held_out.noise_percent > TOO_NOISY_PERCENT:
+        found.append(
+            f"too noisy to measure: the same network differs by {held_out.noise_percent:.1f} % between two halves of "
+            f"its samples, above {TOO_NOISY_PERCENT:g} %; stop other programs, or raise the number of rounds"
+        )
+    allowed = 2 * held_out.noise_percent + 1
+    if held_out.mape_percent > allowed:
+        found.append(
+            f"the table is wrong by {held_out.mape_percent:.1f} % on networks it was not fitted on; the noise of "
+            f"{held_out.noise_percent:.1f} % explains {allowed:.1f} %: leave that much room under a budget"
+        )
+    return found
+
+
+def check_covers(table: LatencyTable, space: SearchSpace) -> None:
+    """Raises `NotMeasured` with everything that `table` lacks to price the networks of `space`."""
+    missing = [
+        f"{block} at input {shape}"
+        for block, shape in entries_of(space)
+        if not block.is_identity(shape.channels) and (block, shape) not in table.entries_ms
+    ]
+    if missing:
+        shown = missing[:SHOWN_ENTRIES]
+        if len(missing) > len(shown):
+            shown.append(f"and {len(missing) - len(shown)} more")
+        raise NotMeasured(collected(shown, f"the table of {table.device} does not cover the space") + f"\n{_REMEDY}")
+
+
+# ---------------------------------------------------------------------- reading
+def table_from_json(data: Any, blocks: Iterable[type]) -> LatencyTable:
+    """The table that `LatencyTable.to_json` wrote.
+
+    Args:
+        data: parsed JSON.
+        blocks: the block classes that entries may name.
+
+    Raises:
+        InvalidValue: with everything that is wrong in the file.
+    """
+    if not isinstance(data, Mapping):
+        raise InvalidValue(f"latency table: expected a JSON object, got {type(data).__name__}")
+    if data.get("schema") != SCHEMA:
+        raise InvalidValue(
+            f"latency table: schema {data.get('schema')!r} is not {SCHEMA}, the one this version of SculptNet reads; "
+            "measure again, or use the version that wrote it"
+        )
+    problems: list[str] = []
+    known = {"schema", "name", "precision", "details", "held_out", "entries", *_PLAIN}
+    problems += [f"{key} is no field; {suggestion(key, known)}" for key in sorted(set(data) - known)]
+    problems += [f"{key} is missing" for key in sorted(known - {"name", "details"} - set(data))]
+    if problems:
+        raise InvalidValue(collected(problems, "latency table"))
+    table = LatencyTable(
+        device=data["device"],
+        entries_ms=_read_entries(data["entries"], tuple(blocks), problems),
+        slope=_number(data, "slope", problems, above=0.0),
+        constant=_number(data, "constant", problems),
+        precision=_read_precision(data["precision"], problems),
+        held_out=_read_held_out(data["held_out"], problems),
+        seconds=_number(data, "seconds", problems),
+        reference_ms=None if data["reference_ms"] is None else _number(data, "reference_ms", problems, above=0.0),
+        floored=int(_number(data, "floored", problems)),
+        details=data.get("details", {}),
+    )
+    if not isinstance(table.device, str) or not table.device:
+        problems.append(f"device must be a name such as 'onnxruntime-1t', got {table.device!r}")
+    if not isinstance(table.details, Mapping):
+        problems.append(f"details must be an object, got {table.details!r}")
+    if problems:
+        raise InvalidValue(collected(problems, "latency table"))
+    return table
+
+
+def _number(data: Mapping[str, Any], key: str, problems: list[str], above: float = -math.inf, at: str = "") -> float:
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= above:
+        rule = "a finite number" + (f" above {above:g}" if above > -math.inf else "")
+        problems.append(f"{at}{key} must be {rule}, got {value!r}")
+        return math.nan if above == -math.inf and key != "floored" else 0.0
+    return float(value)
+
+
+def _read_precision(value: Any, problems: list[str]) -> Precision:
+    names = [member.value for member in Precision]
+    if value not in names:
+        problems.append(f"precision is {value!r}; {suggestion(str(value), names)}")
+        return Precision.FP32
+    return Precision(value)
+
+
+def _read_held_out(data: Any, problems: list[str]) -> HeldOut | None:
+    if data is None:
+        return None
+    names = {part.name for part in fields(HeldOut)}
+    if not isinstance(data, Mapping) or set(data) != names:
+        problems.append(f"held_out must be null or an object with the fields {', '.join(sorted(names))}")
+        return None
+    numbers = {name: _number(data, name, problems, at="held_out.") for name in names - {"networks", "pairs"}}
+    pairs = data["pairs"]
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        problems.append("held_out.pairs must be a list of [predicted, measured]")
+        pairs = []
+    if data["networks"] != len(pairs):
+        problems.append(f"held_out.networks is {data['networks']!r}, but there are {len(pairs)} pairs")
+    return HeldOut(networks=len(pairs), pairs=tuple((pair[0], pair[1]) for pair in pairs), **numbers)
+
+
+def _read_entries(rows: Any, blocks: tuple[type, ...], problems: list[str]) -> dict[Entry, float]:
+    if not isinstance(rows, list):
+        problems.append(f"entries must be a list, got {type(rows).__name__}")
+        return {}
+    found: dict[Entry, float] = {}
+    for index, row in enumerate(rows):
+        at = f"entries.{index}"
+        if not isinstance(row, Mapping) or set(row) != {"block", "shape", "latency_ms"}:
+            problems.append(f"{at} must have the fields block, shape and latency_ms")
+            continue
+        entry = _read_entry(row, blocks, at, problems)
+        value = _number(row, "latency_ms", problems, at=f"{at}.")
+        if value < 0:
+            problems.append(f"{at}.latency_ms must not be below 0, got {value:g}")
+        if entry in found:
+            problems.append(f"{at} repeats {entry[0]} at input {entry[1]}")
+        elif entry is not None:
+            found[entry] = value
+    return found
+
+
+def _read_entry(row: Mapping[str, Any], blocks: tuple[type, ...], at: str, problems: list[str]) -> Entry | None:
+    shape = row["shape"]
+    if not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape):
+        problems.append(f"{at}.shape must be three whole numbers above 0 (channels, height, width), got {shape!r}")
+        return None
+    try:
+        block = from_json(row["block"], blocks)
+    except SculptNetError as error:
+        problems.append(f"{at}.block: {error}")
+        return None
+    if not isinstance(block, Block):
+        problems.append(f"{at}.block is {block!r}, not a block")
+        return None
+    return block, TensorShape(*shape)

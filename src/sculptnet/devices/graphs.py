@@ -1,0 +1,160 @@
+"""ONNX models to time: blocks between fixed neighbours, and whole networks, put together from exported blocks.
+
+Each distinct block is exported once; a network of 24 blocks is a chain of their graphs. That gives the same operators
+as exporting the network whole, and takes milliseconds instead of half a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias, final
+
+import onnx
+import torch
+from torch import nn
+
+from sculptnet.arch import IMAGE_CHANNELS, Architecture, Block, TensorShape
+from sculptnet.blocks import Conv, InvertedResidual, PooledConv
+from sculptnet.cost import Precision
+from sculptnet.devices.plan import Model, example_input
+from sculptnet.errors import DeviceError
+from sculptnet.export.graph import to_onnx
+from sculptnet.nets import initialise
+
+NARROW = 4  # channels at both ends of a context
+TOLERANCE = {Precision.FP32: 1e-3, Precision.INT8: 0.5}  # of the largest output, against PyTorch in float32
+Quantise: TypeAlias = Callable[[onnx.ModelProto, TensorShape], onnx.ModelProto]
+
+
+class Part(NamedTuple):
+    """A block's module and its graph."""
+
+    module: nn.Module
+    graph: onnx.ModelProto
+
+
+class Neighbours(NamedTuple):
+    """Which fixed 1x1 convolutions a block is timed between."""
+
+    before: bool
+    after: bool
+
+
+def neighbours(block: Block, shape: TensorShape) -> Neighbours:
+    """The context of `block`, which depends on it and its input shape alone.
+
+    A stem has the image before it; a classifier and other blocks on single pixels have no convolutions around them, and
+    nothing follows a block that ends in one pixel.
+    """
+    out = block.out_shape(shape)
+    before = shape.channels != IMAGE_CHANNELS and shape.height * shape.width > 1
+    return Neighbours(before, out.height * out.width > 1)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Graphs:
+    """Makes models of blocks and networks at one precision; exports every block once."""
+
+    precision: Precision = Precision.FP32
+    quantise: Quantise | None = None
+    _parts: dict[tuple[Block, TensorShape], Part] = field(default_factory=dict)
+
+    def context(self, block: Block, shape: TensorShape) -> Model:
+        """`block` between its neighbours."""
+        around, out = neighbours(block, shape), block.out_shape(shape)
+        before = [self._before(shape)] if around.before else []
+        after = [self._after(out)] if around.after else []
+        first = TensorShape(NARROW, shape.height, shape.width) if around.before else shape
+        return self._model([*before, self._part(block, shape), *after], first)
+
+    def bare(self, shape: TensorShape) -> Model:
+        """The two neighbours alone, around a feature map of `shape`."""
+        return self._model([self._before(shape), self._after(shape)], TensorShape(NARROW, shape.height, shape.width))
+
+    def empty(self) -> Model:
+        """A graph that computes next to nothing: what one call of the runtime takes."""
+        shape = TensorShape(NARROW, 1, 1)
+        return self._model([self._part(Conv(NARROW, 1), shape)], shape)
+
+    def network(self, architecture: Architecture) -> Model:
+        """A whole network; identities are left out."""
+        parts = [
+            self._part(block, shape)
+            for _, block, shape in architecture.blocks()
+            if not block.is_identity(shape.channels)
+        ]
+        return self._model(parts, TensorShape(IMAGE_CHANNELS, architecture.resolution, architecture.resolution))
+
+    def _before(self, shape: TensorShape) -> Part:
+        return self._part(Conv(shape.channels, 1), TensorShape(NARROW, shape.height, shape.width))
+
+    def _after(self, shape: TensorShape) -> Part:
+        return self._part(Conv(NARROW, 1), shape)
+
+    def _part(self, block: Block, shape: TensorShape) -> Part:
+        if (block, shape) not in self._parts:
+            with torch.random.fork_rng(devices=[]):
+                module = block.build(shape.channels).eval()
+            initialise(module, seed=0)
+            self._parts[block, shape] = Part(module, to_onnx(module, shape))
+        return self._parts[block, shape]
+
+    def _model(self, parts: Sequence[Part], shape: TensorShape) -> Model:
+        graph = chain([part.graph for part in parts])
+        if self.quantise is not None:
+            graph = self.quantise(graph, shape)
+        with torch.no_grad():
+            answer = torch.from_numpy(example_input((1, *shape)))
+            for part in parts:
+                answer = part.module(answer)
+        return Model(graph.SerializeToString(), (1, *shape), answer.numpy(), TOLERANCE[self.precision])
+
+
+def chain(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
+    """One model that runs `graphs` one after the other; each has one input and one output.
+
+    Raises:
+        DeviceError: a graph has several inputs or outputs.
+    """
+    nodes, initialisers = [], []
+    joint = graphs[0].graph.input[0].name
+    for index, model in enumerate(graphs):
+        graph = model.graph
+        if len(graph.input) != 1 or len(graph.output) != 1:
+            raise DeviceError(
+                f"a block's graph needs one input and one output, got {len(graph.input)} and {len(graph.output)}"
+            )
+        names = {graph.input[0].name: joint, "": ""}
+        for tensor in graph.initializer:
+            copy = onnx.TensorProto()
+            copy.CopyFrom(tensor)
+            copy.name = names.setdefault(tensor.name, f"{index}/{tensor.name}")
+            initialisers.append(copy)
+        for node in graph.node:
+            copied = onnx.NodeProto()
+            copied.CopyFrom(node)
+            copied.name = f"{index}/{node.name}"
+            copied.input[:] = [names.setdefault(name, f"{index}/{name}") for name in node.input]
+            copied.output[:] = [names.setdefault(name, f"{index}/{name}") for name in node.output]
+            nodes.append(copied)
+        joint = names[graph.output[0].name]
+    output = onnx.ValueInfoProto()
+    output.CopyFrom(graphs[-1].graph.output[0])
+    output.name = joint
+    whole = onnx.helper.make_graph(nodes, "chain", [graphs[0].graph.input[0]], [output], initialisers)
+    joined = onnx.helper.make_model(whole, opset_imports=list(graphs[0].opset_import))
+    joined.ir_version = graphs[0].ir_version
+    return joined
+
+
+def reference_model() -> Model:
+    """The network that every chunk is compared with: the same on all devices, so that its time tells their speed."""
+    blocks: tuple[Block, ...] = (Conv(16, 3, 2), *(InvertedResidual(32, 3, 3, 2), InvertedResidual(32, 5, 6)))
+    shape, parts = TensorShape(IMAGE_CHANNELS, 64, 64), []
+    for block in (*blocks, PooledConv(128)):
+        parts.append((block, shape))
+        shape = block.out_shape(shape)
+    graphs = Graphs()
+    return graphs._model([graphs._part(*part) for part in parts], TensorShape(IMAGE_CHANNELS, 64, 64))

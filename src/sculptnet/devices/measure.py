@@ -1,0 +1,118 @@
+"""Times of models on a device: a plan, its chunks, their statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+
+from sculptnet.arch import Architecture, TensorShape
+from sculptnet.cost import Precision
+from sculptnet.devices.graphs import Graphs, Quantise, reference_model
+from sculptnet.devices.memo import Memo, NoMemo, memo_key
+from sculptnet.devices.plan import Device, Measurement, Model, Plan, Quality
+from sculptnet.devices.statistics import Timing, timing_of
+from sculptnet.errors import InvalidValue
+from sculptnet.state import Progress, no_progress
+from sculptnet.streams import stream
+
+CALIBRATION_IMAGES = 4  # random ones: values do not change the time
+
+
+def times(
+    models: Mapping[str, Model],
+    device: Device,
+    *,
+    quality: Quality | None = None,
+    memo: Memo | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Timing]:
+    """Measures `models` on `device`, all of them in turn, and returns a timing for each.
+
+    Args:
+        models: by the name that errors will use.
+        device: where.
+        quality: how carefully; by default `Quality()`.
+        memo: keeps every chunk; with the same memo, a killed measurement goes on.
+        progress: told after every chunk.
+
+    Raises:
+        DeviceError: a model does not run there or answers wrongly.
+    """
+    quality, memo = quality or Quality(), memo or NoMemo()
+    reference = reference_model()
+    digests = {name: reference.digest()[:8] + model.digest() for name, model in models.items()}
+    found: dict[str, list[Measurement]] = {name: [] for name in models}
+    for name, digest in digests.items():
+        kept = (memo.get(memo_key(device.name, digest, quality, index)) for index in range(quality.rounds))
+        found[name] = [measurement for measurement in kept if measurement is not None]
+    held = frozenset((name, measurement.round) for name, some in found.items() for measurement in some)
+    if len(held) < len(models) * quality.rounds:
+        for measurement in device.measure(Plan(models, reference, quality, held), progress):
+            memo.put(memo_key(device.name, digests[measurement.model], quality, measurement.round), measurement)
+            found[measurement.model].append(measurement)
+    speeds = [measurement.reference_ms for some in found.values() for measurement in some]
+    reference_ms = float(np.median(speeds)) if speeds else 0.0
+    return {name: timing_of(some, reference_ms) for name, some in found.items()}
+
+
+def measure_networks(
+    architectures: Mapping[str, Architecture],
+    device: Device,
+    *,
+    precision: Precision = Precision.FP32,
+    quality: Quality | None = None,
+    memo: Memo | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Timing]:
+    """Measures whole untrained networks on `device`; weights do not change the time."""
+    graphs = graphs_of(precision)
+    models = {name: graphs.network(architecture) for name, architecture in architectures.items()}
+    return times(models, device, quality=quality, memo=memo, progress=progress)
+
+
+def measure_onnx(
+    models: Mapping[str, bytes],
+    device: Device,
+    *,
+    quality: Quality | None = None,
+    memo: Memo | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Timing]:
+    """Measures serialised ONNX models at batch 1, as they are: exported files, or networks from elsewhere.
+
+    Raises:
+        InvalidValue: a model has several inputs, or sizes other than the batch are open.
+        DeviceError: a model does not run there.
+    """
+    prepared = {name: Model(data, _input_shape(name, data)) for name, data in models.items()}
+    return times(prepared, device, quality=quality, memo=memo, progress=progress)
+
+
+def _input_shape(name: str, data: bytes) -> tuple[int, ...]:
+    graph = onnx.load_model_from_string(data).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        raise InvalidValue(f"{name}: a model with one input is needed, it has {len(inputs)}")
+    sizes = [dimension.dim_value for dimension in inputs[0].type.tensor_type.shape.dim]
+    if not sizes or any(size < 1 for size in sizes[1:]):
+        raise InvalidValue(f"{name}: only the batch may be open, the input {inputs[0].name} has the sizes {sizes}")
+    return (1, *sizes[1:])
+
+
+def graphs_of(precision: Precision) -> Graphs:
+    """The maker of models at `precision`."""
+    return Graphs(precision, _quantise() if precision is Precision.INT8 else None)
+
+
+def _quantise() -> Quantise:
+    from sculptnet.export.int8 import quantise  # onnxruntime's quantiser takes a second to import
+
+    def quantised(model: onnx.ModelProto, shape: TensorShape) -> onnx.ModelProto:
+        rng = stream(0, "devices.measure: int8 calibration")
+        images = rng.standard_normal((CALIBRATION_IMAGES, *shape)).astype(np.float32)
+        return quantise(model, [images[index : index + 1] for index in range(CALIBRATION_IMAGES)])
+
+    return quantised

@@ -1,0 +1,66 @@
+"""Where measurements are kept while a plan runs, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol, final
+
+from sculptnet.devices.plan import Measurement, Quality
+
+
+class Memo(Protocol):
+    """A mapping from keys to single chunks; `put` must survive a kill at any moment."""
+
+    def get(self, key: str) -> Measurement | None:
+        """What was put under `key`, or None."""
+        ...
+
+    def put(self, key: str, measurement: Measurement) -> None:
+        """Keeps `measurement`."""
+        ...
+
+
+@final
+class NoMemo:
+    """Keeps nothing: for measurements that are short or not worth resuming."""
+
+    def get(self, key: str) -> Measurement | None:
+        """Nothing was kept."""
+        return None
+
+    def put(self, key: str, measurement: Measurement) -> None:
+        """Drops its arguments."""
+
+
+@final
+class FileMemo:
+    """One JSON line for each chunk, appended and flushed. A torn last line, from a kill, is measured again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._kept: dict[str, Measurement] = {}
+        text = path.read_text() if path.is_file() else ""
+        whole, newline, _ = text.rpartition("\n")
+        for line in whole.splitlines():
+            row = json.loads(line)
+            self._kept[row.pop("key")] = Measurement(**row)
+        if len(whole) + len(newline) < len(text):
+            path.write_text(whole + newline)
+
+    def get(self, key: str) -> Measurement | None:
+        """What was put under `key`, or None."""
+        return self._kept.get(key)
+
+    def put(self, key: str, measurement: Measurement) -> None:
+        """Appends one line."""
+        self._kept[key] = measurement
+        with self.path.open("a") as file:
+            file.write(json.dumps({"key": key, **asdict(measurement)}) + "\n")
+
+
+def memo_key(device: str, digest: str, quality: Quality, round_index: int) -> str:
+    """The key of one chunk: device, model, the protocol's numbers, round."""
+    numbers = (quality.chunk_ms, quality.chunk_runs, quality.warm_up_runs, quality.drift_percent, quality.tries)
+    return f"{device}/{digest}/{'/'.join(f'{number:g}' for number in numbers)}/{round_index}"

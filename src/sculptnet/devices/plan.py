@@ -1,0 +1,141 @@
+"""What a device is asked to measure, and what comes back: plain values that travel to any machine.
+
+A plan holds ONNX models, not modules: whoever measures needs Python and a runtime, nothing of ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, final
+
+import numpy as np
+import numpy.typing as npt
+
+from sculptnet.errors import InvalidValue, collected
+from sculptnet.state import Progress, no_progress
+
+
+@final
+@dataclass(frozen=True)
+class Quality:
+    """How carefully to measure. The defaults resolve about 1 % on an idle machine.
+
+    Attributes:
+        rounds: chunks of each model, spread over the whole time: every round visits every model once.
+        chunk_ms: least time of the runs in one chunk, milliseconds.
+        chunk_runs: least number of runs in one chunk.
+        warm_up_runs: first runs of a session, which are dropped.
+        drift_percent: a chunk is disturbed if the reference network before and after it differs by more.
+        tries: how often a disturbed chunk is measured before the calmest try is taken.
+    """
+
+    rounds: int = 12
+    chunk_ms: float = 2.0
+    chunk_runs: int = 3
+    warm_up_runs: int = 2
+    drift_percent: float = 3.0
+    tries: int = 4
+
+    def __post_init__(self) -> None:
+        least = {"rounds": 2, "chunk_runs": 1, "warm_up_runs": 0, "tries": 1}
+        problems = [
+            f"{name} must be a whole number of at least {low}, got {getattr(self, name)!r}"
+            for name, low in least.items()
+            if type(getattr(self, name)) is not int or getattr(self, name) < low
+        ]
+        problems += [
+            f"{name} must be above 0, got {getattr(self, name)!r}"
+            for name in ("chunk_ms", "drift_percent")
+            if not getattr(self, name) > 0
+        ]
+        if problems:
+            raise InvalidValue(collected(problems, "Quality"))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One ONNX model with one input and one output.
+
+    Attributes:
+        onnx: the serialised model.
+        shape: of the input, batch included.
+        expected: what it must answer to `example_input(shape)`, or None if nobody knows.
+        tolerance: largest difference from `expected`, as a part of its largest absolute value.
+    """
+
+    onnx: bytes
+    shape: tuple[int, ...]
+    expected: npt.NDArray[np.float32] | None = None
+    tolerance: float = 1e-3
+
+    def digest(self) -> str:
+        """A name for what is measured: the same graph, weights and input shape, the same name."""
+        return hashlib.sha256(repr(self.shape).encode() + self.onnx).hexdigest()
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What to measure: models by name, the network they are compared with, and how.
+
+    Attributes:
+        held: (model, round) pairs that an earlier, interrupted measurement already has.
+    """
+
+    models: Mapping[str, Model]
+    reference: Model
+    quality: Quality = field(default_factory=Quality)
+    held: frozenset[tuple[str, int]] = frozenset()
+
+
+@final
+@dataclass(frozen=True)
+class Measurement:
+    """One chunk of runs of one model.
+
+    Attributes:
+        model, round: which.
+        ratio: its median run over the median run of the reference, just before and after.
+        reference_ms: that run of the reference, milliseconds.
+        disturbed: no try was calm; this is the calmest.
+    """
+
+    model: str
+    round: int
+    ratio: float
+    reference_ms: float
+    disturbed: bool = False
+
+
+class Device(Protocol):
+    """Something that runs ONNX models and can be timed.
+
+    Attributes:
+        name: runtime and threads, such as `onnxruntime-1t`; a table carries it.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """What a reader of a figure must know: runtime, version, threads, cpu, cores."""
+        ...
+
+    def measure(self, plan: Plan, progress: Progress = no_progress) -> Iterator[Measurement]:
+        """Measures round by round and yields each chunk as soon as it is known.
+
+        Raises:
+            DeviceError: a model does not run here or answers wrongly; the message names it.
+        """
+        ...
+
+
+def example_input(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Values in [-1, 1) that look random and are the same on every machine and version."""
+    counter = np.arange(int(np.prod(shape)), dtype=np.uint64)
+    scrambled = (counter * np.uint64(2654435761) + np.uint64(40503)) % np.uint64(2**32)
+    mixed = (scrambled ^ (scrambled >> np.uint64(15))) * np.uint64(2246822519) % np.uint64(2**32)
+    return (mixed.astype(np.float64) / 2**31 - 1.0).astype(np.float32).reshape(shape)

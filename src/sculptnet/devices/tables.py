@@ -1,0 +1,214 @@
+"""Making a latency table: blocks in context, an affine fit on whole networks, and its error on others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from sculptnet.arch import Architecture, SearchSpace, TensorShape
+from sculptnet.cost import HeldOut, LatencyTable, Precision, cost_of, entries_of
+from sculptnet.cost.entries import Entry
+from sculptnet.devices.graphs import Graphs, neighbours
+from sculptnet.devices.measure import graphs_of, times
+from sculptnet.devices.memo import Memo
+from sculptnet.devices.plan import Device, Quality
+from sculptnet.devices.statistics import Timing, fit_affine, held_out
+from sculptnet.errors import InvalidValue, collected
+from sculptnet.state import Log, Progress, no_log, no_progress
+from sculptnet.streams import stream
+
+DRAWN = 20  # random networks for each that calibrates; those are spread evenly over the predicted latency
+
+
+def measure_table(
+    space: SearchSpace,
+    device: Device,
+    *,
+    seed: int,
+    precision: Precision = Precision.FP32,
+    quality: Quality | None = None,
+    num_calibration: int = 10,
+    num_held_out: int = 20,
+    memo: Memo | None = None,
+    progress: Progress = no_progress,
+    log: Log = no_log,
+    clock: Callable[[], float] = time.perf_counter,
+) -> LatencyTable:
+    """Measures what every block of `space` takes on `device`, and how far sums of that can be trusted.
+
+    1. Every block is timed between two narrow 1x1 convolutions, whose own time is subtracted: an entry depends on the
+       block and its input shape alone. The subtraction can come out slightly below zero for tiny blocks; such entries
+       count as 0 and the table says how many there are.
+    2. Slope and constant are fitted on `num_calibration` whole networks, spread over the range of random ones.
+    3. `num_held_out` other random networks are measured and predicted; that error is part of the table.
+
+    Args:
+        space: whose blocks.
+        device: where.
+        seed: of the networks that are drawn.
+        precision: of the graphs that are measured.
+        quality: how carefully; by default `Quality()`.
+        num_calibration, num_held_out: whole networks; fewer if the space has fewer.
+        memo: keeps every chunk, so that a killed measurement goes on.
+        progress, log: told how far it is; one `table` event at the end.
+        clock: seconds.
+
+    Raises:
+        InvalidValue: a number of networks that makes no sense.
+        DeviceError: the device cannot run a block or answers wrongly.
+    """
+    wrong = [f"num_calibration must be at least 1, got {num_calibration}"] if num_calibration < 1 else []
+    wrong += [f"num_held_out must be at least 0, got {num_held_out}"] if num_held_out < 0 else []
+    if wrong:
+        raise InvalidValue(collected(wrong, "measure_table"))
+    start = clock()
+    measurer = _Measurer(device, graphs_of(precision), quality or Quality(), memo, progress)
+    raw, reference_ms = measurer.entries(space)
+    table = LatencyTable(
+        device.name,
+        {entry: max(0.0, value) for entry, value in raw.items()},
+        precision=precision,
+        reference_ms=reference_ms,
+        floored=sum(value < 0 for value in raw.values()),
+        details=device.describe(),
+    )
+    drawn = distinct_networks(space, seed, num_calibration * DRAWN + num_held_out)
+    calibration, validation = _split(table, drawn, num_calibration, num_held_out)
+    timings = measurer.networks(calibration, "calibration", reference_ms)
+    measured = np.array([timing.median_ms for timing in timings])
+    slope, constant = fit_affine(_predicted(table, calibration), measured)
+    table = replace(table, slope=slope, constant=constant, seconds=clock() - start)
+    if validation:
+        timings = measurer.networks(validation, "held-out", reference_ms)
+        table = replace(table, held_out=held_out(_predicted(table, validation), timings))
+    log({"event": "table", **_summary(table)})
+    return table
+
+
+@final
+@dataclass(frozen=True)
+class Recheck:
+    """A table against a few whole networks measured now.
+
+    Attributes:
+        error: as in the table itself, in milliseconds of now.
+        speed: the device's speed now over its speed when the table was made; 0.9 is ten percent slower.
+    """
+
+    error: HeldOut
+    speed: float
+
+
+def recheck(
+    table: LatencyTable,
+    space: SearchSpace,
+    device: Device,
+    *,
+    seed: int,
+    networks: int = 3,
+    quality: Quality | None = None,
+    memo: Memo | None = None,
+    progress: Progress = no_progress,
+) -> Recheck:
+    """Measures `networks` whole networks, spread over the range of random ones, to see whether `table` fits `device`.
+
+    Raises:
+        InvalidValue: the table was made on another device.
+        NotMeasured: the table does not cover the space.
+    """
+    if table.device != device.name:
+        raise InvalidValue(
+            f"the table was made on {table.device}, not on {device.name}; measure again or change --device"
+        )
+    chosen = _spread(table, distinct_networks(space, seed, networks * DRAWN), networks)
+    models = {f"network {index}": graph for index, graph in enumerate(map(graphs_of(table.precision).network, chosen))}
+    found = times(models, device, quality=quality, memo=memo, progress=progress)
+    timings = [found[name] for name in models]
+    now = timings[0].reference_ms
+    speed = 1.0 if table.reference_ms is None else table.reference_ms / now
+    return Recheck(held_out(_predicted(table, chosen), timings), speed)
+
+
+def distinct_networks(space: SearchSpace, seed: int, count: int) -> list[Architecture]:
+    """Up to `count` different random architectures of `space`, in an order that depends on `seed` alone."""
+    rows = space.sample(stream(seed, "devices.tables: networks"), 2 * count)
+    return list(dict.fromkeys(space.decode(row).architecture for row in rows))[:count]
+
+
+@dataclass(frozen=True, eq=False)
+class _Measurer:
+    device: Device
+    graphs: Graphs
+    quality: Quality
+    memo: Memo | None
+    progress: Progress
+
+    def entries(self, space: SearchSpace) -> tuple[dict[Entry, float], float]:
+        """Milliseconds of every block that is no identity, as subtracted, and the reference network's."""
+        wanted = [entry for entry in entries_of(space) if not entry[0].is_identity(entry[1].channels)]
+        models = {f"{block} at input {shape}": self.graphs.context(block, shape) for block, shape in wanted}
+        bare = {shape: f"context of {shape}" for entry in wanted for shape in _sides(entry)}
+        models |= {name: self.graphs.bare(shape) for shape, name in bare.items()}
+        models["empty graph"] = self.graphs.empty()
+        found = times(models, self.device, quality=self.quality, memo=self.memo, progress=self.progress)
+        call_ms = found["empty graph"].median_ms
+        # One neighbour costs half of what the two around the same feature map add to an empty call.
+        side = {shape: (found[name].median_ms - call_ms) / 2 for shape, name in bare.items()}
+        result = {
+            entry: found[f"{entry[0]} at input {entry[1]}"].median_ms - call_ms - sum(side[s] for s in _sides(entry))
+            for entry in wanted
+        }
+        return result, found["empty graph"].reference_ms
+
+    def networks(self, chosen: Sequence[Architecture], what: str, reference_ms: float) -> list[Timing]:
+        """Whole networks at the speed that the device had when the blocks were measured."""
+        models = {f"{what} network {index}": self.graphs.network(one) for index, one in enumerate(chosen)}
+        found = times(models, self.device, quality=self.quality, memo=self.memo, progress=self.progress)
+        return [found[name].at(reference_ms) for name in models]
+
+
+def _sides(entry: Entry) -> list[TensorShape]:
+    """The feature maps at which a block meets its neighbours."""
+    block, shape = entry
+    around = neighbours(block, shape)
+    return [shape] * around.before + [block.out_shape(shape)] * around.after
+
+
+def _predicted(
+    table: LatencyTable, architectures: Sequence[Architecture]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([cost_of(table, architecture) for architecture in architectures], dtype=np.float64)
+
+
+def _spread(table: LatencyTable, architectures: list[Architecture], count: int) -> list[Architecture]:
+    """`count` of `architectures`, evenly spread over their ranks by predicted latency."""
+    order = np.argsort(_predicted(table, architectures), kind="stable")
+    ranks = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
+    return [architectures[order[rank]] for rank in ranks]
+
+
+def _split(
+    table: LatencyTable, drawn: list[Architecture], num_calibration: int, num_held_out: int
+) -> tuple[list[Architecture], list[Architecture]]:
+    """Networks to fit and others to check: first come the held-out ones, as drawn, at most half of a tiny space."""
+    kept = min(num_held_out, len(drawn) // 2)
+    return _spread(table, drawn[kept:], num_calibration), drawn[:kept]
+
+
+def _summary(table: LatencyTable) -> Mapping[str, object]:
+    error = table.held_out
+    return {
+        "name": table.name,
+        "entries": len(table.entries_ms),
+        "slope": table.slope,
+        "constant_ms": table.constant,
+        "seconds": table.seconds,
+        "mape_percent": None if error is None else error.mape_percent,
+        "bias_percent": None if error is None else error.bias_percent,
+        "spearman": None if error is None else error.spearman,
+        "noise_percent": None if error is None else error.noise_percent,
+    }
