@@ -1,0 +1,1 @@
+"""One module per figure: `draw` takes plain values and returns a matplotlib figure, drawn inside `style.styled`."""

@@ -1,0 +1,108 @@
+"""What the search learned: the probability of every candidate in every layer, at several epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sculptnet.report.style import ALERT, INK, MUTED, PROBABILITY_STEPS, SMALL, SURFACE, heat_map, new_figure
+from sculptnet.report.text import percent, short
+
+LABELLED_ROWS = 64
+PANELS = 5
+
+
+@final
+@dataclass(frozen=True)
+class Snapshot:
+    """The distribution after one epoch. `rows`: one vector of probabilities per decision."""
+
+    title: str
+    rows: tuple[tuple[float, ...], ...]
+
+
+def snapshots(
+    epochs: Sequence[float],
+    probabilities: Sequence[Mapping[str, Sequence[float]]],
+    decisions: Sequence[str],
+    first_learned: int,
+) -> tuple[Snapshot, ...]:
+    """At most five: before the distribution learns, evenly between, and the last; epochs without one are skipped."""
+    logged = [index for index, found in enumerate(probabilities) if all(path in found for path in decisions)]
+    usable = [index for index in logged if index >= first_learned - 1] or logged
+    if not usable:
+        return ()
+    picks = np.unique(np.round(np.linspace(0, len(usable) - 1, PANELS)).astype(int))
+    return tuple(
+        Snapshot(
+            f"epoch {epochs[usable[pick]]:.0f}",
+            tuple(tuple(float(p) for p in probabilities[usable[pick]][path]) for path in decisions),
+        )
+        for pick in picks
+    )
+
+
+def draw(
+    panels: Sequence[Snapshot], rows: Sequence[str], columns: Sequence[str], chosen: Sequence[int] | None
+) -> Figure:
+    """Small multiples over epochs, one row a decision, one column a candidate.
+
+    Args:
+        panels: of `snapshots`.
+        rows: names of the decisions.
+        columns: names of the candidates, or numbers where decisions differ in them.
+        chosen: the candidate of the shipped network in each decision; marked in the last panel.
+    """
+    cell = max(7.0, min(16.0, 900 / max(1, len(rows))))
+    figure = new_figure(880, 110 + cell * len(rows) + 7 * max(len(short(name, 12)) for name in columns))
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    colours, steps = heat_map(PROBABILITY_STEPS)
+    mesh = None
+    for axes, panel in zip(grid, panels, strict=True):
+        values = np.full((len(rows), len(columns)), np.nan)
+        for index, row in enumerate(panel.rows):
+            values[index, : len(row)] = row
+        mesh = axes.pcolormesh(np.ma.masked_invalid(values), cmap=colours, norm=steps, edgecolors="face", linewidth=0.2)
+        _frame(axes, panel.title, rows, columns)
+    _groups(grid, rows)
+    if chosen is not None:
+        grid[-1].scatter(
+            [index + 0.5 for index in chosen],
+            [row + 0.5 for row in range(len(rows))],
+            s=(0.42 * cell) ** 2,
+            facecolors="none",
+            edgecolors=ALERT,
+            linewidths=1.2,
+        )
+    if mesh is not None:
+        bar = figure.colorbar(mesh, ax=list(grid), location="bottom", fraction=0.03, aspect=50, shrink=0.6, pad=0.02)
+        bar.set_ticks(list(PROBABILITY_STEPS), labels=[percent(step, 0) for step in PROBABILITY_STEPS])
+        bar.ax.tick_params(length=0, labelsize=SMALL)
+        bar.outline.set_visible(False)
+        bar.set_label("probability", fontsize=SMALL, color=MUTED)
+    return figure
+
+
+def _frame(axes: Axes, title: str, rows: Sequence[str], columns: Sequence[str]) -> None:
+    axes.set_title(title, color=INK, fontsize=SMALL)
+    axes.set_xticks(np.arange(len(columns)) + 0.5, [short(name, 12) for name in columns], rotation=90)
+    shown = len(rows) <= LABELLED_ROWS
+    axes.set_yticks(np.arange(len(rows)) + 0.5 if shown else [], [short(name, 24) for name in rows] if shown else [])
+    axes.tick_params(length=0)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.set_ylim(len(rows), 0)
+
+
+def _groups(grid: Sequence[Axes], rows: Sequence[str]) -> None:
+    """A gap of one line between the decisions of different stages."""
+    stages = [row.split(".")[:2] if row.startswith("stages.") else [row] for row in rows]
+    for index in range(1, len(rows)):
+        if stages[index] != stages[index - 1]:
+            for axes in grid:
+                axes.axhline(index, color=SURFACE, linewidth=2.5)

@@ -1,0 +1,179 @@
+"""Accuracy over latency, with the Pareto front of the trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from sculptnet.report.facts import Budget, Point, front
+from sculptnet.report.style import ACCENT, ALERT, FAINT, GRID, INK, MUTED, SMALL, grid, new_figure, spread
+from sculptnet.report.text import milliseconds, percent, short, significant
+
+LOGARITHMIC_FROM = 6.0  # ratio of the slowest to the fastest network
+RASTERISED_FROM = 2000  # points; more would make the page heavy
+LABEL_GAP = 0.075  # of the height of the axes
+
+
+def draw(
+    trials: Sequence[Point],
+    chosen: Collection[str],
+    final: Point | None,
+    baselines: Sequence[Point],
+    budget: Budget | None,
+) -> Figure:
+    """Trials (accuracy on held-back training images), the shipped network and baselines (on test images).
+
+    Args:
+        trials: filled where the latency was measured, hollow where it was predicted.
+        chosen: names of the trials that became the shipped network; ringed.
+        final, baselines: with interval bars in both directions.
+        budget: drawn as a line; what lies beyond is shaded.
+    """
+    figure = new_figure(800, 440)
+    axes = figure.subplots()
+    _limits(axes, [*trials, *baselines, *([final] if final is not None else [])], budget)
+    _trials(axes, trials, chosen)
+    for point in baselines:
+        _with_intervals(axes, point, INK, "s", 6)
+    if final is not None:
+        _with_intervals(axes, final, ACCENT, "D", 8)
+    named = [*([final] if final is not None else []), *baselines]
+    _names(axes, named)
+    if budget is not None:
+        _budget(axes, budget)
+    _key(axes, trials, chosen, final, baselines)
+    axes.set_xlabel("latency (ms)")
+    axes.set_ylabel("top-1 accuracy (%)")
+    grid(axes)
+    return figure
+
+
+def _limits(axes: Axes, points: Sequence[Point], budget: Budget | None) -> None:
+    latencies = [point.latency.ms for point in points] + ([budget.at_most_ms] if budget is not None else [])
+    low, high = min(latencies), max(latencies)
+    if high / low > LOGARITHMIC_FROM:
+        axes.set_xscale("log")
+        margin = (high / low) ** 0.06
+        axes.set_xlim(low / margin, high * margin)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: significant(value, 2)))
+        axes.xaxis.set_minor_formatter(
+            FuncFormatter(lambda value, _: significant(value, 1) if f"{value:e}"[0] in "25" else "")
+        )
+    else:
+        margin = 0.08 * (high - low) or 0.1 * high
+        axes.set_xlim(low - margin, high + margin)
+    heights = [100 * value for point in points for value in (point.accuracy, point.low, point.high)]
+    finite = [value for value in heights if math.isfinite(value)]
+    margin = 0.1 * (max(finite) - min(finite)) or 1.0
+    axes.set_ylim(min(finite) - margin, min(max(finite) + 1.6 * margin, 101))
+
+
+def _trials(axes: Axes, trials: Sequence[Point], chosen: Collection[str]) -> None:
+    heavy = len(trials) > RASTERISED_FROM
+    for measured in (False, True):
+        group = [point for point in trials if point.measured is measured]
+        axes.scatter(
+            [point.latency.ms for point in group],
+            [100 * point.accuracy for point in group],
+            s=30 if len(trials) < 200 else 10,
+            facecolors=FAINT if measured else "none",
+            edgecolors=MUTED,
+            linewidths=0.9,
+            rasterized=heavy,
+            zorder=3,
+        )
+    best = front(trials)
+    if len(best) > 1:
+        x, y = [point.latency.ms for point in best], [100 * point.accuracy for point in best]
+        axes.step([*x, axes.get_xlim()[1]], [*y, y[-1]], where="post", color=MUTED, linewidth=1, zorder=2)
+    for point in trials:
+        if point.name in chosen:
+            axes.scatter(
+                [point.latency.ms],
+                [100 * point.accuracy],
+                s=110,
+                facecolors="none",
+                edgecolors=ACCENT,
+                linewidths=1.3,
+                zorder=4,
+            )
+
+
+def _with_intervals(axes: Axes, point: Point, colour: str, marker: str, size: float) -> None:
+    x, y = point.latency.ms, 100 * point.accuracy
+    if math.isfinite(point.latency.low_ms) and math.isfinite(point.latency.high_ms):
+        axes.plot([point.latency.low_ms, point.latency.high_ms], [y, y], color=colour, linewidth=1.2, zorder=5)
+    if math.isfinite(point.low):
+        axes.plot([x, x], [100 * point.low, 100 * point.high], color=colour, linewidth=1.2, zorder=5)
+    axes.plot([x], [y], marker=marker, markersize=size, color=colour, markeredgewidth=0, linestyle="none", zorder=6)
+
+
+def _names(axes: Axes, points: Sequence[Point]) -> None:
+    """Names in the right margin, so that they never cover a point; thin lines lead to them."""
+    low, high = axes.get_ylim()
+    heights = [(100 * point.accuracy - low) / (high - low) for point in points]
+    for point, height in zip(points, spread(heights, 2 * LABEL_GAP, 0.06, 0.94), strict=True):
+        first = point is points[0] and point.name == "found network"
+        axes.annotate(
+            f"{short(point.name, 24)}\n{percent(point.accuracy)}, {milliseconds(point.latency.ms)}",
+            xy=(point.latency.ms, 100 * point.accuracy),
+            xytext=(1.03, float(height)),
+            textcoords="axes fraction",
+            annotation_clip=False,
+            verticalalignment="center",
+            color=ACCENT if first else INK,
+            fontsize=SMALL,
+            linespacing=1.25,
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.7, "shrinkB": 7, "shrinkA": 2},
+        )
+
+
+def _budget(axes: Axes, budget: Budget) -> None:
+    high = axes.get_xlim()[1]
+    axes.axvspan(budget.at_most_ms, high, color=GRID, alpha=0.6, linewidth=0, zorder=0)
+    axes.axvline(budget.at_most_ms, color=ALERT, linewidth=1.2, zorder=1)
+    axes.annotate(
+        f"budget {milliseconds(budget.at_most_ms)}",
+        xy=(budget.at_most_ms, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-5, -4),
+        textcoords="offset points",
+        horizontalalignment="right",
+        verticalalignment="top",
+        color=ALERT,
+        fontsize=SMALL,
+    )
+
+
+def _key(
+    axes: Axes, trials: Sequence[Point], chosen: Collection[str], final: Point | None, baselines: Sequence[Point]
+) -> None:
+    def entry(shown: bool, label: str, marker: str, size: float, face: str, edge: str) -> None:
+        if shown:
+            axes.plot(
+                [np.nan], [np.nan], marker, markersize=size, markerfacecolor=face, markeredgecolor=edge, label=label
+            )
+
+    entry(any(point.measured for point in trials), "trial, measured", "o", 5.5, FAINT, MUTED)
+    entry(any(not point.measured for point in trials), "trial, predicted", "o", 5.5, "none", MUTED)
+    entry(any(point.name in chosen for point in trials), "chosen trial", "o", 9, "none", ACCENT)
+    if len(front(trials)) > 1:
+        axes.plot([np.nan], [np.nan], color=MUTED, linewidth=1, label="front of the trials")
+    entry(final is not None, "found network", "D", 6.5, ACCENT, ACCENT)
+    entry(bool(baselines), "baseline", "s", 5.5, INK, INK)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(-0.01, 1.0),
+            ncols=6,
+            fontsize=SMALL,
+            handletextpad=0.3,
+            columnspacing=1.3,
+            borderaxespad=0.2,
+            handlelength=1.2,
+        )

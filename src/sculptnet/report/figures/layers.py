@@ -1,0 +1,123 @@
+"""The network layer by layer, as in figure 4 of FBNet: colour is the kind of block, height its latency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from sculptnet.arch import Architecture, TensorShape
+from sculptnet.cost.model import CostModel
+from sculptnet.report.style import AXIS, FIXED, INK, MUTED, SMALL, bare, block_colours, grid, natural, new_figure
+from sculptnet.report.text import milliseconds, short
+
+
+@final
+@dataclass(frozen=True)
+class Layer:
+    """A block of a network. `stage`: its number, or -1 for stem, head and classifier."""
+
+    path: str
+    label: str
+    stage: int
+    in_shape: TensorShape
+    out_shape: TensorShape
+    identity: bool
+    latency_ms: float
+
+
+def layers_of(architecture: Architecture, cost: CostModel) -> tuple[Layer, ...]:
+    """The layers with their latencies.
+
+    Raises:
+        NotMeasured: `cost` lacks one of them.
+    """
+    return tuple(
+        Layer(
+            path,
+            block.label(),
+            int(path.split(".")[1]) if path.startswith("stages.") else -1,
+            shape,
+            block.out_shape(shape),
+            block.is_identity(shape.channels),
+            cost.block(path, block, shape),
+        )
+        for path, block, shape in architecture.blocks()
+    )
+
+
+def draw(layers: Sequence[Layer]) -> Figure:
+    """Bars in the order of the network; skips that cost nothing are thin marks on the ground line."""
+    figure = new_figure(min(1500, max(640, 130 + 31 * len(layers))), 400)
+    axes = figure.subplots()
+    searched = {layer.label for layer in layers if layer.stage >= 0}
+    colours = block_colours(searched)
+    top = max((layer.latency_ms for layer in layers), default=1.0) or 1.0
+    axes.set(xlim=(-0.7, len(layers) - 0.3), ylim=(0, 1.25 * top))
+    for index, layer in enumerate(layers):
+        colour = colours[layer.label] if layer.stage >= 0 else FIXED
+        if layer.identity:
+            axes.plot([index - 0.3, index + 0.3], [0, 0], color=MUTED, linewidth=2.5, clip_on=False, zorder=4)
+        else:
+            axes.bar(index, layer.latency_ms, width=0.74, color=colour, linewidth=0, zorder=3)
+    slowest = max(range(len(layers)), key=lambda index: layers[index].latency_ms)
+    axes.annotate(
+        milliseconds(layers[slowest].latency_ms),
+        xy=(slowest, layers[slowest].latency_ms),
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        color=INK,
+        fontsize=SMALL,
+    )
+    _stages(axes, layers, top)
+    axes.set_xticks(range(len(layers)), [short(layer.label, 14) for layer in layers], rotation=90)
+    axes.set_ylabel("latency (ms)")
+    bare(axes, "bottom", "left")
+    axes.axhline(0, color=AXIS, linewidth=0.75, clip_on=False)
+    grid(axes)
+    kinds = sorted(searched - {"skip"}, key=natural)
+    handles = [Patch(color=colours[kind], label=short(kind, 14)) for kind in kinds]
+    handles.append(Patch(color=FIXED, label="not searched"))
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=10,
+        fontsize=SMALL,
+        handlelength=0.9,
+        handleheight=0.9,
+        handletextpad=0.4,
+        columnspacing=1.2,
+        borderaxespad=0.2,
+    )
+    return figure
+
+
+def _stages(axes: Axes, layers: Sequence[Layer], top: float) -> None:
+    """A line between stages; above each, what it puts out: channels and size."""
+    start = 0
+    for index in range(1, len(layers) + 1):
+        if index < len(layers) and layers[index].stage == layers[start].stage != -1:
+            continue
+        if start > 0:
+            axes.plot([start - 0.5] * 2, [0, 1.24 * top], color=AXIS, linewidth=0.75, linestyle=(0, (2, 2)), zorder=1)
+        channels, height, width = layers[index - 1].out_shape
+        if layers[start].stage >= 0:
+            size = f"{height}\u00d7{width}" if index - start > 1 else f"{height}\u00b2" if height == width else ""
+            axes.text(
+                (start + index - 1) / 2,
+                1.22 * top,
+                f"{size}\n{channels} ch" if index - start > 1 else f"{size}\n{channels}",
+                ha="center",
+                va="top",
+                color=MUTED,
+                fontsize=SMALL,
+                linespacing=1.3,
+            )
+        start = index

@@ -1,0 +1,95 @@
+"""The page: one HTML file that needs nothing else, and its figures as PNG beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+
+from sculptnet import __version__
+from sculptnet.report.html import Html, element, joined
+from sculptnet.report.parts import Absent, Part, Section
+from sculptnet.report.result_sections import classes_apart, training_curves
+from sculptnet.report.search_sections import (
+    accuracy_over_latency,
+    baselines_compared,
+    network,
+    search_over_epochs,
+    table_checked,
+)
+from sculptnet.report.source import ReportData
+from sculptnet.report.style import css_variables
+from sculptnet.report.summary import budget_in_space, header, what_was_used
+from sculptnet.runs import write_atomic
+
+PAGE = "report.html"
+FIGURES = "figures"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # the browser itself refuses to load anything
+
+SECTIONS: tuple[Callable[[ReportData], Part], ...] = (
+    accuracy_over_latency,
+    baselines_compared,
+    network,
+    classes_apart,
+    budget_in_space,
+    table_checked,
+    search_over_epochs,
+    training_curves,
+    what_was_used,
+)
+
+
+def write_report(source: ReportData, folder: Path) -> Path:
+    """Writes `report.html` and `figures/NAME.png` into `folder`; returns the page's path.
+
+    The page follows the reader's light or dark scheme, loads nothing, and holds every figure as SVG. Equal `source`
+    gives equal bytes.
+
+    Raises:
+        RunError: a file could not be written; what was there before stays.
+    """
+    parts = [make(source) for make in SECTIONS]
+    for part in parts:
+        if isinstance(part, Section):
+            for drawing in part.drawings:
+                write_atomic(folder / FIGURES / f"{drawing.name}.png", drawing.png)
+    page = folder / PAGE
+    write_atomic(page, "<!doctype html>\n" + _document(source, parts).markup + "\n")
+    return page
+
+
+def _document(source: ReportData, parts: Sequence[Part]) -> Html:
+    sections = [part for part in parts if isinstance(part, Section)]
+    css = resources.files("sculptnet.report").joinpath("page.css").read_text(encoding="utf-8")
+    head = element(
+        "head",
+        None,
+        element("meta", {"charset": "utf-8"}),
+        element("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
+        element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+        element("meta", {"name": "color-scheme", "content": "light dark"}),
+        element("title", None, source.title),
+        element("link", {"rel": "icon", "href": "data:,"}),
+        Html(f"<style>{css_variables()}{css}</style>"),
+    )
+    links = (element("li", None, element("a", {"href": f"#{part.anchor}"}, part.title)) for part in sections)
+    top = element(
+        "header",
+        {"class": "page-header"},
+        header(source),
+        element("nav", {"aria-label": "sections"}, element("ul", None, *links)) if sections else None,
+    )
+    body = element(
+        "main", None, joined(part.markup() for part in sections), _absent([p for p in parts if isinstance(p, Absent)])
+    )
+    foot = element("footer", None, f"Made by SculptNet {__version__} from the files of this run.")
+    return element("html", {"lang": "en"}, head, element("body", None, top, body, foot))
+
+
+def _absent(parts: Sequence[Absent]) -> Html | None:
+    """What is left out, and why."""
+    if not parts:
+        return None
+    items = (element("li", None, element("strong", None, part.title), f": {part.why}.") for part in parts)
+    heading = element("h2", {"id": "absent"}, "Left out")
+    return element("section", {"aria-labelledby": "absent"}, heading, element("ul", {"class": "plain"}, *items))

@@ -1,0 +1,40 @@
+"""What a report is made of: plain values, every one optional. Reading them from disk is the caller's business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sculptnet.arch import Architecture, SearchSpace
+from sculptnet.cost.table import LatencyTable
+from sculptnet.state import Event
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """Everything that the page can show. What is absent is left out of the page, and the page says so.
+
+    Attributes:
+        title: of the page, such as the name of the run.
+        command: the command that made the run, as typed.
+        events: the event log, in order. Read are `feasibility`, `search_epoch`, `search_draws`, `train_epoch` (with
+            `trial`: a number, `final` or `baseline:NAME`), `test` and `baseline`. An epoch that a resumed run logged
+            twice counts once, the last time.
+        trials: `TrialRecord`s as JSON, with the metrics `top1` (0..1), `predicted_latency_ms`, `measured_latency_ms`.
+        card: `model/card.json`, parsed.
+        table: the latency table of the device.
+        architecture: the network that is shipped.
+        space: the space that was searched; names the candidates of each decision.
+        seconds: how long the run took in all, where known.
+    """
+
+    title: str = "SculptNet run"
+    command: str | None = None
+    events: Sequence[Event] = ()
+    trials: Sequence[Mapping[str, Any]] = ()
+    card: Mapping[str, Any] | None = None
+    table: LatencyTable | None = None
+    architecture: Architecture | None = None
+    space: SearchSpace | None = None
+    seconds: float | None = None

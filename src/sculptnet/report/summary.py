@@ -1,0 +1,243 @@
+"""The head of the page: what was asked, what came out, the exported files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sculptnet.accuracy import Accuracy
+from sculptnet.report.facts import Budget, File, Latency, budget, files, judged_file, last_event, times
+from sculptnet.report.figures import feasibility
+from sculptnet.report.html import Column, Content, Html, definitions, element, joined, paragraph, table
+from sculptnet.report.parts import Absent, Part, Section, figure
+from sculptnet.report.render import render
+from sculptnet.report.source import ReportData
+from sculptnet.report.text import (
+    MISSING,
+    NARROW,
+    count,
+    duration,
+    interval,
+    milliseconds,
+    number,
+    percent,
+    percent_interval,
+    significant,
+)
+
+
+def header(data: ReportData) -> Html:
+    """Title, verdict, the main figures, the table of files."""
+    asked, file = budget(data), judged_file(data)
+    device = data.table.device if data.table is not None else None
+    return joined(
+        (
+            element("h1", None, data.title),
+            element("p", {"class": "subtitle"}, _subtitle(data, asked, device)),
+            _verdict(asked, file),
+            _tiles(data, asked, file),
+            _files(data, asked),
+            element("pre", {"aria-label": "the command"}, element("code", None, data.command))
+            if data.command
+            else None,
+        )
+    )
+
+
+def _subtitle(data: ReportData, asked: Budget | None, device: str | None) -> str:
+    source = (data.card or {}).get("data") or {}
+    parts = [f"A network for {source['name']}" if "name" in source else "A network"]
+    if asked is not None:
+        parts.append(f"asked to take at most {milliseconds(asked.at_most_ms)} an image in {asked.precision}")
+    if device is not None:
+        parts.append(f"on {device}")
+    return " ".join(parts)
+
+
+def _verdict(asked: Budget | None, file: File | None) -> Html:
+    latency = file.latency if file is not None else None
+    if asked is None:
+        return element("p", {"class": "verdict"}, "No budget on latency is recorded for this run.")
+    if latency is None:
+        return element(
+            "p", {"class": "verdict"}, f"{asked.file} was not measured yet, so nothing is known of the budget."
+        )
+    room = asked.at_most_ms - latency.ms
+    share = f"{milliseconds(abs(room))} ({percent(abs(room) / asked.at_most_ms)})"
+    if room < 0:
+        parts = (element("strong", None, "Over budget"), f" by {share}: {_sentence(asked, latency)}.")
+        return element("p", {"class": "verdict over"}, *parts)
+    doubt = " The upper end of the interval lies over it." if latency.high_ms > asked.at_most_ms else ""
+    parts = (element("strong", None, "Within budget"), f", {share} to spare: {_sentence(asked, latency)}.{doubt}")
+    return element("p", {"class": "verdict"}, *parts)
+
+
+def _sentence(asked: Budget, latency: Latency) -> str:
+    return f"{asked.file} takes {milliseconds(latency.ms)}, measured; asked were {milliseconds(asked.at_most_ms)}"
+
+
+def _tiles(data: ReportData, asked: Budget | None, file: File | None) -> Html:
+    card = data.card or {}
+    tiles: list[tuple[str, str, str]] = []
+    if file is not None and file.latency is not None:
+        tiles.append(("Measured latency", milliseconds(file.latency.ms), _latency_range(file.latency)))
+    if file is not None and file.accuracy is not None:
+        accuracy = file.accuracy
+        extra = f"95{NARROW}%: {percent_interval(*accuracy.interval())}; {accuracy.num_images:,} test images"
+        tiles.append(("Accuracy", percent(accuracy.top1), extra))
+    if math.isfinite(number(card.get("macs"))):
+        parameters = number(card.get("parameters"))
+        extra = f"{count(parameters)} parameters" if math.isfinite(parameters) else ""
+        tiles.append(("Multiply-adds", count(number(card.get("macs"))), extra))
+    spent = data.seconds if data.seconds is not None else sum(seconds for _, seconds in times(data))
+    if spent > 0:
+        tiles.append(("Time", duration(spent), "from the data to this page" if data.seconds is not None else "timed"))
+    rows = (
+        element(
+            "div",
+            {"class": "tile"},
+            element("dt", None, title),
+            element("dd", {"class": "value"}, value),
+            element("dd", {"class": "extra"}, extra),
+        )
+        for title, value, extra in tiles
+    )
+    return element("dl", {"class": "tiles"}, *rows) if tiles else Html("")
+
+
+def _latency_range(latency: Latency) -> str:
+    if not math.isfinite(latency.low_ms):
+        return "median"
+    return f"median; 95{NARROW}%: {interval(latency.low_ms, latency.high_ms)}{NARROW}ms"
+
+
+def _files(data: ReportData, asked: Budget | None) -> Html:
+    found = files(data)
+    if not found:
+        return paragraph("No exported file was measured yet.")
+    columns = [
+        Column("File", numeric=False),
+        Column("Latency"),
+        Column("Noise"),
+        Column("Accuracy"),
+        Column("Balanced accuracy"),
+        Column("Budget", numeric=False),
+    ]
+    judged = next((index for index, file in enumerate(found) if asked is not None and file.name == asked.file), -1)
+    caption = "The files of model/, each measured as it is shipped; ranges are 95\u00a0% intervals."
+    return table(caption, columns, [_row(file, asked) for file in found], marked=judged)
+
+
+def _row(file: File, asked: Budget | None) -> list[Content]:
+    latency, accuracy = file.latency, file.accuracy
+    verdict = MISSING
+    if asked is not None and latency is not None:
+        verdict = "within" if latency.ms <= asked.at_most_ms else "over"
+        verdict += ", judged" if file.name == asked.file else ""
+    noise = f"{significant(latency.noise_percent, 2)}{NARROW}%" if latency and latency.noise_percent >= 0 else MISSING
+    return [
+        element("code", None, file.name),
+        latency_cell(latency),
+        noise,
+        accuracy_cell(accuracy),
+        percent(accuracy.balanced) if accuracy is not None else MISSING,
+        verdict,
+    ]
+
+
+def latency_cell(latency: Latency | None) -> Content:
+    """A latency with its interval, for tables."""
+    if latency is None:
+        return MISSING
+    if not math.isfinite(latency.low_ms):
+        return milliseconds(latency.ms)
+    ends = interval(latency.low_ms, latency.high_ms)
+    return joined((milliseconds(latency.ms), " ", element("span", {"class": "range"}, ends)))
+
+
+def accuracy_cell(accuracy: Accuracy | None) -> Content:
+    """An accuracy with its interval, for tables."""
+    if accuracy is None:
+        return MISSING
+    ends = percent_interval(*accuracy.interval())
+    return joined((percent(accuracy.top1), " ", element("span", {"class": "range"}, ends)))
+
+
+def budget_in_space(data: ReportData) -> Part:
+    """Where the budget lies among the networks of the space."""
+    title = "The budget within the search space"
+    event = last_event(data, "feasibility")
+    if event is None:
+        return Absent(title, "the fastest and slowest networks of the space were not looked for; `sculptnet fit` does")
+    fastest, median, slowest, at_most = (number(event.get(key)) for key in ("fastest", "median", "slowest", "at_most"))
+    asked = budget(data)
+    at_most = at_most if math.isfinite(at_most) or asked is None else asked.at_most_ms
+    if not all(math.isfinite(value) for value in (fastest, median, slowest, at_most)):
+        return Absent(title, "the log of the feasibility check is incomplete")
+    description = (
+        f"Predicted latency of the space's networks: fastest {milliseconds(fastest)}, median {milliseconds(median)}, "
+        f"slowest {milliseconds(slowest)}. The budget is {milliseconds(at_most)}."
+    )
+    drawing = render("feasibility", title, description, lambda: feasibility.draw(fastest, median, slowest, at_most))
+    caption = "Predicted by the latency table, before anything was trained. The median is that of random networks."
+    return Section("feasibility", title, (figure(drawing, caption),), (drawing,))
+
+
+def what_was_used(data: ReportData) -> Part:
+    """Device, data, versions, time, preprocessing."""
+    card = data.card or {}
+    described: list[tuple[str, Content]] = []
+    device = card.get("device") or (dict(data.table.details) if data.table is not None else None)
+    for term, value in (
+        ("Device", device),
+        ("Data", _data(card.get("data"))),
+        ("Preprocessing", card.get("preprocessing")),
+    ):
+        if value:
+            described.append((term, listed(value)))
+    if card.get("parity"):
+        described.append(("Largest difference to PyTorch", listed(card["parity"])))
+    spent = times(data)
+    if spent:
+        described.append(("Time", "; ".join(f"{title} {duration(seconds)}" for title, seconds in spent)))
+    if card.get("versions"):
+        described.append(("Versions", listed(card["versions"])))
+    if not described:
+        return Absent("What was used", "there is no model card yet; it is written when the network is exported")
+    return Section("used", "What was used", (definitions(described),))
+
+
+def _data(source: Mapping[str, Any] | None) -> Content:
+    if not source:
+        return None
+    sizes = [
+        f"{int(source[key]):,} {word} images"
+        for key, word in (("train_images", "training"), ("test_images", "test"))
+        if key in source
+    ]
+    line = ", ".join([str(source.get("name", "")), *sizes])
+    notes = [str(note) for note in source.get("notes") or ()]
+    if source.get("grey"):
+        notes.insert(0, "grey images, repeated to three channels")
+    items = (element("li", None, note) for note in dict.fromkeys(notes))
+    return joined((line, element("ul", {"class": "plain"}, *items) if notes else None))
+
+
+def listed(value: Any) -> Content:
+    """JSON data as one line of text: names and values."""
+    if isinstance(value, Html):
+        return value
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key} {_one(item)}" for key, item in value.items() if item is not None and key != "kind")
+    return _one(value)
+
+
+def _one(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key} {_one(item)}" for key, item in value.items()) + ")"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_one(item) for item in value)
+    return str(value)
