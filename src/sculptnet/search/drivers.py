@@ -1,0 +1,229 @@
+"""What runs a search: `run` evaluates candidates one by one and keeps a log, `drive` scores whole matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from sculptnet.errors import InvalidValue, collected
+from sculptnet.search.problem import Problem
+from sculptnet.search.protocol import Evaluate, Job, Proposals, Results, Score, Search
+from sculptnet.search.records import Key, TrialRecord
+from sculptnet.search.workers import Outcome, Task, Workers, here
+from sculptnet.state import Log, Progress, no_log, no_progress
+
+IDLE_ROUNDS = 100  # in a row in which a search proposes nothing new: then it has nothing left
+
+
+def no_record(record: TrialRecord) -> None:
+    """Drops the record."""
+
+
+def run(
+    search: Search,
+    problem: Problem,
+    evaluate: Evaluate,
+    trials: int,
+    *,
+    known: Sequence[TrialRecord] = (),
+    log: Callable[[TrialRecord], None] = no_record,
+    folder: Callable[[int], Path] | None = None,
+    workers: int = 1,
+    events: Log = no_log,
+    progress: Progress = no_progress,
+) -> tuple[TrialRecord, ...]:
+    """Evaluates what `search` proposes until it has asked for `trials` different candidates, or ends.
+
+    A candidate is evaluated once for each training length and replicate. What is found in `known` is answered from
+    there, failures included, and is not logged again: so a run is resumed by running it again from its start, with its
+    log as `known`. New trials get the numbers that `known` leaves free, in the order in which they are proposed. An
+    evaluation that raises, or whose metric is not a finite number, is recorded with its error and the search goes on. A
+    search that proposes nothing new in 100 rounds is taken to have nothing left.
+
+    Args:
+        search: closed at the end.
+        problem: gives candidates, and the costs of its limits, which become metrics (`Limit.metric`) of every trial.
+        evaluate: the metrics of a candidate. With several workers it must be picklable, and a script that calls `run`
+            needs `if __name__ == "__main__":`, as always with processes.
+        trials: how many different candidates `search` may ask for, known ones included.
+        known: trials evaluated before, in any order.
+        log: told every new record as soon as it is complete, so in the order of completion.
+        folder: where the trial of a number may leave files.
+        workers: evaluations at once, each in a local process; 1 evaluates in this process. Results do not depend on it.
+        events: told what evaluations log, with the trial's number.
+        progress: told how many trials are done, and what evaluations in this process are at.
+
+    Returns:
+        The records of the candidates that were asked for, in that order.
+
+    Raises:
+        InvalidValue: `trials` or `workers` below 1, or `known` belongs to another space.
+    """
+    problems = [
+        f"{name} must be at least 1, got {n}" for name, n in (("trials", trials), ("workers", workers)) if n < 1
+    ]
+    if problems:
+        raise InvalidValue(collected(problems, "run"))
+    ledger = _Ledger(problem, trials, known, log, folder)
+    with closing(search), Workers(evaluate, workers) if workers > 1 else nullcontext() as pool:
+        proposals = next(search, None)
+        while proposals is not None:
+            tasks = ledger.open_tasks(proposals)
+            outcomes = pool.evaluated(tasks, events) if pool else here(evaluate, tasks, events, progress)
+            for done, (position, outcome) in enumerate(outcomes, start=1):
+                ledger.enter(tasks[position], outcome)
+                progress("trials", len(ledger.asked) + done, trials)
+            ledger.close_round(proposals)
+            progress("trials", len(ledger.asked), trials)
+            if ledger.ended:
+                break
+            proposals = _reply(search, ledger.results(proposals))
+    return tuple(ledger.asked.values())
+
+
+def _reply(search: Search, results: Results) -> Proposals | None:
+    try:
+        return search.send(results)
+    except StopIteration:
+        return None
+
+
+class _Ledger:
+    """Who was asked for, what is known, and which numbers are free."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        trials: int,
+        known: Sequence[TrialRecord],
+        log: Callable[[TrialRecord], None],
+        folder: Callable[[int], Path] | None,
+    ) -> None:
+        self.problem, self.trials, self.log, self.folder = problem, trials, log, folder
+        used = {record.trial for record in known}
+        self.free = (number for number in count() if number not in used)
+        self.memo: dict[Key, TrialRecord] = {}
+        if known:
+            rows = problem.space.canonical([record.choices for record in known])
+            for record, row in zip(known, rows.tolist(), strict=True):
+                self.memo[tuple(row), record.epochs, record.replicate] = record
+        self.asked: dict[Key, TrialRecord] = {}
+        self.idle_rounds = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether enough was asked for, or nothing new for long."""
+        return len(self.asked) >= self.trials or self.idle_rounds >= IDLE_ROUNDS
+
+    def keys(self, proposals: Proposals) -> list[Key]:
+        rows = self.problem.space.canonical(proposals.choices)
+        return [(tuple(row), proposals.epochs, proposals.replicate) for row in rows.tolist()]
+
+    def new_keys(self, proposals: Proposals) -> list[Key]:
+        """What was not asked for before, as far as the number of trials goes."""
+        new = [key for key in dict.fromkeys(self.keys(proposals)) if key not in self.asked]
+        return new[: self.trials - len(self.asked)]
+
+    def open_tasks(self, proposals: Proposals) -> list[Task]:
+        """What has to be evaluated, with numbers in the order of proposals."""
+        tasks = []
+        for key in self.new_keys(proposals):
+            if key not in self.memo:
+                choices, epochs, replicate = key
+                number = next(self.free)
+                job = Job(number, epochs, replicate, self.folder(number) if self.folder else None)
+                tasks.append(Task(choices, self.problem.space.decode(choices), job))
+        return tasks
+
+    def enter(self, task: Task, outcome: Outcome) -> None:
+        """Records and logs what came of a task."""
+        costs = {name: float(value[0]) for name, value in self.problem.costs(np.array([task.choices])).items()}
+        record = TrialRecord(
+            trial=task.job.trial,
+            choices=task.choices,
+            epochs=task.job.epochs,
+            replicate=task.job.replicate,
+            metrics={**costs, **outcome.metrics},
+            curve=outcome.curve,
+            error=outcome.error,
+        )
+        self.memo[record.key] = record
+        self.log(record)
+
+    def close_round(self, proposals: Proposals) -> None:
+        """Counts what is answered now as asked for, in the order of proposals."""
+        new = self.new_keys(proposals)
+        self.asked |= {key: self.memo[key] for key in new}
+        self.idle_rounds = 0 if new else self.idle_rounds + 1
+
+    def results(self, proposals: Proposals) -> Results:
+        """The answer to proposals that were all asked for."""
+        records = [self.asked[key] for key in self.keys(proposals)]
+        names = dict.fromkeys(name for record in records for name in record.metrics)
+        return Results(
+            choices=proposals.choices,
+            metrics={name: np.array([record.metrics.get(name, np.nan) for record in records]) for name in names},
+            errors=[record.error for record in records],
+            curves=[record.curve for record in records],
+            folders=[self.folder(record.trial) if self.folder else None for record in records],
+        )
+
+
+def drive(search: Search, score: Score, rounds: int) -> Results:
+    """Scores what `search` proposes, whole matrices at a time, for at most `rounds` rounds; logs nothing.
+
+    For predictors and tables. Every row is scored as often as it is proposed; finalists are evaluated with `run`.
+
+    Args:
+        search: closed at the end.
+        score: columns of metrics, each with one number for each row of choices.
+        rounds: how many proposals are answered.
+
+    Returns:
+        Every different row that was proposed, in the order in which it came first.
+
+    Raises:
+        InvalidValue: `rounds` below 1, or a column of another length than the choices.
+    """
+    if rounds < 1:
+        raise InvalidValue(f"drive: rounds must be at least 1, got {rounds}")
+    answered: list[Results] = []
+    with closing(search):
+        proposals = next(search, None)
+        while proposals is not None:
+            answered.append(_scored(proposals, score))
+            if len(answered) == rounds:
+                break
+            proposals = _reply(search, answered[-1])
+    return _distinct(answered)
+
+
+def _scored(proposals: Proposals, score: Score) -> Results:
+    number = len(proposals.choices)
+    columns = {name: np.asarray(column, dtype=np.float64) for name, column in score(proposals.choices).items()}
+    problems = [
+        f"{name} has the shape {column.shape}, expected ({number},), one number for each row"
+        for name, column in columns.items()
+        if column.shape != (number,)
+    ]
+    if problems:
+        raise InvalidValue(collected(problems, "score"))
+    return Results(proposals.choices, columns, [None] * number, [()] * number, [None] * number)
+
+
+def _distinct(answered: Sequence[Results]) -> Results:
+    if not answered:
+        return Results(np.empty((0, 0), dtype=np.int64), {}, [], [], [])
+    rows = np.concatenate([results.choices for results in answered])
+    _, first = np.unique(rows, axis=0, return_index=True)
+    first.sort()
+    names = dict.fromkeys(name for results in answered for name in results.metrics)
+    columns = {
+        name: np.concatenate([r.metrics.get(name, np.full(len(r), np.nan)) for r in answered])[first] for name in names
+    }
+    number = len(first)
+    return Results(rows[first], columns, [None] * number, [()] * number, [None] * number)

@@ -1,0 +1,134 @@
+"""Evaluations in this process, or side by side in local processes; either way one that fails stops nothing."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+
+import torch
+
+from sculptnet.arch import Candidate, Choices
+from sculptnet.errors import InvalidValue
+from sculptnet.search.protocol import Curve, Evaluate, Job
+from sculptnet.state import Event, Log, Progress, no_progress
+
+
+@dataclass(frozen=True)
+class Task:
+    """A candidate to evaluate. `job` holds plain values only; who evaluates adds what to call."""
+
+    choices: Choices
+    candidate: Candidate
+    job: Job
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task: finite metrics, or an error."""
+
+    metrics: Mapping[str, float]
+    curve: Curve = ()
+    error: str | None = None
+
+
+Outcomes = Iterator[tuple[int, Outcome]]  # position of the task, in the order of completion
+
+
+def attempt(evaluate: Evaluate, task: Task, log: Log, progress: Progress) -> Outcome:
+    """Evaluates; an exception or a metric that is no number becomes the outcome's error."""
+    curves: list[Curve] = []
+
+    def log_trial(event: Event) -> None:
+        log({**event, "trial": task.job.trial})
+
+    job = replace(task.job, log=log_trial, progress=progress, keep_curve=curves.append)
+    try:
+        metrics = {name: float(value) for name, value in evaluate(task.candidate, job).items()}
+    except Exception as error:  # whatever an evaluation raises belongs into its record; the search goes on
+        return Outcome({}, curves[-1] if curves else (), f"{type(error).__name__}: {error}")
+    wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return Outcome(finite, curves[-1] if curves else (), ", ".join(wrong) or None)
+
+
+def here(evaluate: Evaluate, tasks: Sequence[Task], log: Log, progress: Progress) -> Outcomes:
+    """One after the other in this process."""
+    for position, task in enumerate(tasks):
+        yield position, attempt(evaluate, task, log, progress)
+
+
+class Workers:
+    """Local processes, started afresh (spawn), that evaluate side by side. A context manager.
+
+    Events of a trial are logged when it is done; nothing else of it is seen before. Each process computes with its
+    share of torch's threads.
+
+    Raises:
+        InvalidValue: `evaluate` cannot be sent to another process.
+    """
+
+    def __init__(self, evaluate: Evaluate, number: int) -> None:
+        try:
+            self._evaluate = pickle.dumps(evaluate)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise InvalidValue(
+                f"workers={number} sends the evaluation to other processes, but {evaluate!r} cannot be sent ({error}); "
+                "use a function or a frozen dataclass of a module, or workers=1"
+            ) from None
+        self._number = number
+        self._threads = max(1, torch.get_num_threads() // number)
+        self._pool = self._new_pool(number)
+
+    def _new_pool(self, number: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            number, multiprocessing.get_context("spawn"), torch.set_num_threads, (self._threads,)
+        )
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def evaluated(self, tasks: Sequence[Task], log: Log) -> Outcomes:
+        """The outcomes in the order of completion. A task that kills its process fails; its neighbours run again."""
+        futures = {self._submit(self._pool, task): position for position, task in enumerate(tasks)}
+        killed = []
+        for future in as_completed(futures):
+            try:
+                outcome, events = future.result()
+            except BrokenProcessPool:
+                killed.append(futures[future])
+                continue
+            yield futures[future], _logged(outcome, events, log)
+        if killed:
+            self._pool.shutdown()
+            self._pool = self._new_pool(self._number)
+            for position in sorted(killed):
+                yield position, self._alone(tasks[position], log)
+
+    def _submit(self, pool: ProcessPoolExecutor, task: Task) -> Future[tuple[Outcome, list[Event]]]:
+        return pool.submit(_in_worker, self._evaluate, task)
+
+    def _alone(self, task: Task, log: Log) -> Outcome:
+        with self._new_pool(1) as pool:
+            try:
+                return _logged(*self._submit(pool, task).result(), log)
+            except BrokenProcessPool:
+                return Outcome({}, error="the process that evaluated it was killed, perhaps for want of memory")
+
+
+def _logged(outcome: Outcome, events: Sequence[Event], log: Log) -> Outcome:
+    for event in events:
+        log(event)
+    return outcome
+
+
+def _in_worker(pickled: bytes, task: Task) -> tuple[Outcome, list[Event]]:
+    events: list[Event] = []
+    return attempt(pickle.loads(pickled), task, events.append, no_progress), events
