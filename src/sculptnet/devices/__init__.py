@@ -6,7 +6,7 @@ from types import MappingProxyType
 from sculptnet.devices.measure import measure_networks, measure_onnx, times
 from sculptnet.devices.memo import FileMemo, Memo, NoMemo
 from sculptnet.devices.onnxruntime import OnnxRuntime
-from sculptnet.devices.plan import Device, Measurement, Model, Plan, Quality
+from sculptnet.devices.plan import Device, Measurement, Model, Plan, Quality, check_answer, example_input
 from sculptnet.devices.statistics import Timing
 from sculptnet.devices.tables import Recheck, measure_table, recheck
 from sculptnet.errors import InvalidValue, suggestion
@@ -39,6 +39,8 @@ __all__ = [
     "Quality",
     "Recheck",
     "Timing",
+    "check_answer",
+    "example_input",
     "measure_networks",
     "measure_onnx",
     "measure_table",

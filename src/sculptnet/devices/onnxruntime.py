@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 import onnxruntime
 
-from sculptnet.devices.plan import Measurement, Model, Plan, example_input
+from sculptnet.devices.plan import Measurement, Model, Plan, check_answer, example_input
 from sculptnet.devices.protocol import Run, measure
 from sculptnet.errors import DeviceError, InvalidValue
 from sculptnet.state import Progress, no_progress
@@ -88,7 +88,7 @@ class OnnxRuntime:
             binding.bind_ortvalue_output(session.get_outputs()[0].name, output)
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base class
             raise DeviceError(f"{self.name} cannot run {name}: {error}") from error
-        _check_answer(self.name, name, model, np.asarray(answer))
+        check_answer(self.name, name, model, np.asarray(answer))
         return lambda: session.run_with_iobinding(binding)
 
     def _options(self) -> onnxruntime.SessionOptions:
@@ -100,21 +100,6 @@ class OnnxRuntime:
             # Each open session has its own threads; spinning while they wait, those of a hundred fight for the cores.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
-
-
-def _check_answer(device: str, name: str, model: Model, answer: np.ndarray[Any, Any]) -> None:
-    """Raises `DeviceError` if a model does not compute what PyTorch computes."""
-    if model.expected is None:
-        return
-    if answer.shape != model.expected.shape:
-        raise DeviceError(f"{device} answers {name} with shape {answer.shape}, PyTorch with {model.expected.shape}")
-    largest = max(float(np.abs(model.expected).max()), 1e-6)
-    difference = float(np.abs(answer - model.expected).max()) / largest
-    if not difference <= model.tolerance:
-        raise DeviceError(
-            f"{device} computes {name} differently from PyTorch: by {difference:.2g} of the largest output, "
-            f"at most {model.tolerance:g} is allowed; its times would describe another network"
-        )
 
 
 def cores() -> int:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, final
 import numpy as np
 import numpy.typing as npt
 
-from sculptnet.errors import InvalidValue, collected
+from sculptnet.errors import DeviceError, InvalidValue, collected
 from sculptnet.state import Progress, no_progress
 
 
@@ -139,3 +139,22 @@ def example_input(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     scrambled = (counter * np.uint64(2654435761) + np.uint64(40503)) % np.uint64(2**32)
     mixed = (scrambled ^ (scrambled >> np.uint64(15))) * np.uint64(2246822519) % np.uint64(2**32)
     return (mixed.astype(np.float64) / 2**31 - 1.0).astype(np.float32).reshape(shape)
+
+
+def check_answer(device: str, name: str, model: Model, answer: np.ndarray[Any, Any]) -> None:
+    """Compares what `device` answers to `example_input` with what the model must answer.
+
+    Raises:
+        DeviceError: the answer differs, so its times would describe another network; the message names the model.
+    """
+    if model.expected is None:
+        return
+    if answer.shape != model.expected.shape:
+        raise DeviceError(f"{device} answers {name} with shape {answer.shape}, PyTorch with {model.expected.shape}")
+    largest = max(float(np.abs(model.expected).max()), 1e-6)
+    difference = float(np.abs(answer - model.expected).max()) / largest
+    if not difference <= model.tolerance:
+        raise DeviceError(
+            f"{device} computes {name} differently from PyTorch: by {difference:.2g} of the largest output, "
+            f"at most {model.tolerance:g} is allowed; its times would describe another network"
+        )
