@@ -3,6 +3,7 @@
 from sculptnet.data.choose import decoded, default_preprocessing
 from sculptnet.data.folder import folder
 from sculptnet.data.images import Files, ImageData, InMemory, Split, stratified, subset
+from sculptnet.data.inspection import Findings, inspect
 from sculptnet.data.loading import EvaluationBatches, TrainingBatches
 from sculptnet.data.preprocessing import Preprocessing, prepare, preprocessing_from_json, to_rgb
 from sculptnet.data.sources import BY_NAME, Request, Source, load
@@ -11,6 +12,7 @@ __all__ = [
     "BY_NAME",
     "EvaluationBatches",
     "Files",
+    "Findings",
     "ImageData",
     "InMemory",
     "Preprocessing",
@@ -21,6 +23,7 @@ __all__ = [
     "decoded",
     "default_preprocessing",
     "folder",
+    "inspect",
     "load",
     "prepare",
     "preprocessing_from_json",

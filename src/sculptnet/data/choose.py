@@ -18,6 +18,7 @@ CENTRE_SHARE = 0.875  # of the shorter side of a photograph: 224 of 256, the usu
 STATISTICS_IMAGES = 1000  # their mean and standard deviation are within about 1 % of those of all images
 MEMORY_RESOLUTION = 96  # pixels; up to here decoding would take longer than training on a CPU
 MEMORY_BYTES = 1 << 30
+DECODING_CHUNK = 32  # images a thread takes at a time
 
 
 def default_preprocessing(data: ImageData, resolution: int, seed: int = 0) -> Preprocessing:
@@ -46,21 +47,23 @@ def default_preprocessing(data: ImageData, resolution: int, seed: int = 0) -> Pr
 def decoded(
     data: ImageData, preprocessing: Preprocessing, *, max_bytes: int = MEMORY_BYTES, progress: Progress = no_progress
 ) -> ImageData:
-    """`data` with its files decoded once into memory, where they are small enough; else `data` as it is.
+    """`data` decoded and resized once into memory, where its images are small enough; else `data` as it is.
 
-    Evaluation is the same to the bit; training sees crops of the central squares instead of the whole photographs.
+    Evaluation is the same to the bit. Training on photographs sees crops of their central squares, which are already
+    resized, instead of crops of the whole photographs: a little less varied and less sharp, and several times faster.
 
     Args:
-        data: any data set; splits in memory stay as they are.
-        preprocessing: images are kept as central squares of `preprocessing.resize` pixels; resolutions above 96 px are
-            left in files.
+        data: any data set; larger photographs that are in memory already stay as they are.
+        preprocessing: images are kept as central squares of `preprocessing.resize` pixels; files are left where they
+            are at resolutions above 96 px.
         max_bytes: for both splits together.
-        progress: called after every image.
+        progress: called every few images.
     """
-    splits = [split for split in (data.train, data.test) if not isinstance(split, InMemory)]
     channels = 1 if data.grey else 3
-    num_bytes = sum(map(len, splits)) * channels * preprocessing.resize**2
-    if not splits or preprocessing.resolution > MEMORY_RESOLUTION or num_bytes > max_bytes:
+    num_bytes = (len(data.train) + len(data.test)) * channels * preprocessing.resize**2
+    in_memory = isinstance(data.train, InMemory) and isinstance(data.test, InMemory)
+    whole = preprocessing.resize == preprocessing.resolution
+    if num_bytes > max_bytes or (not whole if in_memory else preprocessing.resolution > MEMORY_RESOLUTION):
         return data
     train, test = (squares(split, preprocessing.resize, progress) for split in (data.train, data.test))
     return replace(data, train=train, test=test)
@@ -70,14 +73,16 @@ def squares(split: Split, side: int, progress: Progress = no_progress) -> InMemo
     """The central squares of all images, `side` x `side` pixels, as evaluation resizes them."""
     if isinstance(split, InMemory) and split.images.shape[2:] == (side, side):
         return split
-    channels = 1 if split.grey else 3
-    images = torch.empty(len(split), channels, side, side, dtype=torch.uint8)
+    images = np.empty((len(split), side, side, 1 if split.grey else 3), dtype=np.uint8)
 
-    def fill(index: int) -> None:
-        values = np.array(central_square(split.image(index), side))
-        images[index] = torch.from_numpy(values).permute(2, 0, 1)[:channels]
+    def fill(start: int) -> int:
+        stop = min(start + DECODING_CHUNK, len(split))
+        for index in range(start, stop):
+            image = split.image(index).getchannel(0) if split.grey else split.image(index)
+            images[index] = np.asarray(central_square(image, side)).reshape(images.shape[1:])
+        return stop
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for done, _ in enumerate(pool.map(fill, range(len(split))), start=1):
+        for done in pool.map(fill, range(0, len(split), DECODING_CHUNK)):
             progress("decoding images", done, len(split))
-    return InMemory(images, split.labels)
+    return InMemory(torch.from_numpy(images).permute(0, 3, 1, 2), split.labels)

@@ -100,8 +100,10 @@ class InMemory:
 
     def image(self, index: int) -> Image.Image:
         """One image as 8-bit RGB."""
-        planes = self.images[index].expand(3, -1, -1)
-        return Image.fromarray(np.ascontiguousarray(planes.permute(1, 2, 0).numpy()))
+        planes = self.images[index].numpy()
+        if self.grey:
+            return Image.fromarray(planes[0]).convert("RGB")
+        return Image.fromarray(np.ascontiguousarray(planes.transpose(1, 2, 0)))
 
     def take(self, indices: npt.ArrayLike) -> InMemory:
         """The images `indices`, in that order."""

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any, TypeAlias, final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -22,6 +21,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from sculptnet.arch import Augmentation
+from sculptnet.data import crops
 from sculptnet.data.choose import squares
 from sculptnet.data.images import Files, Indices, InMemory, Split
 from sculptnet.data.preprocessing import Preprocessing, central_square, pixels
@@ -45,10 +45,11 @@ def torch_seed(seed: int) -> Iterator[None]:
 
 def normalised(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """uint8 `(b, 1 or 3, h, w)` to normalised float32 `(b, 3, h, w)`, channels last in memory, as `prepare` does it."""
-    mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
-    std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
-    values = images.contiguous(memory_format=torch.channels_last).float() / 255
-    return ((values - mean) / std).contiguous(memory_format=torch.channels_last)
+    batch, _, height, width = images.shape
+    values = images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().float().div_(255)
+    rows = values.view(batch, height, width * 3)  # long rows: inner loops of three channels would be 5 times slower
+    rows.sub_(torch.tensor(preprocessing.mean).repeat(width)).div_(torch.tensor(preprocessing.std).repeat(width))
+    return values.permute(0, 3, 1, 2)
 
 
 # ---------------------------------------------------------------------- training
@@ -58,7 +59,7 @@ class TrainingBatches:
     """Shuffled, augmented batches.
 
     Images whose whole area is used (`resize == resolution`) are shifted by `crop_padding`; photographs are cropped by
-    `crop_scale`. Small images in memory are augmented a batch at a time, all others one by one (`num_workers`).
+    `crop_scale`. Images in memory are augmented a batch at a time, files one by one, in workers.
 
     Attributes:
         split: the training images.
@@ -103,26 +104,44 @@ class TrainingBatches:
         order = stream(self.seed, "data.order", epoch).permutation(len(self.split))
         size = min(self.batch_size, len(order) // self.world * self.world)
         batches = [order[step * size : (step + 1) * size] for step in range(self.steps_per_epoch)]
-        if isinstance(self.split, InMemory) and self.preprocessing.resize == self.preprocessing.resolution:
-            return self._from_memory(epoch, batches, start_step)
+        if isinstance(self.split, InMemory):
+            return self._from_memory(self.split, epoch, batches, start_step)
         return self._one_by_one(epoch, batches, start_step)
+
+    @property
+    def _zooms(self) -> bool:
+        return zooms(self.preprocessing, self.augmentation)
 
     @cached_property
     def _squares(self) -> InMemory:
-        return squares(self.split, self.preprocessing.resize)
+        """The images in memory as evaluation crops them."""
+        whole = squares(self.split, self.preprocessing.resize)
+        return InMemory(whole.images[:, :, *_centre(self.preprocessing)], whole.labels)
 
-    def _from_memory(self, epoch: int, batches: Sequence[Indices], start_step: int) -> Iterator[Batch]:
-        source = self._squares
+    def _from_memory(self, split: InMemory, epoch: int, batches: Sequence[Indices], start_step: int) -> Iterator[Batch]:
+        source = split if self._zooms else self._squares
         for step in range(start_step, len(batches)):
+            # All processes draw for the whole batch and use their share of it.
             rng = stream(self.seed, f"data.batch.{epoch}", step)
-            moves = draw_moves(len(batches[step]), self.preprocessing.resolution, self.augmentation, rng)
             share = np.arange(self.rank, len(batches[step]), self.world)
             indices = batches[step][share]
-            images = moved(source.images[torch.from_numpy(indices)], moves.take(share))
+            images = source.images[torch.from_numpy(indices)]
+            images = self._cropped(images, len(batches[step]), share, rng)
             if self.augmentation.randaugment_layers:
                 seed = stream_seed(self.seed, f"data.randaugment.{epoch}", step)
                 images = _randaugmented(images, share // RANDAUGMENT_GROUP, self.augmentation, seed)
             yield normalised(images, self.preprocessing), torch.from_numpy(source.labels[indices])
+
+    def _cropped(self, images: Tensor, drawn: int, share: Indices, rng: np.random.Generator) -> Tensor:
+        """Crops or shifts of `images`, mirrored or not, the rows `share` of `drawn` draws."""
+        augmentation, resolution = self.augmentation, self.preprocessing.resolution
+        mirrored = ((rng.random(drawn) < 0.5) & augmentation.flip)[share]
+        if self._zooms:
+            boxes = crops.draw_boxes(drawn, images.shape[2], images.shape[3], augmentation.crop_scale, rng)[share]
+            return crops.mirrored(crops.zoomed(images, boxes, resolution), mirrored)
+        shifted = self.preprocessing.resize == resolution
+        reach = round(augmentation.crop_padding * resolution) if shifted else 0
+        return crops.shifted(images, rng.integers(-reach, reach + 1, size=(drawn, 2))[share], mirrored)
 
     def _one_by_one(self, epoch: int, batches: Sequence[Indices], start_step: int) -> Iterator[Batch]:
         shares = [batch[self.rank :: self.world].tolist() for batch in batches[start_step:]]
@@ -130,36 +149,14 @@ class TrainingBatches:
         return _loaded(view, shares, self.num_workers, self.preprocessing)
 
 
-@dataclass(frozen=True, eq=False)
-class Moves:
-    """Where each image of a batch goes: `down` and `right` in pixels, mirrored or not; columns `(b,)`."""
-
-    down: npt.NDArray[np.int64]
-    right: npt.NDArray[np.int64]
-    mirrored: npt.NDArray[np.bool_]
-
-    def take(self, indices: Indices) -> Moves:
-        """The rows `indices`."""
-        return Moves(self.down[indices], self.right[indices], self.mirrored[indices])
+def zooms(preprocessing: Preprocessing, augmentation: Augmentation) -> bool:
+    """Whether training takes random resized crops: of photographs, unless `crop_scale` switches them off."""
+    return preprocessing.resize > preprocessing.resolution and augmentation.crop_scale < 1
 
 
-def draw_moves(count: int, side: int, augmentation: Augmentation, rng: np.random.Generator) -> Moves:
-    """Random shifts up to `crop_padding` of the side and, with `flip`, mirroring of half of the images."""
-    reach = round(augmentation.crop_padding * side)
-    down, right = rng.integers(-reach, reach + 1, size=(2, count))
-    return Moves(down, right, (rng.random(count) < 0.5) & augmentation.flip)
-
-
-def moved(images: Tensor, moves: Moves) -> Tensor:
-    """`images`, uint8 `(b, c, h, w)`, mirrored, then shifted; zeros come in."""
-    _, channels, height, width = images.shape
-    reach = max(int(np.abs(moves.down).max()), int(np.abs(moves.right).max()))
-    padded = torch.nn.functional.pad(images, (reach, reach, reach, reach))
-    rows = np.arange(height) - moves.down[:, None] + reach
-    columns = np.arange(width) - moves.right[:, None] + reach
-    columns = np.where(moves.mirrored[:, None], width + 2 * reach - 1 - columns, columns)
-    cells = torch.from_numpy((rows[:, :, None] * (width + 2 * reach) + columns[:, None, :]).reshape(len(rows), 1, -1))
-    return padded.flatten(2).gather(2, cells.expand(-1, channels, -1)).view(images.shape)
+def _centre(preprocessing: Preprocessing) -> tuple[slice, slice]:
+    first = (preprocessing.resize - preprocessing.resolution) // 2
+    return (slice(first, first + preprocessing.resolution),) * 2
 
 
 def _randaugmented(images: Tensor, groups: Indices, augmentation: Augmentation, seed: int) -> Tensor:
@@ -205,7 +202,7 @@ class _Augmented(Dataset[tuple[Tensor, int]]):
 
     @property
     def _zooms(self) -> bool:
-        return self.preprocessing.resize > self.preprocessing.resolution and self.augmentation.crop_scale < 1
+        return zooms(self.preprocessing, self.augmentation)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image = _reduced(self.split, index, 2 * self.preprocessing.resize)
@@ -287,9 +284,7 @@ class EvaluationBatches:
         return _loaded(view, batches, self.num_workers, self.preprocessing)
 
     def _from_memory(self, split: InMemory, starts: range) -> Iterator[Batch]:
-        first = (self.preprocessing.resize - self.preprocessing.resolution) // 2
-        crop = slice(first, first + self.preprocessing.resolution)
         for start in starts:
             rows = slice(start, start + self.batch_size)
-            images = normalised(split.images[rows, :, crop, crop], self.preprocessing)
+            images = normalised(split.images[rows, :, *_centre(self.preprocessing)], self.preprocessing)
             yield images, torch.from_numpy(split.labels[rows])
