@@ -78,7 +78,11 @@ def table(caption: str, columns: Iterable[Column], rows: Iterable[Iterable[Conte
         cells = [element("th", {"scope": "row"}, first)]
         cells += [element("td", kind, cell) for cell, kind in zip(rest, kinds[1:], strict=True)]
         body.append(element("tr", {"class": "marked"} if index == marked else None, *cells))
-    content = (element("caption", None, caption), element("thead", None, head), element("tbody", None, *body))
+    content = (
+        element("caption", None, element("span", None, caption)),
+        element("thead", None, head),
+        element("tbody", None, *body),
+    )
     return scrolling(caption, element("table", None, *content))
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias, final
 from sculptnet.report.html import Content, Html, element, scrolling
 from sculptnet.report.render import Drawing
 
-LEAST_SCALE = 0.75  # on narrow screens a figure shrinks this far, then it scrolls sideways
+LEAST_SCALE, MOST_SCALE = 0.68, 1.25  # a figure shrinks and grows this far; on narrower screens it scrolls
 
 
 @final
@@ -41,7 +41,7 @@ Part: TypeAlias = Section | Absent
 
 def figure(drawing: Drawing, *caption: Content) -> Html:
     """A drawing with its caption and a link to its PNG."""
-    size = f"max-width:{drawing.width}px;min-width:{round(LEAST_SCALE * drawing.width)}px"
+    size = f"max-width:{round(MOST_SCALE * drawing.width)}px;min-width:{round(LEAST_SCALE * drawing.width)}px"
     link = element("a", {"href": f"figures/{drawing.name}.png"}, "PNG")
     return element(
         "figure",

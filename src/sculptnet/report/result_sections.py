@@ -21,7 +21,7 @@ def training_curves(data: ReportData) -> Part:
     kinds = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     description = f"Line charts of loss, accuracy and learning rate over epochs ({kinds})."
     drawing = render("training", "Training curves", description, lambda: training.draw(shown))
-    caption = "Accuracy on held-back training images. Thick: the shipped network"
+    caption = "Over epochs; accuracy on held-back training images. Thick: the found network"
     caption += "; thin: the trials of the search" if counts["trial"] else ""
     caption += "; dashed: baselines." if counts["baseline"] else "."
     return Section("training", "Training", (figure(drawing, caption),), (drawing,))
@@ -46,7 +46,8 @@ def classes_apart(data: ReportData) -> Part:
     intro = paragraph(
         element("code", None, file.name),
         f" on {accuracy.num_images:,} test images: accuracy {percent(accuracy.top1)}, balanced accuracy (the mean "
-        f"recall of all classes) {percent(accuracy.balanced)}. Recognised worst: {worst.name}, {percent(worst.recall)}.",
+        f"recall of all classes) {percent(accuracy.balanced)}. Recognised worst: {worst.name}, "
+        f"{percent(worst.recall)}.",
     )
     drawings: list[Drawing] = []
     body: list[Content] = [intro]

@@ -176,7 +176,7 @@ def search_over_epochs(data: ReportData) -> Part:
         drawings.append(heat)
         caption = "Probability of each candidate (columns) in each layer (rows)."
         if data.architecture is not None and data.space is not None:
-            caption += " Rings: the network that is shipped."
+            caption += " Rings: the network that is shipped; it need not be the likeliest one."
         body.append(figure(heat, caption))
     sizes = [len(row) for row in found.probabilities[-1].values()]
     uniform = sum(map(math.log, sizes)) / len(sizes) if sizes else None
@@ -193,8 +193,8 @@ def search_over_epochs(data: ReportData) -> Part:
     if math.isfinite(rate):
         body.append(
             paragraph(
-                f"Of networks drawn from the final distribution, {percent(rate)} would be within the budget by "
-                "themselves; the candidates were drawn from those."
+                f"{percent(rate)} of the networks in the final distribution keep the budget; trials are drawn from "
+                "these alone."
             )
         )
     return Section("search", title, tuple(body), tuple(drawings))

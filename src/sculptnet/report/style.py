@@ -75,7 +75,7 @@ PROBABILITY_STEPS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
 SHARE_STEPS = (0.0, 0.002, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0)  # small confusions stay visible
 
 PX = 0.75  # points in a pixel of the page
-SMALL, NORMAL = 11 * PX, 12.5 * PX
+SMALL, NORMAL = 11.5 * PX, 12.5 * PX
 _SETTINGS: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": NORMAL,
@@ -149,12 +149,12 @@ def on_heat(value: float, steps: Sequence[float]) -> str:
 def block_colours(labels: Iterable[str]) -> dict[str, str]:
     """A colour for every kind of block: the hue tells what stands before the first `_`, the depth the rest.
 
-    For `k3_e1`, `k3_e6`, `k5_e1`, `k5_e6` the hue is the kernel and the depth the expansion. A skip gets none of them.
+    For `k3_e1`, `k3_e6`, `k5_e1`, `k5_e6` the hue is the kernel and the depth the expansion. A skip has no colour.
     """
     families: defaultdict[str, list[str]] = defaultdict(list)
     for label in sorted(set(labels) - {"skip"}, key=natural):
         families[label.partition("_")[0]].append(label)
-    colours = {"skip": FAINT}
+    colours: dict[str, str] = {}
     for hue, members in enumerate(families.values()):
         ramp = BLOCKS[hue % len(BLOCKS)]
         for index, label in enumerate(members):

@@ -49,7 +49,7 @@ def _subtitle(data: ReportData, asked: Budget | None, device: str | None) -> str
     source = (data.card or {}).get("data") or {}
     parts = [f"A network for {source['name']}" if "name" in source else "A network"]
     if asked is not None:
-        parts.append(f"asked to take at most {milliseconds(asked.at_most_ms)} an image in {asked.precision}")
+        parts.append(f"with at most {milliseconds(asked.at_most_ms)} an image in {asked.precision}")
     if device is not None:
         parts.append(f"on {device}")
     return " ".join(parts)
@@ -64,17 +64,17 @@ def _verdict(asked: Budget | None, file: File | None) -> Html:
             "p", {"class": "verdict"}, f"{asked.file} was not measured yet, so nothing is known of the budget."
         )
     room = asked.at_most_ms - latency.ms
-    share = f"{milliseconds(abs(room))} ({percent(abs(room) / asked.at_most_ms)})"
+    share = f"{significant(abs(room), 2)}{NARROW}ms ({percent(abs(room) / asked.at_most_ms)})"
     if room < 0:
-        parts = (element("strong", None, "Over budget"), f" by {share}: {_sentence(asked, latency)}.")
+        parts = (element("strong", None, "Over budget"), f" by {share}. {_sentence(asked, latency)}.")
         return element("p", {"class": "verdict over"}, *parts)
     doubt = " The upper end of the interval lies over it." if latency.high_ms > asked.at_most_ms else ""
-    parts = (element("strong", None, "Within budget"), f", {share} to spare: {_sentence(asked, latency)}.{doubt}")
+    parts = (element("strong", None, "Within budget"), f" by {share}. {_sentence(asked, latency)}.{doubt}")
     return element("p", {"class": "verdict"}, *parts)
 
 
 def _sentence(asked: Budget, latency: Latency) -> str:
-    return f"{asked.file} takes {milliseconds(latency.ms)}, measured; asked were {milliseconds(asked.at_most_ms)}"
+    return f"{asked.file} was measured at {milliseconds(latency.ms)}; the budget is {milliseconds(asked.at_most_ms)}"
 
 
 def _tiles(data: ReportData, asked: Budget | None, file: File | None) -> Html:

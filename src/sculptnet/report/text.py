@@ -39,9 +39,10 @@ def percent(fraction: float, decimals: int = 1) -> str:
     return f"{100 * fraction:.{decimals}f}{NARROW}%".replace("-", MINUS) if math.isfinite(fraction) else MISSING
 
 
-def interval(low: float, high: float, show: Any = significant) -> str:
-    """Two ends of an interval."""
-    return f"{show(low)}{DASH}{show(high)}"
+def interval(low: float, high: float) -> str:
+    """Two ends of an interval, with one digit more where it is narrow."""
+    digits = 3 if high - low > 0.03 * abs(high) else 4
+    return f"{significant(low, digits)}{DASH}{significant(high, digits)}"
 
 
 def percent_interval(low: float, high: float, decimals: int = 1) -> str:

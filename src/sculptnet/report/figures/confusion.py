@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ def draw(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
     counts = np.array(confusion, dtype=np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    cell = 46 if len(classes) <= 12 else 30
+    cell = 36 if len(classes) <= 12 else 26
     names = [short(name, 18) for name in classes]
     margin = 30 + 7 * max(map(len, names))
     size = max(260, cell * len(classes))
@@ -29,13 +30,14 @@ def draw(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
     mesh = axes.pcolormesh(shares, cmap=colours, norm=steps, edgecolors=SURFACE, linewidth=1)
     for row, column in zip(*np.nonzero(shares >= SHOWN_FROM), strict=True):
         value = float(shares[row, column])
+        digits = f"{math.floor(100 * value + 0.5)}"
         axes.text(
             column + 0.5,
             row + 0.5,
-            f"{100 * value:.0f}",
+            digits,
             ha="center",
             va="center",
-            fontsize=SMALL if cell > 40 else 0.85 * SMALL,
+            fontsize=SMALL if cell > 30 else 0.85 * SMALL,
             color=on_heat(value, SHARE_STEPS),
         )
     axes.set_xticks(np.arange(len(classes)) + 0.5, names, rotation=90 if len(classes) > 6 else 0)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sculptnet.report.style import ALERT, INK, MUTED, PROBABILITY_STEPS, SMALL, SURFACE, heat_map, new_figure
+from sculptnet.report.style import INK, MUTED, PROBABILITY_STEPS, SMALL, SURFACE, heat_map, new_figure, on_heat
 from sculptnet.report.text import percent, short
 
 LABELLED_ROWS = 64
@@ -58,9 +58,9 @@ def draw(
         columns: names of the candidates, or numbers where decisions differ in them.
         chosen: the candidate of the shipped network in each decision; marked in the last panel.
     """
-    cell = max(7.0, min(16.0, 900 / max(1, len(rows))))
-    figure = new_figure(880, 110 + cell * len(rows) + 7 * max(len(short(name, 12)) for name in columns))
-    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    cell = max(7.0, min(14.0, 900 / max(1, len(rows))))
+    figure = new_figure(720, 110 + cell * len(rows) + 7 * max(len(short(name, 12)) for name in columns))
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
     colours, steps = heat_map(PROBABILITY_STEPS)
     mesh = None
     for axes, panel in zip(grid, panels, strict=True):
@@ -68,7 +68,8 @@ def draw(
         for index, row in enumerate(panel.rows):
             values[index, : len(row)] = row
         mesh = axes.pcolormesh(np.ma.masked_invalid(values), cmap=colours, norm=steps, edgecolors="face", linewidth=0.2)
-        _frame(axes, panel.title, rows, columns)
+        _frame(axes, panel.title, rows if axes is grid[0] else (), columns)
+        axes.set_ylim(len(rows), 0)
     _groups(grid, rows)
     if chosen is not None:
         grid[-1].scatter(
@@ -76,7 +77,7 @@ def draw(
             [row + 0.5 for row in range(len(rows))],
             s=(0.42 * cell) ** 2,
             facecolors="none",
-            edgecolors=ALERT,
+            edgecolors=[on_heat(panels[-1].rows[row][pick], PROBABILITY_STEPS) for row, pick in enumerate(chosen)],
             linewidths=1.2,
         )
     if mesh is not None:
@@ -91,12 +92,11 @@ def draw(
 def _frame(axes: Axes, title: str, rows: Sequence[str], columns: Sequence[str]) -> None:
     axes.set_title(title, color=INK, fontsize=SMALL)
     axes.set_xticks(np.arange(len(columns)) + 0.5, [short(name, 12) for name in columns], rotation=90)
-    shown = len(rows) <= LABELLED_ROWS
-    axes.set_yticks(np.arange(len(rows)) + 0.5 if shown else [], [short(name, 24) for name in rows] if shown else [])
+    named = rows if len(rows) <= LABELLED_ROWS else ()
+    axes.set_yticks(np.arange(len(named)) + 0.5, [short(name, 24) for name in named])
     axes.tick_params(length=0)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
-    axes.set_ylim(len(rows), 0)
 
 
 def _groups(grid: Sequence[Axes], rows: Sequence[str]) -> None:

@@ -16,7 +16,8 @@ from sculptnet.report.text import milliseconds, percent, short, significant
 
 LOGARITHMIC_FROM = 6.0  # ratio of the slowest to the fastest network
 RASTERISED_FROM = 2000  # points; more would make the page heavy
-LABEL_GAP = 0.075  # of the height of the axes
+LABEL_GAP = 0.13  # of the height of the axes
+WIDTH = 520  # pixels
 
 
 def draw(
@@ -34,7 +35,7 @@ def draw(
         final, baselines: with interval bars in both directions.
         budget: drawn as a line; what lies beyond is shaded.
     """
-    figure = new_figure(800, 440)
+    figure = new_figure(WIDTH, 410)
     axes = figure.subplots()
     _limits(axes, [*trials, *baselines, *([final] if final is not None else [])], budget)
     _trials(axes, trials, chosen)
@@ -117,7 +118,7 @@ def _names(axes: Axes, points: Sequence[Point]) -> None:
     """Names in the right margin, so that they never cover a point; thin lines lead to them."""
     low, high = axes.get_ylim()
     heights = [(100 * point.accuracy - low) / (high - low) for point in points]
-    for point, height in zip(points, spread(heights, 2 * LABEL_GAP, 0.06, 0.94), strict=True):
+    for point, height in zip(points, spread(heights, LABEL_GAP, 0.06, 0.94), strict=True):
         first = point is points[0] and point.name == "found network"
         axes.annotate(
             f"{short(point.name, 24)}\n{percent(point.accuracy)}, {milliseconds(point.latency.ms)}",
@@ -170,7 +171,7 @@ def _key(
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(-0.01, 1.0),
-            ncols=6,
+            ncols=3,
             fontsize=SMALL,
             handletextpad=0.3,
             columnspacing=1.3,

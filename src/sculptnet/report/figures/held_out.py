@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from sculptnet.cost.table import HeldOut
-from sculptnet.report.style import ACCENT, AXIS, FAINT, INK, MUTED, SMALL, grid, new_figure
+from sculptnet.report.style import ACCENT, FAINT, INK, MUTED, SMALL, grid, new_figure
 from sculptnet.report.text import NARROW, signed, significant
 
 
@@ -18,36 +18,24 @@ def draw(held_out: HeldOut | None, finalists: Sequence[tuple[str, float, float]]
         held_out: the networks that checked the table, and its error.
         finalists: (name, predicted ms, measured ms) of networks that the search proposed.
     """
-    figure = new_figure(560, 480)
+    figure = new_figure(500, 450)
     axes = figure.subplots()
     pairs = held_out.pairs if held_out is not None else ()
     values = [value for pair in pairs for value in pair] + [v for _, *pair in finalists for v in pair]
     margin = 0.07 * (max(values) - min(values)) or 0.1 * max(values)
     low, high = max(0.0, min(values) - margin), max(values) + margin
-    axes.plot([low, high], [low, high], color=AXIS, linewidth=1, zorder=1)
-    axes.annotate(
-        "predicted = measured",
-        xy=(high - 0.03 * (high - low), high - 0.03 * (high - low)),
-        xytext=(-4, 4),
-        textcoords="offset points",
-        rotation=45,
-        rotation_mode="anchor",
-        ha="right",
-        va="bottom",
-        color=MUTED,
-        fontsize=SMALL,
-    )
     if pairs:
         x, y = zip(*pairs, strict=True)
         axes.scatter(x, y, s=30, color=FAINT, edgecolors=MUTED, linewidths=0.9, zorder=3, label="held-out network")
     if finalists:
         x, y = zip(*(pair for _, *pair in finalists), strict=True)
         axes.scatter(x, y, s=44, marker="D", color=ACCENT, linewidths=0, zorder=4, label="finalist of the search")
+    axes.plot([low, high], [low, high], color=MUTED, linewidth=1, zorder=2, label="predicted = measured")
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     axes.set_xlabel("predicted latency (ms)")
     axes.set_ylabel("measured latency (ms)")
     grid(axes, "both")
-    axes.legend(loc="lower right", fontsize=SMALL, handletextpad=0.2)
+    axes.legend(loc="lower right", fontsize=SMALL, handletextpad=0.5, handlelength=1.2)
     if held_out is not None:
         axes.text(
             0.03,

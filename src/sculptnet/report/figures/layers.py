@@ -15,6 +15,9 @@ from sculptnet.cost.model import CostModel
 from sculptnet.report.style import AXIS, FIXED, INK, MUTED, SMALL, bare, block_colours, grid, natural, new_figure
 from sculptnet.report.text import milliseconds, short
 
+LEGEND_COLUMNS = 5
+HEADROOM = 1.34  # of the highest bar, for the names of the stages
+
 
 @final
 @dataclass(frozen=True)
@@ -52,16 +55,18 @@ def layers_of(architecture: Architecture, cost: CostModel) -> tuple[Layer, ...]:
 
 def draw(layers: Sequence[Layer]) -> Figure:
     """Bars in the order of the network; skips that cost nothing are thin marks on the ground line."""
-    figure = new_figure(min(1500, max(640, 130 + 31 * len(layers))), 400)
+    figure = new_figure(min(1500, max(480, 80 + 25 * len(layers))), 370)
     axes = figure.subplots()
     searched = {layer.label for layer in layers if layer.stage >= 0}
     colours = block_colours(searched)
     top = max((layer.latency_ms for layer in layers), default=1.0) or 1.0
-    axes.set(xlim=(-0.7, len(layers) - 0.3), ylim=(0, 1.25 * top))
+    axes.set(xlim=(-0.7, len(layers) - 0.3), ylim=(0, HEADROOM * top))
     for index, layer in enumerate(layers):
-        colour = colours[layer.label] if layer.stage >= 0 else FIXED
+        colour = FIXED if layer.stage < 0 else colours.get(layer.label, FIXED)
         if layer.identity:
             axes.plot([index - 0.3, index + 0.3], [0, 0], color=MUTED, linewidth=2.5, clip_on=False, zorder=4)
+        elif layer.label == "skip":
+            axes.bar(index, layer.latency_ms, width=0.7, color="none", edgecolor=MUTED, linewidth=1, zorder=3)
         else:
             axes.bar(index, layer.latency_ms, width=0.74, color=colour, linewidth=0, zorder=3)
     slowest = max(range(len(layers)), key=lambda index: layers[index].latency_ms)
@@ -83,12 +88,14 @@ def draw(layers: Sequence[Layer]) -> Figure:
     grid(axes)
     kinds = sorted(searched - {"skip"}, key=natural)
     handles = [Patch(color=colours[kind], label=short(kind, 14)) for kind in kinds]
+    if any(layer.label == "skip" and not layer.identity for layer in layers):
+        handles.append(Patch(facecolor="none", edgecolor=MUTED, label="projecting skip"))
     handles.append(Patch(color=FIXED, label="not searched"))
     axes.legend(
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
-        ncols=10,
+        ncols=LEGEND_COLUMNS,
         fontsize=SMALL,
         handlelength=0.9,
         handleheight=0.9,
@@ -106,18 +113,25 @@ def _stages(axes: Axes, layers: Sequence[Layer], top: float) -> None:
         if index < len(layers) and layers[index].stage == layers[start].stage != -1:
             continue
         if start > 0:
-            axes.plot([start - 0.5] * 2, [0, 1.24 * top], color=AXIS, linewidth=0.75, linestyle=(0, (2, 2)), zorder=1)
+            axes.plot(
+                [start - 0.5] * 2,
+                [0, (HEADROOM - 0.01) * top],
+                color=AXIS,
+                linewidth=0.75,
+                linestyle=(0, (2, 2)),
+                zorder=1,
+            )
         channels, height, width = layers[index - 1].out_shape
         if layers[start].stage >= 0:
             size = f"{height}\u00d7{width}" if index - start > 1 else f"{height}\u00b2" if height == width else ""
             axes.text(
                 (start + index - 1) / 2,
-                1.22 * top,
+                (HEADROOM - 0.02) * top,
                 f"{size}\n{channels} ch" if index - start > 1 else f"{size}\n{channels}",
                 ha="center",
                 va="top",
                 color=MUTED,
-                fontsize=SMALL,
+                fontsize=SMALL if index - start > 1 else 0.85 * SMALL,
                 linespacing=1.3,
             )
         start = index

@@ -29,7 +29,7 @@ class Recall:
 def draw(recalls: Sequence[Recall], balanced: float) -> Figure:
     """The worst class first; of many classes, only the worst."""
     shown = sorted(recalls, key=lambda item: item.recall)[:MOST_ROWS]
-    figure = new_figure(640, 90 + 24 * len(shown))
+    figure = new_figure(520, 90 + 22 * len(shown))
     axes = figure.subplots()
     for row, item in enumerate(shown):
         axes.plot([100 * item.low, 100 * item.high], [row, row], color=MUTED, linewidth=1.4, zorder=3)

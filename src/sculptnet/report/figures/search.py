@@ -7,16 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sculptnet.report.facts import Course
+from sculptnet.report.facts import Course, Numbers
 from sculptnet.report.style import ACCENT, ALERT, GRID, INK, MUTED, SMALL, grid, new_figure
 from sculptnet.report.text import short, significant
 
 PANELS = (
-    (("loss", "weights"), ("theta_loss", "architecture"), "loss"),
-    (("accuracy", ""), None, "supernet accuracy (%)"),
-    (("expected_cost", ""), None, "expected latency (ms)"),
-    (("entropy", ""), None, "entropy (nats a decision)"),
-    (("tau", ""), None, "temperature \u03c4"),
+    ("expected_cost", "", 1),  # titled by the name of the cost
+    ("entropy", "entropy (nats a decision)", 1),
+    ("accuracy", "accuracy of the supernet (%)", 100),
+    ("tau", "temperature \u03c4", 1),
+    ("loss", "loss of the weights", 1),
+    ("theta_loss", "loss of the architecture", 1),
 )
 
 
@@ -28,43 +29,33 @@ def draw(course: Course, at_most_ms: float | None, uniform_entropy: float | None
         at_most_ms: the budget, a line in the panel of the expected latency.
         uniform_entropy: of a distribution that has learned nothing, a line in the panel of the entropy.
     """
-    shown = [panel for panel in PANELS if any(part and part[0] in course.columns for part in panel[:2])]
-    columns = min(3, len(shown))
-    lines = -(-len(shown) // columns)
-    figure = new_figure(880, 30 + 190 * lines)
+    shown = [panel for panel in PANELS if np.isfinite(course.columns.get(panel[0], np.array([]))).any()]
+    columns = max(1, min(2, len(shown)))
+    lines = max(1, -(-len(shown) // columns))
+    figure = new_figure(520, 10 + 165 * lines)
     cells = list(figure.subplots(lines, columns, squeeze=False).flat)
-    for axes, (first, second, title) in zip(cells, shown, strict=False):
-        _panel(axes, course, first, second, title)
-        references = {"expected_cost": (at_most_ms, "budget"), "entropy": (uniform_entropy, "uniform")}
-        value, name = references.get(first[0], (None, ""))
+    references = {"expected_cost": (at_most_ms, "budget", ALERT), "entropy": (uniform_entropy, "uniform", MUTED)}
+    for axes, (column, title, factor) in zip(cells, shown, strict=False):
+        _panel(axes, course, course.columns[column] * factor, title or _cost_title(course.cost))
+        value, name, colour = references.get(column, (None, "", MUTED))
         if value is not None:
-            _reference(axes, value, name, ALERT if name == "budget" else MUTED)
+            _reference(axes, value, name, colour)
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
     return figure
 
 
-def _panel(axes: Axes, course: Course, first: tuple[str, str], second: tuple[str, str] | None, title: str) -> None:
+def _cost_title(cost: str) -> str:
+    return "expected latency (ms)" if cost.startswith("latency_ms") else f"expected {short(cost)}"
+
+
+def _panel(axes: Axes, course: Course, values: Numbers, title: str) -> None:
     if course.warm_up:
-        axes.axvspan(
-            course.epochs[0] - 0.5, course.epochs[course.warm_up - 1] + 0.5, color=GRID, alpha=0.7, linewidth=0
-        )
-    for part, colour in ((first, ACCENT), (second, MUTED)):
-        if part is None or part[0] not in course.columns:
-            continue
-        values = course.columns[part[0]] * (100 if part[0] == "accuracy" else 1)
-        axes.plot(course.epochs, values, color=colour, marker="o" if len(values) < 12 else "", markersize=3)
-        seen = np.flatnonzero(np.isfinite(values))
-        if part[1] and len(seen):
-            axes.annotate(
-                part[1],
-                xy=(course.epochs[seen[-1]], values[seen[-1]]),
-                xytext=(0, 5),
-                textcoords="offset points",
-                ha="right",
-                color=colour,
-                fontsize=SMALL,
-            )
+        last = course.epochs[course.warm_up - 1]
+        axes.axvspan(course.epochs[0] - 0.5, last + 0.5, color=GRID, alpha=0.7, linewidth=0)
+    few = np.isfinite(values).sum() < 12
+    axes.plot(course.epochs, values, color=ACCENT, marker="o" if few else "", markersize=3)
+    axes.set_xlim(course.epochs[0] - 0.5, course.epochs[-1] + 0.5)
     axes.set_title(title, color=INK, fontsize=SMALL)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.margins(y=0.12)

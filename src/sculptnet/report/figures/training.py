@@ -20,17 +20,20 @@ LOOKS = {"trial": (FAINT, 1.0, "-"), "baseline": (INK, 1.1, (0, (4, 2))), "final
 def draw(curves: Sequence[Curve]) -> Figure:
     """One panel a quantity; the shipped network stands out, the trials are a background."""
     shown = [panel for panel in PANELS if any(panel[0] in curve.columns for curve in curves)]
-    figure = new_figure(880, 290)
-    cells = figure.subplots(1, len(shown), squeeze=False)[0]
-    for axes, (column, title, factor) in zip(cells, shown, strict=True):
+    columns = min(2, len(shown))
+    lines = -(-len(shown) // columns)
+    figure = new_figure(520, 20 + 200 * lines)
+    cells = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for axes, (column, title, factor) in zip(cells, shown, strict=False):
         for curve in curves:
             if column in curve.columns:
                 _line(axes, curve, curve.columns[column] * factor)
         axes.set_title(title, color=INK, fontsize=SMALL)
-        axes.set_xlabel("epoch", fontsize=SMALL)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         grid(axes)
-    _names(cells[min(1, len(cells) - 1)], curves, shown[min(1, len(shown) - 1)])
+    for axes in cells[len(shown) :]:
+        axes.set_visible(False)
+    _names(cells[columns - 1], curves, shown[columns - 1])
     return figure
 
 
@@ -58,7 +61,7 @@ def _names(axes: Axes, curves: Sequence[Curve], panel: tuple[str, str, int]) -> 
         best = max(trials, key=lambda end: end[2])
         ends.append((f"{len(trials)} trials" if len(trials) > 1 else best[0], *best[1:]))
     low, high = axes.get_ylim()
-    places = spread([end[2] for end in ends], 0.075 * (high - low), low, high)
+    places = spread([end[2] for end in ends], 0.1 * (high - low), low, high)
     for (name, x, y, colour), place in zip(ends, places, strict=True):
         axes.annotate(
             short(name, 18),
