@@ -13,7 +13,7 @@ from torch import nn
 
 from sculptnet.arch import TensorShape
 from sculptnet.errors import InvalidValue
-from sculptnet.export.tidy import tidy
+from sculptnet.export.lean import tidy
 
 OPSET = 17
 INPUT, OUTPUT = "images", "logits"

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping
 
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 PRODUCER = "sculptnet"
 _ROLES: Mapping[str, tuple[str, ...]] = {  # the names of an operation's inputs, where they may be constants
@@ -33,6 +33,8 @@ def tidy(model: ModelProto) -> ModelProto:
     constants |= {node.output[0]: node.attribute[0].t for node in graph.node if _is_constant(node)}
     nodes = _without_identities([node for node in graph.node if not _is_constant(node)], graph)
     nodes = _needed(nodes, [value.name for value in graph.output])
+    for node in nodes:
+        _name_pooling(node)
     _replace(graph, nodes, _rename(nodes, graph, constants))
     model.producer_name, model.producer_version, model.doc_string = PRODUCER, "", ""
     graph.name, graph.doc_string = "network", ""
@@ -63,6 +65,15 @@ def _without_identities(nodes: list[NodeProto], graph: GraphProto) -> list[NodeP
     for node in kept:
         _reconnect(node, last)
     return kept
+
+
+def _name_pooling(node: NodeProto) -> None:
+    """A mean over height and width as GlobalAveragePool: runtimes have a fast form of it, also in int8."""
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    if node.op_type == "ReduceMean" and attributes == {"axes": [2, 3], "keepdims": 1}:
+        node.op_type = "GlobalAveragePool"
+        node.name = node.name.replace("ReduceMean", node.op_type)
+        del node.attribute[:]
 
 
 def _needed(nodes: Iterable[NodeProto], outputs: Iterable[str]) -> list[NodeProto]:
