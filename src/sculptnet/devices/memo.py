@@ -45,7 +45,8 @@ class FileMemo:
         whole, newline, _ = text.rpartition("\n")
         for line in whole.splitlines():
             row = json.loads(line)
-            self._kept[row.pop("key")] = Measurement(**row)
+            key = row.pop("key")
+            self._kept[key] = Measurement(**row)
         if len(whole) + len(newline) < len(text):
             path.write_text(whole + newline)
 
