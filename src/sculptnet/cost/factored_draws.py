@@ -130,7 +130,8 @@ def quantised(budget: Budget, cells: int) -> list[IntArray]:
     most = sum(float(excess[np.isfinite(excess)].max(initial=0.0)) for excess in excesses)
     rounding = ROUNDING * sum(largest)
     cell = max(min(budget.room, most), rounding) / cells or 1.0
-    return [np.minimum(np.maximum(excess - rounding, 0.0) // cell, cells + 1).astype(np.int64) for excess in excesses]
+    down = [np.floor(np.maximum(excess - rounding, 0.0) / cell) for excess in excesses]  # // makes NaN of infinity
+    return [np.minimum(spent, cells + 1).astype(np.int64) for spent in down]
 
 
 def excess_costs(steps: Sequence[Step]) -> list[FloatArray]:

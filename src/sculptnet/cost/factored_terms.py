@@ -7,7 +7,7 @@ depth of its stage if it may be absent, and the resolution. Every combination is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeAlias
 
@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sculptnet.arch import IMAGE_CHANNELS, Block, OneOf, Prefix, Same, SearchSpace, TensorShape, first_open
-from sculptnet.arch.choice import join
+from sculptnet.arch.choice import children, join
 from sculptnet.cost.model import CostModel, Reduce
 from sculptnet.errors import InvalidSpace, InvalidValue, NotMeasured
 
-MAX_ENTRIES = 2**24  # of one table: 128 MiB
+MAX_ENTRIES = 2**21  # of one table: 16 MiB, and less than a minute of pricing where blocks are known
 
 Picks: TypeAlias = Mapping[str, int]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -68,6 +68,7 @@ def terms_of(space: SearchSpace, cost: CostModel) -> tuple[Term, ...]:
     for place in _places(space):
         after: list[set[tuple[int, int]]] = [set() for _ in sizes]
         for conditions, path, template in _variants(place.slot, place.path, {}):
+            _check_size(space, place, (path, template), [*conditions, *_named(widths), *_named(resolutions)])
             entries: list[tuple[Picks, float]] = []
             for own, block in values(space, template, path, conditions):
                 for _, picks, channels in _compatible(own, widths):
@@ -229,8 +230,33 @@ def _absent(reduce: Reduce) -> float:
     return 0.0 if reduce is Reduce.SUM else -math.inf
 
 
-def _ordered(space: SearchSpace, paths: Iterator[str]) -> tuple[str, ...]:
+def _ordered(space: SearchSpace, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(paths), key=space.column.__getitem__))
+
+
+def _named(alternatives: Sequence[tuple[Picks, int]]) -> Iterator[str]:
+    return (path for picks, _ in alternatives for path in picks)
+
+
+def _check_size(space: SearchSpace, place: Place, part: tuple[str, Any], others: Sequence[str]) -> None:
+    """Raises, before anything is priced, if a block's table would be too large."""
+    decisions = _ordered(space, (*others, *_decisions_in(*part), *([place.needs[0]] if place.needs else [])))
+    sizes = [len(space.decisions[path].options) for path in decisions]
+    if math.prod(sizes) > MAX_ENTRIES:
+        listed = ", ".join(f"{path} ({size} options)" for path, size in zip(decisions, sizes, strict=True))
+        raise InvalidValue(
+            f"the cost of {place.path} depends on {math.prod(sizes):,} joint choices of {listed}; "
+            f"at most {MAX_ENTRIES:,} are priced, give some of these decisions fewer options"
+        )
+
+
+def _decisions_in(path: str, node: Any) -> Iterator[str]:
+    if isinstance(node, Same):
+        yield node.path
+    elif isinstance(node, OneOf):
+        yield path
+    for child_path, child in children(node, path):
+        yield from _decisions_in(child_path, child)
 
 
 def _dense(space: SearchSpace, entries: Sequence[tuple[Picks, float]], place: Place, absent: float) -> Term:
@@ -238,12 +264,6 @@ def _dense(space: SearchSpace, entries: Sequence[tuple[Picks, float]], place: Pl
     depth = [place.needs[0]] if place.needs else []
     decisions = _ordered(space, (path for picks, _ in entries for path in (*picks, *depth)))
     sizes = [len(space.decisions[path].options) for path in decisions]
-    if math.prod(sizes) > MAX_ENTRIES:
-        listed = ", ".join(f"{path} ({size})" for path, size in zip(decisions, sizes, strict=True))
-        raise InvalidValue(
-            f"the cost of {place.path} depends on {math.prod(sizes):,} joint choices of {listed}; "
-            f"at most {MAX_ENTRIES:,} fit into a table, give some of these decisions fewer options"
-        )
     table = np.full(sizes, absent)
     for picks, value in entries:
         where: list[int | slice] = [picks[path] if path in picks else slice(None) for path in decisions]
