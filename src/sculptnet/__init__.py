@@ -1,3 +1,21 @@
 """SculptNet: measure a device, search a ConvNet that fits it, train it, ship it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sculptnet._fit import FitResult, fit
+
 __version__ = "0.1.0"
+
+__all__ = ["FitResult", "__version__", "fit"]
+
+
+def __getattr__(name: str) -> Any:
+    """`fit` and `FitResult` load torch, so they are imported when they are first used."""
+    if name in ("fit", "FitResult"):
+        from sculptnet import _fit
+
+        return getattr(_fit, name)
+    raise AttributeError(f"module 'sculptnet' has no attribute {name!r}")

@@ -176,3 +176,13 @@ def _writable(annotation: Any) -> bool:
         or (typing.get_origin(option) is tuple and typing.get_args(option)[0] in PLAIN)
         for option in options
     )
+
+
+def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """The plain fields of a dataclass and of the dataclasses in it, by dotted path; what `apply` can change."""
+    found: list[tuple[str, Any]] = []
+    for field in fields(value):
+        inner, name = getattr(value, field.name), f"{path}{field.name}"
+        found += [(name, inner)] if not is_dataclass(inner) else [(name, type(inner).__name__)]
+        found += leaves(inner, f"{name}.") if is_dataclass(inner) else []
+    return found

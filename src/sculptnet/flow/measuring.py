@@ -1,0 +1,116 @@
+"""First stage: the latency table of the space on the device, and whether the budget can be met."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from sculptnet import blocks
+from sculptnet.arch import SearchSpace
+from sculptnet.cost import FactoredCost, HeldOut, LatencyTable, check_covers, table_from_json
+from sculptnet.devices import FileMemo, measure_table, recheck
+from sculptnet.errors import Infeasible, InvalidValue
+from sculptnet.flow.context import Context
+from sculptnet.runs import read_json, write_json
+from sculptnet.streams import stream
+
+LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device
+
+
+def space_blocks(space: SearchSpace) -> tuple[type, ...]:
+    """The block classes that files of this space may name: ours, and the user's own that stand in it."""
+    own = {type(block) for _, slot in space.architecture.named() for block in getattr(slot, "options", (slot,))}
+    return (*blocks.ALL, *sorted(own - set(blocks.ALL), key=lambda kind: kind.__name__))
+
+
+def measured_table(context: Context) -> LatencyTable:
+    """The run's table: read if it is there, else taken from `--table` and re-checked, else measured."""
+    run, request = context.run, context.request
+    if run.table.exists():
+        return table_from_json(read_json(run.table), space_blocks(context.space))
+    table = _given_table(context, request.table) if request.table else _fresh_table(context)
+    write_json(run.table, table.to_json())
+    if table.held_out is not None:
+        context.voice.say(describe_error(table.held_out))
+    for warning in table.warnings():
+        context.voice.say(f"Warning: {warning}")
+    return table
+
+
+def _fresh_table(context: Context) -> LatencyTable:
+    context.voice.say(f"Measuring the space's blocks on {context.device.name} ({context.request.precision.value})")
+    return measure_table(
+        context.space,
+        context.device,
+        seed=context.request.seed,
+        precision=context.request.precision,
+        memo=FileMemo(context.run.measurements),
+        progress=context.voice.progress,
+        log=context.log,
+    )
+
+
+def _given_table(context: Context, path: Path) -> LatencyTable:
+    table = table_from_json(read_json(path), space_blocks(context.space))
+    check_covers(table, context.space)
+    if table.precision is not context.request.precision:
+        raise InvalidValue(
+            f"{path} was measured on {table.precision.value} graphs, the budget judges "
+            f"{context.request.precision.value}; measure one with --precision {context.request.precision.value}"
+        )
+    error = recheck(table, context.space, context.device, seed=context.request.seed, networks=3).error
+    context.voice.say(f"Table {path}, re-checked on {error.networks} networks: {error.mape_percent:.1f} % off")
+    if error.mape_percent > LARGEST_DRIFT_PERCENT:
+        raise InvalidValue(
+            f"{path} is {error.mape_percent:.0f} % off on this device, more than {LARGEST_DRIFT_PERCENT:.0f} %: it was "
+            f"measured elsewhere or the machine is busy; leave --table out to measure anew"
+        )
+    return table
+
+
+def check_feasibility(context: Context, table: LatencyTable) -> FactoredCost:
+    """Says where the budget lies in the space.
+
+    Raises:
+        Infeasible: it is below the fastest network.
+    """
+    cost, at_most = FactoredCost(context.space, table), context.request.latency_ms
+    (_, fastest), (_, slowest) = cost.extremes()
+    drawn = cost.of(context.space.sample(stream(context.request.seed, "flow/feasibility"), 2000))
+    median, share = float(np.median(drawn)), float(np.mean(drawn <= at_most))
+    context.log(
+        {
+            "event": "feasibility",
+            "cost": table.name,
+            "fastest": fastest,
+            "median": median,
+            "slowest": slowest,
+            "at_most": at_most,
+        }
+    )
+    context.voice.say(
+        f"This space on this device: fastest {fastest:.3g} ms, median {median:.3g} ms, slowest {slowest:.3g} ms. "
+        f"Budget {at_most:g} ms: {share:.0%} of random networks fit"
+    )
+    if at_most < fastest:
+        raise Infeasible(
+            f"the budget of {at_most:g} ms is under the fastest network of this space on {table.device}, "
+            f"{fastest:.3g} ms; raise --latency-ms above that, lower --resolution, or narrow the space "
+            f"(--set space.width=0.5)"
+        )
+    if at_most >= slowest:
+        context.voice.say(
+            f"The budget does not bind: every network fits. A larger space may be better "
+            f"(--set space.width={math.ceil(at_most / slowest * 10) / 10:g})"
+        )
+    return cost
+
+
+def describe_error(error: HeldOut) -> str:
+    """The error of a table, in a line."""
+    return (
+        f"Table checked on {error.networks} networks it was not fitted on: MAPE {error.mape_percent:.1f} %, bias "
+        f"{error.bias_percent:+.1f} %, Spearman {error.spearman:.3f}; noise floor {error.noise_percent:.1f} %"
+    )

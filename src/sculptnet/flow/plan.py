@@ -1,0 +1,128 @@
+"""The plan: minutes turned once into epochs, images and trials. Made after measuring, kept with the run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sculptnet.errors import InvalidValue
+
+SHARES = {"search": 0.25, "trials": 0.2, "training": 0.55}  # of what is left after measuring and shipping
+PAPER_SEARCH_EPOCHS, PAPER_WARMUP_EPOCHS = 90, 10  # FBNet
+FEWEST_SEARCH_EPOCHS = 12  # below, the temperature falls too fast to learn; fewer images an epoch instead
+WEIGHT_SHARE = 0.8  # of the search's images train weights, the rest the architecture (FBNet, section 3.3)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a step costs here, measured on trial steps.
+
+    Attributes:
+        search_step_s, train_step_s: seconds of one step of the supernet and of the network in the middle of the budget.
+        batch_size: images a step.
+        trial_measure_s: seconds to export and time one finalist.
+        shipping_s: seconds for export, int8, accuracy with the runtime, timing, report.
+        peak_bytes: the most memory that this process held so far, trial steps included.
+    """
+
+    search_step_s: float
+    train_step_s: float
+    batch_size: int
+    trial_measure_s: float
+    shipping_s: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long everything is. `search_images` are drawn from the training images, the same in every epoch.
+
+    `seconds` holds the expected time of each stage from here on.
+    """
+
+    search_epochs: int
+    search_warmup_epochs: int
+    search_images: int
+    draws: int
+    trials: int
+    trial_epochs: int
+    epochs: int
+    seconds: Mapping[str, float]
+    peak_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {**asdict(self), "seconds": dict(self.seconds)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` wrote."""
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise InvalidValue(f"run.json: the plan cannot be read ({error}); start anew with --fresh") from error
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user fixed; None leaves it to the plan."""
+
+    search_epochs: int | None = None
+    search_warmup_epochs: int | None = None
+    epochs: int | None = None
+    trials: int | None = None
+    searches: bool = True
+
+
+def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) -> Plan:
+    """Fills `seconds_left` with search, trials and training; never less than one epoch of each.
+
+    Args:
+        seconds_left: of the user's minutes, after what was spent on looking and measuring.
+        speed: see its class.
+        images: training images.
+        wishes: what is fixed already.
+    """
+    free = max(0.0, seconds_left - speed.shipping_s)
+    train_epoch = speed.train_step_s * max(1, images // speed.batch_size)
+    search = _search_part(free * SHARES["search"], speed, images, wishes)
+    search_epochs, warmup, search_images, search_seconds = search
+    rest = free - search_seconds
+    trials, trial_epochs = _trial_part(
+        rest * SHARES["trials"] / (SHARES["trials"] + SHARES["training"]), speed, train_epoch * WEIGHT_SHARE, wishes
+    )
+    draws = max(6, 2 * trials)
+    trial_seconds = draws * speed.trial_measure_s + trials * trial_epochs * train_epoch * WEIGHT_SHARE
+    epochs = wishes.epochs or max(1, math.floor((rest - trial_seconds) / train_epoch))
+    expected = {
+        "search": search_seconds,
+        "trials": trial_seconds,
+        "training": epochs * train_epoch,
+        "shipping": speed.shipping_s,
+    }
+    return Plan(search_epochs, warmup, search_images, draws, trials, trial_epochs, epochs, expected, speed.peak_bytes)
+
+
+def _search_part(seconds: float, speed: Speed, images: int, wishes: Wishes) -> tuple[int, int, int, float]:
+    if not wishes.searches:
+        return 0, 0, 0, 0.0
+    steps = max(1.0, seconds / speed.search_step_s)
+    all_steps = max(1, images // speed.batch_size)
+    fewest = min(FEWEST_SEARCH_EPOCHS, PAPER_SEARCH_EPOCHS)
+    epochs = wishes.search_epochs or min(PAPER_SEARCH_EPOCHS, max(fewest, math.floor(steps / all_steps)))
+    # at least two steps an epoch: one for weights, one for the architecture
+    epoch_steps = all_steps if wishes.search_epochs else min(all_steps, max(2, math.floor(steps / epochs)))
+    warmup = wishes.search_warmup_epochs
+    if warmup is None:
+        warmup = min(epochs - 1, max(1, round(epochs * PAPER_WARMUP_EPOCHS / PAPER_SEARCH_EPOCHS)))
+    search_images = min(images, epoch_steps * speed.batch_size)
+    return epochs, max(0, warmup), search_images, epochs * epoch_steps * speed.search_step_s
+
+
+def _trial_part(seconds: float, speed: Speed, epoch_seconds: float, wishes: Wishes) -> tuple[int, int]:
+    """Two finalists at least, up to the paper's six; then longer trials."""
+    affordable = seconds / epoch_seconds
+    trials = wishes.trials or min(6, max(2, math.floor(affordable)))
+    return trials, max(1, min(math.floor(affordable / trials), 10))

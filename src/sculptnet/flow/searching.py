@@ -1,0 +1,149 @@
+"""Second stage: the plan, and the search that it makes possible."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from sculptnet import nets
+from sculptnet.arch import Recipe
+from sculptnet.cost import FactoredCost, LatencyTable, macs
+from sculptnet.data import Split, TrainingBatches, subset
+from sculptnet.flow.context import Context
+from sculptnet.flow.plan import Plan, Wishes, make_plan
+from sculptnet.flow.speed import measure_speed
+from sculptnet.search import Limit, Objective, Problem, Search
+from sculptnet.streams import stream, stream_seed
+
+PAPER_TAU_DECAY, PAPER_EPOCHS = 0.045, 90  # FBNet: tau falls by exp(-0.045) an epoch, over 90 epochs
+EVALUATION_BATCH = 256
+TRIAL_MEASURE_S = 1.0
+
+
+def make_problem(context: Context, table: LatencyTable) -> Problem:
+    """Accuracy, under the budget."""
+    return Problem(context.space, (Objective("top1"),), (Limit(table, context.request.latency_ms),))
+
+
+def planned(context: Context, cost: FactoredCost) -> Plan:
+    """The run's plan: read if it is there, else made once from trial steps and the minutes left."""
+    info = context.run.info()
+    if "plan" in info:
+        return Plan.from_json(info["plan"])
+    request, recipe = context.request, context.space.recipe
+    method, settings = request.chosen_method()
+    rng = stream(request.seed, "flow/typical")
+    uniform = {
+        path: np.full(len(node.options), 1 / len(node.options)) for path, node in context.space.decisions.items()
+    }
+    row = cost.draw_within(uniform, request.latency_ms, rng, 1).choices[0]
+    typical = context.space.decode(row).architecture
+    context.voice.say("Timing trial steps")
+    speed = measure_speed(
+        context,
+        training_batches(context, context.data.train, recipe),
+        branches_of(context),
+        typical,
+        method.learns_weights,
+        TRIAL_MEASURE_S,
+    )
+    fixed = request.given()["recipe"]
+    wishes = Wishes(
+        search_epochs=settings.get("epochs"),
+        search_warmup_epochs=settings.get("warmup_epochs"),
+        epochs=recipe.epochs if "epochs" in fixed else None,
+        trials=settings.get("draws"),
+        searches=method.learns_weights,
+    )
+    plan = make_plan(request.minutes * 60 - context.elapsed_s(), speed, len(context.data.train), wishes)
+    context.run.note("plan", plan.to_json())
+    context.voice.say(describe_plan(plan, macs(typical)))
+    return plan
+
+
+def describe_plan(plan: Plan, typical_macs: int) -> str:
+    """The plan as people read it: what will be done, how long it takes, how much memory was held in trial steps."""
+    parts = [f"search {plan.search_epochs} epochs of {plan.search_images} images"] if plan.search_epochs else []
+    parts.append(f"{plan.trials} finalists for {plan.trial_epochs} epochs each")
+    parts.append(f"final training {plan.epochs} epochs")
+    times = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in plan.seconds.items())
+    return (
+        f"Plan: {'; '.join(parts)}\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); "
+        f"a typical network in the budget has {typical_macs / 1e6:.1f} M MACs; "
+        f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps"
+    )
+
+
+def minutes(seconds: float) -> str:
+    """`2:05 h`, `3:10 min` or `12 s`."""
+    if seconds >= 3600:
+        return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d} h"
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d} min" if seconds >= 60 else f"{math.ceil(seconds)} s"
+
+
+def branches_of(context: Context) -> int | None:
+    """Candidates a slot in one search step: as set; else one on a CPU, and all, as published, with CUDA."""
+    _, settings = context.request.chosen_method()
+    if "branches" in settings:
+        chosen: int | None = settings["branches"]
+        return chosen
+    return 1 if context.accelerator == "cpu" else None
+
+
+def training_batches(context: Context, split: Split, recipe: Recipe) -> TrainingBatches:
+    """Augmented batches of `split`."""
+    return TrainingBatches(
+        split,
+        context.preprocessing,
+        recipe.augmentation,
+        recipe.batch_size,
+        stream_seed(context.request.seed, "batches"),
+        num_workers=context.workers(),
+    )
+
+
+def make_search(context: Context, problem: Problem, plan: Plan) -> Search:
+    """The method's generator, with the settings of the user and of the plan."""
+    method, settings = context.request.chosen_method()
+    seed = context.request.seed
+    if not method.learns_weights:
+        return method.search(problem, seed, **settings)
+    weights_part, theta_part = context.search_parts()
+    recipe = context.space.recipe
+    # label-preserving augmentation alone: a search sees each image a few times only
+    light = replace(recipe, augmentation=replace(recipe.augmentation, mixup=0.0, randaugment_layers=0))
+    share = plan.search_images / len(context.data.train)
+    parts = [
+        training_batches(context, _share_of(part, share, recipe.batch_size, seed), light)
+        for part in (weights_part, theta_part)
+    ]
+    supernet = nets.MixedSupernet(context.space)
+    nets.initialise(supernet, stream_seed(seed, "supernet"))
+    planned = {
+        "epochs": plan.search_epochs,
+        "warmup_epochs": plan.search_warmup_epochs,
+        "tau_decay": math.exp(-PAPER_TAU_DECAY * PAPER_EPOCHS / plan.search_epochs),
+        "branches": branches_of(context),
+        "draws": plan.draws,
+    }
+    return method.search(
+        problem,
+        seed,
+        supernet=supernet,
+        weight_batches=parts[0],
+        theta_batches=parts[1],
+        accelerator=context.accelerator,
+        checkpoint=context.run.checkpoint("search"),
+        clock=context.clock,
+        log=context.log,
+        progress=context.voice.progress,
+        **{**planned, **settings, "draws": plan.draws},
+    )
+
+
+def _share_of(split: Split, share: float, at_least: int, seed: int) -> Split:
+    """`share` of the images of `split`, one batch at least."""
+    count = min(len(split), max(at_least, round(len(split) * share)))
+    return split if count == len(split) else subset(split, count, seed)

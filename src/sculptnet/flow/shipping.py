@@ -1,0 +1,134 @@
+"""Fourth stage: export, accuracy with the runtime itself, timing of every file on the device, and the card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sculptnet.accuracy import Accuracy
+from sculptnet.arch import Architecture, Recipe, to_json
+from sculptnet.cost import LatencyTable, Precision, conv_fc_weights, cost_of, macs, parameters
+from sculptnet.data import EvaluationBatches, subset
+from sculptnet.devices import FileMemo, Timing, measure_onnx
+from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
+from sculptnet.flow.context import Context
+from sculptnet.flow.searching import EVALUATION_BATCH
+from sculptnet.nets import Network
+from sculptnet.runs import read_json, write_json
+from sculptnet.train import accuracy_of
+
+CALIBRATION_IMAGES = 128
+FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
+
+
+def ship(context: Context, network: Network, recipe: Recipe, table: LatencyTable) -> Mapping[str, Any]:
+    """Writes `model/` and returns its card; reads the card if it is there already."""
+    if context.run.card.exists():
+        card: Mapping[str, Any] = read_json(context.run.card)
+        return card
+    context.voice.say("Exporting, and measuring every exported file")
+    network.eval()
+    folder = context.run.model
+    save_network(network, folder)
+    write_json(folder / "recipe.json", to_json(recipe))
+    exported = export_files(context, network, folder)
+    accuracies = file_accuracies(context, network, exported)
+    timings = time_files(context, exported)
+    card = make_card(context, network.architecture, table, exported, accuracies, timings)
+    write_json(context.run.card, card)
+    return card
+
+
+def export_files(context: Context, network: Network, folder: Path) -> Exported:
+    """fp32 and int8 files; activation ranges are seen on training images."""
+    calibration = subset(context.data.train, min(CALIBRATION_IMAGES, len(context.data.train)), context.request.seed)
+    batches = EvaluationBatches(calibration, context.preprocessing, EVALUATION_BATCH)
+    return export_model(
+        network,
+        context.preprocessing,
+        context.data.classes,
+        folder,
+        calibration=[images.numpy() for images, _ in batches],
+    )
+
+
+def file_accuracies(context: Context, network: Network, exported: Exported) -> dict[str, Accuracy]:
+    """The accuracy of every file on the test images, with the runtime that will run it; read once, here."""
+    classes = len(context.data.classes)
+    test = EvaluationBatches(context.data.test, context.preprocessing, EVALUATION_BATCH, context.workers())
+    found = {"weights.safetensors": accuracy_of(network, test, classes, context.accelerator)}
+    network.to("cpu")
+    for name, path in exported.paths().items():
+        found[name] = accuracy_of_file(
+            path,
+            ((images.numpy(), labels.numpy()) for images, labels in test),
+            classes,
+            threads=context.request.threads,
+        )
+    for name, accuracy in found.items():
+        context.log({"event": "test", "file": name, "accuracy": accuracy.to_json()})
+    return found
+
+
+def time_files(context: Context, exported: Exported) -> dict[str, Timing]:
+    """The latency of every file on the device, now."""
+    models = {name: path.read_bytes() for name, path in exported.paths().items()}
+    return measure_onnx(
+        models, context.device, memo=FileMemo(context.run.measurements), progress=context.voice.progress
+    )
+
+
+def make_card(
+    context: Context,
+    architecture: Architecture,
+    table: LatencyTable,
+    exported: Exported,
+    accuracies: Mapping[str, Accuracy],
+    timings: Mapping[str, Timing],
+) -> dict[str, Any]:
+    """What is known of the model, as plain JSON."""
+    request = context.request
+    judged = timings[FILE_OF[request.precision]]
+    return {
+        "schema": 1,
+        "name": context.run.folder.name,
+        "budget": {
+            "metric": "latency_ms",
+            "at_most": request.latency_ms,
+            "precision": request.precision.value,
+            "file": FILE_OF[request.precision],
+        },
+        "within_budget": judged.median_ms <= request.latency_ms,
+        "predicted": {"latency_ms": cost_of(table, architecture)},
+        "measured": {name: describe_timing(timing) for name, timing in timings.items()},
+        "accuracy": {name: accuracy.to_json() for name, accuracy in accuracies.items()},
+        "parity": exported.parities(),
+        "macs": macs(architecture),
+        "conv_fc_weights": conv_fc_weights(architecture),
+        "parameters": parameters(architecture),
+        "classes": list(context.data.classes),
+        "preprocessing": to_json(context.preprocessing),
+        "data": {
+            "name": context.data.name,
+            "train_images": len(context.data.train),
+            "test_images": len(context.data.test),
+            "grey": context.data.grey,
+            "notes": list(context.data.notes),
+            "fingerprint": context.fingerprint,
+        },
+        "method": request.method,
+        "seed": request.seed,
+        "device": {"name": context.device.name, **context.device.describe()},
+        "versions": versions(),
+    }
+
+
+def describe_timing(timing: Timing) -> dict[str, float]:
+    """A timing as the card holds it."""
+    return {
+        "latency_ms": timing.median_ms,
+        "low_ms": timing.low_ms,
+        "high_ms": timing.high_ms,
+        "noise_percent": timing.noise_percent,
+    }

@@ -1,0 +1,93 @@
+"""How fast this machine is: a few trial steps, before the plan is made."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from sculptnet.arch import Architecture, SearchSpace
+from sculptnet.data import TrainingBatches
+from sculptnet.flow.context import Context
+from sculptnet.flow.plan import Speed
+from sculptnet.nets import MixedSupernet, Network
+from sculptnet.streams import stream
+
+TRIAL_STEPS = 3
+SHIPPING_SECONDS = 20.0  # export, int8, timing, report; accuracy with the runtimes is added by the number of images
+RUNTIME_SHARE = 0.35  # of a training step that classifying the same images with a runtime takes
+
+
+def measure_speed(
+    context: Context,
+    batches: TrainingBatches,
+    branches: int | None,
+    typical: Architecture,
+    searches: bool,
+    measure_s: float,
+) -> Speed:
+    """Times trial steps of the supernet and of a typical network.
+
+    Args:
+        context: the run.
+        batches: the training images.
+        branches: candidates a slot that one search step runs; None for all.
+        typical: a network that fits the budget.
+        searches: whether a supernet is trained at all.
+        measure_s: seconds that timing one whole network took while the table was validated.
+    """
+    images, labels = next(iter(batches.epoch(0)))
+    channels_last = images.to(context.accelerator).contiguous(memory_format=torch.channels_last)
+    labels = labels.to(context.accelerator)
+    network = Network(typical).to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    train_s = _step_seconds(network, lambda: network(channels_last), labels, context.clock)
+    search_s = 0.0
+    if searches:
+        supernet = MixedSupernet(context.space)
+        supernet.to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        weights = _branch_weights(context.space, branches, context.request.seed)
+        search_s = _step_seconds(supernet, lambda: supernet(channels_last, weights), labels, context.clock)
+    test_batches = len(context.data.test) / len(labels)
+    shipping_s = SHIPPING_SECONDS + 2 * RUNTIME_SHARE * test_batches * train_s
+    return Speed(search_s, train_s, batches.batch_size, measure_s, shipping_s, peak_bytes())
+
+
+def _step_seconds(
+    module: nn.Module, forward: Callable[[], Tensor], labels: Tensor, clock: Callable[[], float]
+) -> float:
+    """The median time of a forward and a backward pass with an SGD step, after one that is not counted."""
+    module.train()
+    optimizer = torch.optim.SGD(module.parameters(), 1e-6, momentum=0.9)
+    seconds = []
+    for _ in range(TRIAL_STEPS + 1):
+        begun = clock()
+        optimizer.zero_grad()
+        torch.autograd.backward(cross_entropy(forward(), labels))
+        optimizer.step()
+        if labels.is_cuda:
+            torch.cuda.synchronize()
+        seconds.append(clock() - begun)
+    return median(seconds[1:])
+
+
+def _branch_weights(space: SearchSpace, branches: int | None, seed: int) -> Mapping[str, Tensor]:
+    rng = stream(seed, "flow/speed")
+    weights = {}
+    for path, node in space.decisions.items():
+        count = len(node.options)
+        vector = torch.zeros(count)
+        chosen = rng.permutation(count)[: branches or count]
+        vector[torch.from_numpy(chosen)] = 1.0 / len(chosen)
+        weights[path] = vector
+    return weights
+
+
+def peak_bytes() -> int:
+    """The most memory this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,68 @@
+"""A folder of photographs that are easy to tell apart, and a request that is small enough to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sculptnet.flow.context import Voice
+from sculptnet.flow.request import FitRequest
+from sculptnet.state import no_progress
+
+Ask: TypeAlias = Callable[[Path], FitRequest]
+
+COLOURS = {"blue": (30, 60, 200), "green": (40, 180, 60), "red": (210, 40, 50)}
+SMALL = (
+    "space.layers=1,1,1",
+    "space.channels=8,16,24",
+    "space.strides=1,2,2",
+    "space.head_channels=32",
+    "recipe.batch_size=8",
+    "recipe.epochs=4",
+    "recipe.optimizer.learning_rate=0.05",
+    "search.epochs=2",
+    "search.warmup_epochs=1",
+    "search.draws=2",
+)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder per colour, 24 noisy images of 16 pixels each."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir()
+        for index in range(24):
+            noisy = np.clip(rng.normal(colour, 40, (16, 16, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).save(folder / name / f"{index:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ask(photos: Path) -> Ask:
+    """Makes a request for a run directory: a computed device, three layers, seconds of training."""
+    return lambda run_dir: FitRequest(
+        data=str(photos),
+        latency_ms=0.2,
+        device="sculptnet.testing:fake_device",
+        minutes=1.0,
+        accelerator="cpu",
+        run_dir=run_dir,
+        settings=SMALL,
+    )
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What the flow said."""
+    return []
+
+
+@pytest.fixture
+def voice(said: list[str]) -> Voice:
+    return Voice(said.append, no_progress)

@@ -1,0 +1,55 @@
+"""Minutes become epochs, images and trials once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from sculptnet.errors import InvalidValue
+from sculptnet.flow.plan import Plan, Speed, Wishes, make_plan
+
+SPEED = Speed(
+    search_step_s=0.1, train_step_s=0.05, batch_size=100, trial_measure_s=1.0, shipping_s=20.0, peak_bytes=2**30
+)
+
+
+@pytest.mark.parametrize("minutes", [5, 10, 60, 600])
+@pytest.mark.parametrize("images", [1000, 60000])
+def test_a_plan_stays_within_the_minutes(minutes: float, images: int) -> None:
+    plan = make_plan(minutes * 60, SPEED, images, Wishes())
+    assert sum(plan.seconds.values()) <= minutes * 60
+    assert plan.search_warmup_epochs < plan.search_epochs <= 90
+
+
+def test_more_minutes_never_mean_less() -> None:
+    plans = [make_plan(minutes * 60, SPEED, 60000, Wishes()) for minutes in (5, 20, 60, 240)]
+    for shorter, longer in pairwise(plans):
+        assert longer.epochs >= shorter.epochs
+        assert longer.search_epochs * longer.search_images >= shorter.search_epochs * shorter.search_images
+
+
+def test_a_plan_has_at_least_one_of_everything() -> None:
+    plan = make_plan(0, SPEED, 60000, Wishes())
+    assert (plan.epochs, plan.trials, plan.trial_epochs) == (1, 2, 1)
+    assert plan.search_epochs == 12
+    assert plan.search_images == 200  # a batch for weights and one for the architecture
+
+
+def test_what_the_user_fixed_stays() -> None:
+    plan = make_plan(600, SPEED, 60000, Wishes(search_epochs=90, search_warmup_epochs=3, epochs=7, trials=4))
+    assert (plan.search_epochs, plan.search_warmup_epochs, plan.epochs, plan.trials) == (90, 3, 7, 4)
+    assert plan.search_images == 60000
+
+
+def test_a_method_without_supernet_has_no_search_epochs() -> None:
+    plan = make_plan(600, SPEED, 60000, Wishes(searches=False))
+    assert plan.search_epochs == 0
+    assert plan.seconds["search"] == 0
+
+
+def test_a_plan_comes_back_from_json_and_a_damaged_one_is_named() -> None:
+    plan = make_plan(600, SPEED, 60000, Wishes())
+    assert Plan.from_json(plan.to_json()) == plan
+    with pytest.raises(InvalidValue, match=r"run\.json: the plan cannot be read .* start anew with --fresh"):
+        Plan.from_json({"epochs": 3})
