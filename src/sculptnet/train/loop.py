@@ -81,7 +81,7 @@ def train_network(
         network: its dropout and drop-path rates are set from the recipe, and to 0 afterwards.
         batches: what is trained on; the augmentation of the recipe is the source's part, except mixup.
         evaluate: called after every epoch with the network in eval mode (averaged weights where the recipe has
-            them); what it returns goes into the log and the curve.
+            them), without gradients; what it returns goes into the log and the curve.
         teacher: its soft labels count with the weight `recipe.distillation`; left as it is, in its old mode.
         checkpoint: saved after every epoch, whenever `checkpoint_seconds` of `clock` have passed, and when
             `progress` raises KeyboardInterrupt.

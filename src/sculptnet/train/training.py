@@ -120,7 +120,7 @@ class Training:
         position, metrics = self.position, dict[str, float]()
         if evaluate is not None:
             network = self.average.module if self.average is not None else self.network
-            with evaluating(network):
+            with torch.no_grad(), evaluating(network):
                 metrics = {name: float(value) for name, value in evaluate(network).items()}
         rate = self.learning_rate(self.steps_per_epoch - 1)
         entry = {"epoch": position.epoch + 1, "loss": self.losses.mean().item(), "learning_rate": rate}
