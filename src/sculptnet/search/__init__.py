@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from sculptnet.search.dnas import dnas
 from sculptnet.search.drivers import drive, run
 from sculptnet.search.evolution import evolution
 from sculptnet.search.problem import Limit, Objective, Problem
@@ -12,6 +13,7 @@ from sculptnet.search.records import TrialRecord, best
 
 BY_NAME: Mapping[str, Callable[..., Search]] = MappingProxyType(
     {
+        "dnas": dnas,
         "evolution": evolution,
         "random": random_search,
     }
@@ -29,6 +31,7 @@ __all__ = [
     "Search",
     "TrialRecord",
     "best",
+    "dnas",
     "drive",
     "evolution",
     "random_search",

@@ -1,0 +1,213 @@
+"""Differentiable neural architecture search (Wu et al., FBNet, CVPR 2019, arXiv 1812.03443)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+from sculptnet.cost import FactoredCost, Reduce
+from sculptnet.errors import DeviceError, Infeasible, InvalidValue, collected
+from sculptnet.nets import MixedSupernet
+from sculptnet.search.dnas_draws import proposals
+from sculptnet.search.dnas_loss import MICROSECONDS_PER_MS, loss_unit
+from sculptnet.search.dnas_state import Constants
+from sculptnet.search.dnas_training import Batches, Training
+from sculptnet.search.problem import Limit, Problem
+from sculptnet.search.protocol import Search
+from sculptnet.state import Checkpoint, Log, NoCheckpoint, Progress, no_log, no_progress
+
+TAU_DECAY = math.exp(-0.045)
+ACCELERATORS = ("cpu", "cuda")
+
+
+def dnas(
+    problem: Problem,
+    seed: int,
+    *,
+    supernet: MixedSupernet,
+    weight_batches: Batches,
+    theta_batches: Batches,
+    epochs: int = 90,
+    warmup_epochs: int = 10,
+    tau: float = 5.0,
+    tau_decay: float = TAU_DECAY,
+    alpha: float = 0.2,
+    beta: float = 0.6,
+    weight_learning_rate: float = 0.1,
+    weight_momentum: float = 0.9,
+    weight_decay: float = 1e-4,
+    theta_learning_rate: float = 0.01,
+    theta_betas: tuple[float, float] = (0.9, 0.999),
+    theta_weight_decay: float = 5e-4,
+    draws: int = 6,
+    branches: int | None = None,
+    label_smoothing: float = 0.0,
+    channels_last: bool = True,
+    accelerator: str = "cpu",
+    checkpoint: Checkpoint = NoCheckpoint(),  # noqa: B008
+    checkpoint_seconds: float = 30.0,
+    clock: Callable[[], float] = time.monotonic,
+    log: Log = no_log,
+    progress: Progress = no_progress,
+) -> Search:
+    """Trains a supernet and a distribution over its architectures in turn, then proposes draws from the distribution.
+
+    With probabilities P = softmax(theta) per slot, Gumbel noise g and m = softmax((theta + g) / tau), drawn anew in
+    every step, a slot's output is the sum of m_i times candidate i, and weights w and theta both minimise
+
+        CE(m, w) * alpha * ln(LAT(m)) ** beta,      LAT(m) = exact expectation of the cost under m, in microseconds.
+
+    In each epoch w is trained on `weight_batches` (80 % of the images in the paper), then theta on `theta_batches`
+    (the other 20 %); in the first `warmup_epochs` only w. Proposals come from P conditioned on the budget, each once;
+    results are not used. The paper samples P unconditioned, trains what it drew from scratch and keeps the best; the
+    share of unconditioned draws within the budget is logged. When no candidate is left, the search ends.
+
+    The cost in the loss is that of the first limit whose cost adds up over blocks; draws are conditioned on the same
+    limit, other limits drop draws. A cost named `latency_ms...` is taken in microseconds, as the paper's, any other in
+    its own unit (multiply-adds, parameters), for which no published alpha and beta are verified. Without such a limit
+    the loss is the cross-entropy alone.
+
+    `branches=k` runs k candidates per slot, a draw without replacement from P: those with the largest theta + g,
+    weighted by m over its sum among them (the top k of the same Gumbel noise, so k = all is the paper's search).
+    Memory and time fall to about k candidates per slot; LAT still takes all of m. With k = 1, w learns on single paths
+    and theta compares two, because one alone has weight 1 whatever theta is, as in ProxylessNAS (Cai et al., ICLR 2019,
+    section 3.2.1: one path for weights, two for architecture parameters). The straight-through factor 1 + m - m of a
+    single path (GDAS, Dong and Yang, CVPR 2019) is not used: it asks how the loss changes when a slot's whole output
+    is scaled, which batch norm in the next block undoes. Bias: candidates that did not run give the cross-entropy no
+    gradient. At uniform P over n candidates its expectation is about (k-1)/k * n/(n-1) of the paper's (0.56 for k = 2,
+    n = 9) while the latency's is whole, so the search leans to cheap blocks early; both agree as P concentrates.
+    Weights of candidates that did not run have no gradient: SGD leaves them and their momentum as they are, without
+    decay.
+
+    Args:
+        problem: space and limits; objectives belong to whoever evaluates the proposals.
+        seed: of everything that is drawn here.
+        supernet: of `problem.space`. Its weights are drawn anew from `seed` and trained in place.
+        weight_batches, theta_batches: images float `(batch, 3, height, width)`, normalised, and labels int64.
+        epochs, warmup_epochs: 90 is the paper's; 10 is what public re-implementations use.
+        tau, tau_decay: the temperature at first, and its factor after each epoch: 0.087 after 90. From public
+            re-implementations; unverified in the paper itself.
+        alpha, beta: of the loss. From public re-implementations and recollection of the paper's section 4.1.
+        weight_learning_rate, weight_momentum, weight_decay: of SGD; the rate falls to 0 over half a cosine, step by
+            step. From public re-implementations (batch 192); the exact shape of the paper's cosine is unverified.
+        theta_learning_rate, theta_weight_decay: of Adam. From public re-implementations, one of which decays by 1e-4.
+        theta_betas: of Adam. The paper does not give them; these are PyTorch's.
+        draws: how many candidates are proposed at a time; 6 in one re-implementation, "several" in the paper.
+        branches: candidates that run per slot; None is the paper's: all.
+        label_smoothing: of the cross-entropy; the paper mentions none.
+        channels_last: memory format of weights and images; 1.6 times faster on CPUs, other rounding.
+        accelerator: "cpu" or "cuda". Always float32: bfloat16 gains nothing on CPUs.
+        checkpoint: where to save, after each epoch and every `checkpoint_seconds` by `clock`. A call that was killed at
+            any moment goes on from there to the same result. An epoch's event may be logged twice then, never lost.
+        log: is told a "search_epoch" after every epoch and "search_draws" before the first proposal.
+        progress: is told "search" after every step.
+
+    Raises:
+        InvalidValue: an argument breaks its rule, or the supernet is of another space.
+        Infeasible: no candidate meets the limits; raised before anything is trained where one limit alone is too low.
+        TrainingDiverged: the loss stopped being a number.
+        RunError: `checkpoint` holds another search.
+        DeviceError: there is no such accelerator here.
+    """
+    constants = Constants(
+        seed=seed,
+        epochs=epochs,
+        warmup_epochs=warmup_epochs,
+        tau=tau,
+        tau_decay=tau_decay,
+        alpha=alpha,
+        beta=beta,
+        weight_learning_rate=weight_learning_rate,
+        weight_momentum=weight_momentum,
+        weight_decay=weight_decay,
+        theta_learning_rate=theta_learning_rate,
+        theta_betas=theta_betas,
+        theta_weight_decay=theta_weight_decay,
+        branches=branches,
+        label_smoothing=label_smoothing,
+    )
+    batches = {"weights": weight_batches, "theta": theta_batches}
+    pairs = tuple(zip(problem.factored, problem.limits, strict=True))
+    problems = [*_problems(constants), *_environment_problems(problem, supernet, batches, accelerator, draws)]
+    additive = next((pair for pair in pairs if pair[0].cost.reduce is Reduce.SUM), None)
+    problems += _cost_problems(additive[0]) if additive else []
+    if problems:
+        raise InvalidValue(collected(problems, "dnas"))
+    _require_feasible(pairs)
+    device = _device(accelerator)
+
+    def search() -> Search:
+        training = Training(
+            supernet, additive[0] if additive else None, constants, batches, device=device, channels_last=channels_last
+        )
+        training.run(checkpoint, checkpoint_seconds, clock, log, progress)
+        condition = additive or (pairs[0] if pairs else None)
+        yield from proposals(problem, training.learned.theta, condition, seed, draws, log)
+
+    return search()
+
+
+def _problems(constants: Constants) -> list[str]:
+    rules = {
+        "epochs": (constants.epochs >= 1, "at least 1"),
+        "warmup_epochs": (0 <= constants.warmup_epochs < constants.epochs, "at least 0 and below epochs"),
+        "tau": (constants.tau > 0, "above 0"),
+        "tau_decay": (0 < constants.tau_decay <= 1, "above 0 and at most 1"),
+        "alpha": (constants.alpha > 0, "above 0"),
+        "beta": (constants.beta >= 0, "at least 0"),
+        "weight_learning_rate": (constants.weight_learning_rate > 0, "above 0"),
+        "weight_momentum": (0 <= constants.weight_momentum < 1, "at least 0 and below 1"),
+        "weight_decay": (constants.weight_decay >= 0, "at least 0"),
+        "theta_learning_rate": (constants.theta_learning_rate > 0, "above 0"),
+        "theta_betas": (all(0 <= beta < 1 for beta in constants.theta_betas), "at least 0 and below 1"),
+        "theta_weight_decay": (constants.theta_weight_decay >= 0, "at least 0"),
+        "branches": (constants.branches is None or constants.branches >= 1, "at least 1, or None for all"),
+        "label_smoothing": (0 <= constants.label_smoothing < 1, "at least 0 and below 1"),
+    }
+    return [
+        f"{name} must be {rule}, got {getattr(constants, name)!r}" for name, (holds, rule) in rules.items() if not holds
+    ]
+
+
+def _environment_problems(
+    problem: Problem, supernet: MixedSupernet, batches: Mapping[str, Batches], accelerator: str, draws: int
+) -> list[str]:
+    problems = [
+        f"{name}_batches must have at least one step per epoch, got {source.steps_per_epoch}; give more images or "
+        "smaller batches"
+        for name, source in batches.items()
+        if source.steps_per_epoch < 1
+    ]
+    if draws < 1:
+        problems.append(f"draws must be at least 1, got {draws}")
+    if accelerator not in ACCELERATORS:
+        problems.append(f"accelerator must be one of {', '.join(ACCELERATORS)}, got {accelerator!r}")
+    if supernet.space != problem.space:
+        problems.append("the supernet is of another space than the problem; make it by MixedSupernet(problem.space)")
+    return problems
+
+
+def _cost_problems(factored: FactoredCost) -> list[str]:
+    least = factored.extremes()[0].value * loss_unit(factored.name)
+    unit = " (microseconds)" if loss_unit(factored.name) == MICROSECONDS_PER_MS else ""
+    if least > 1:
+        return []
+    return [f"the loss takes ln({factored.name}) ** beta, so every cost must be above 1{unit}; the least is {least:g}"]
+
+
+def _require_feasible(pairs: tuple[tuple[FactoredCost, Limit], ...]) -> None:
+    least = [(limit, factored.extremes()[0].value) for factored, limit in pairs]
+    problems = [
+        f"{limit} cannot be met, the least in the space is {value:g}" for limit, value in least if value > limit.at_most
+    ]
+    if problems:
+        raise Infeasible(collected(problems, "dnas") + "; raise the limit or widen the space")
+
+
+def _device(accelerator: str) -> torch.device:
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("accelerator is 'cuda', but PyTorch finds no CUDA accelerator here; use 'cpu'")
+    return torch.device(accelerator)

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from sculptnet.arch import Architecture, Block, SearchSpace, TensorShape, choice
+from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Skip
+from sculptnet.cost import FactoredCost, Reduce
+from sculptnet.nets import MixedSupernet
+from sculptnet.search.dnas_loss import gumbel_noise, sampled
+from sculptnet.search.dnas_state import Constants, Position, Tally, position_from_json
+from sculptnet.search.dnas_training import Training
+
+SLOT: Block = choice(InvertedResidual(8, 1, 2), InvertedResidual(8, 3, 2), Skip(8))
+SPACE = SearchSpace(Architecture(8, Conv(8, 1), ((SLOT, SLOT),), PooledConv(16), Classifier(3)))
+PRICES_MS = (1.0, 4.0, 0.1)  # of the candidates
+CONSTANTS = Constants(
+    seed=0,
+    epochs=3,
+    warmup_epochs=1,
+    tau=5.0,
+    tau_decay=0.5,
+    alpha=0.2,
+    beta=0.6,
+    weight_learning_rate=0.1,
+    weight_momentum=0.9,
+    weight_decay=1e-4,
+    theta_learning_rate=0.01,
+    theta_betas=(0.9, 0.999),
+    theta_weight_decay=5e-4,
+    branches=None,
+    label_smoothing=0.0,
+)
+
+
+@dataclass(frozen=True)
+class Milliseconds:
+    """`PRICES_MS` for the candidates, nothing for other blocks, 1 ms for each network."""
+
+    name: str = "latency_ms@made-up"
+    constant: float = 1.0
+    reduce: Reduce = Reduce.SUM
+
+    def block(self, path: str, block: Block, shape: TensorShape) -> float:
+        if isinstance(block, InvertedResidual):
+            return PRICES_MS[1] if block.kernel_size == 3 else PRICES_MS[0]
+        return PRICES_MS[2] if isinstance(block, Skip) else 0.0
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Two steps an epoch."""
+
+    steps_per_epoch: int = 2
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        yield from (batch() for _ in range(start_step, 2))
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(8, 3, 8, 8, generator=generator), torch.randint(3, (8,), generator=generator)
+
+
+def training(branches: int | None, *, factored: bool = True) -> Training:
+    cost = FactoredCost(SPACE, Milliseconds()) if factored else None
+    constants = replace(CONSTANTS, branches=branches)
+    batches = {"weights": Noise(), "theta": Noise()}
+    return Training(MixedSupernet(SPACE), cost, constants, batches, device=torch.device("cpu"), channels_last=False)
+
+
+@pytest.mark.parametrize("phase", ["weights", "theta"])
+@pytest.mark.parametrize("branches", [None, 2])
+def test_the_loss_is_the_published_product(phase: str, branches: int | None) -> None:
+    state, twin = training(branches), training(branches)
+    state.position = Position(epoch=1, phase=phase, step=1)
+    images, labels = batch()
+    index = 1 * (2 + 2) + (2 if phase == "theta" else 0) + 1  # of all steps: every step draws noise of its own
+    theta = {path: vector.detach() for path, vector in twin.learned.theta.items()}
+    weights = sampled(theta, gumbel_noise(theta, 0, index), 5.0 * 0.5, branches)
+    latency_us = 1000 * (1.0 + sum(float(vector @ torch.tensor(PRICES_MS).double()) for vector in weights.all.values()))
+    entropy = cross_entropy(twin.learned.supernet(images, weights.run), labels).item()
+    loss, _ = state.step(images, labels)
+    assert loss == pytest.approx(entropy * 0.2 * np.log(latency_us) ** 0.6, rel=1e-6)
+
+
+def test_without_an_additive_limit_the_loss_is_the_cross_entropy() -> None:
+    state, twin = training(1, factored=False), training(1, factored=False)
+    images, labels = batch()
+    theta = {path: vector.detach() for path, vector in twin.learned.theta.items()}
+    logits = twin.learned.supernet(images, sampled(theta, gumbel_noise(theta, 0, 0), 5.0, 1).run)
+    assert state.step(images, labels)[0] == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("branches", [None, 1, 2])
+def test_each_phase_changes_its_own_half(branches: int | None) -> None:
+    state = training(branches)
+    for phase, moved in (("weights", False), ("theta", True)):
+        state.position = Position(epoch=1, phase=phase)
+        theta = {path: vector.detach().clone() for path, vector in state.learned.theta.items()}
+        weights = [parameter.detach().clone() for parameter in state.learned.supernet.parameters()]
+        state.step(*batch())
+        assert all(torch.equal(theta[p], v) for p, v in state.learned.theta.items()) is not moved
+        same = [torch.equal(old, new) for old, new in zip(weights, state.learned.supernet.parameters(), strict=True)]
+        assert all(same) is moved
+
+
+@pytest.mark.parametrize(("branches", "trained"), [(1, 1), (2, 2), (None, 3)])
+def test_weights_of_candidates_that_did_not_run_stay_as_they_are(branches: int | None, trained: int) -> None:
+    state = training(branches)
+    before = {name: tensor.clone() for name, tensor in state.learned.supernet.state_dict().items()}
+    state.step(*batch())
+    after = state.learned.supernet.state_dict()
+    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    for path, node in state.learned.supernet.space.decisions.items():
+        learns = [k for k in range(len(node.options)) if any(name.startswith(f"{path}.{k}.") for name in changed)]
+        skips = 1 if trained > len(learns) else 0  # a skip has no weights
+        assert len(learns) + skips == trained
+
+
+def test_a_theta_step_compares_two_candidates_where_weights_train_one() -> None:
+    state = training(1)
+    ran: list[str] = []
+    for path, slot in state.learned.supernet.slots():
+        if path in state.learned.theta:
+            for block in slot.children():
+                block.register_forward_hook(lambda *_, at=path: ran.append(at))
+    state.position = Position(epoch=1, phase="theta")
+    state.step(*batch())
+    assert [ran.count(path) for path in state.learned.theta] == [2, 2]
+
+
+def test_the_learning_rate_of_the_weights_falls_to_0_over_all_epochs() -> None:
+    state, rates = training(1), []
+    for epoch, step in itertools.product(range(3), range(2)):
+        state.position = Position(epoch=epoch, step=step)
+        state.step(*batch())
+        rates.append(state.learned.weight_optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.1 * 0.5 * (1 + np.cos(np.pi * i / 6)) for i in range(6)])
+
+
+def test_torchs_own_generator_is_left_alone() -> None:
+    state = training(1)
+    before = torch.get_rng_state()
+    state.step(*batch())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_position_survives_json() -> None:
+    position = Position(3, "theta", 2, Tally(16, 1.25, 7), Tally(8, 0.5, 3), 12.5)
+    assert position_from_json(json.loads(json.dumps(asdict(position)))) == position
