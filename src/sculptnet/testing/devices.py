@@ -50,7 +50,8 @@ class DeviceSuite:
         plan = self._plan()
         held = frozenset({(next(iter(plan.models)), 0), (next(iter(plan.models)), 1)})
         found = list(self.device().measure(replace(plan, held=held)))
-        assert not set(_keys(found)) & held
+        again = sorted(set(_keys(found)) & held)
+        assert not again, f"measured again although held: {again}"
         assert len(found) == len(plan.models) * plan.quality.rounds - len(held)
 
     def test_a_wrong_answer_is_an_error_that_names_the_model(self) -> None:

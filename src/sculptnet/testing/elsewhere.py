@@ -45,4 +45,4 @@ def error_text(kind: type[Exception], call: Callable[[], object]) -> str:
         call()
     except kind as error:
         return str(error)
-    raise AssertionError(f"a {kind.__name__} was due")
+    raise AssertionError(f"no {kind.__name__} was raised, and one was due")
