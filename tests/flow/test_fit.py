@@ -1,0 +1,200 @@
+"""One command, from images to a measured model; again, it reads; killed, it goes on to the same result."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import sculptnet
+from sculptnet import cost
+from sculptnet._fit import FitResult, run_flow
+from sculptnet.errors import Infeasible, InvalidValue, RunError
+from sculptnet.flow.context import Voice
+from sculptnet.flow.request import FitRequest, request_of_run
+from sculptnet.flow.stages import Stage
+from sculptnet.runs import RunDirectory
+from sculptnet.state import no_progress
+
+SILENT = Voice(lambda text: None, no_progress)
+
+
+@pytest.fixture(scope="module")
+def finished(ask: Callable[[Path], FitRequest], tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    """A run that was stopped after the search, and after the training, and then finished."""
+    request = ask(tmp_path_factory.mktemp("finished") / "run")
+    for stage in (Stage.SEARCH, Stage.TRAIN):
+        assert run_flow(request, stage, SILENT).card is None
+    return run_flow(request, Stage.REPORT, SILENT)
+
+
+def test_the_shipped_model_is_within_the_budget_and_counted(finished: FitResult) -> None:
+    card = finished.card
+    assert card is not None
+    assert finished.within_budget is True
+    assert card["measured"]["model.onnx"]["latency_ms"] <= 0.2
+    assert card["macs"] == cost.macs(finished.architecture)
+    assert card["parameters"] == sum(p.numel() for p in finished.network().parameters())
+    assert set(card["accuracy"]) == {"weights.safetensors", "model.onnx", "model.int8.onnx"}
+    assert card["accuracy"]["model.onnx"]["top1"] > 0.8
+    assert card["parity"]["model.onnx"]["max_difference"] < 1e-4
+    assert card["classes"] == ["blue", "green", "red"]
+
+
+def test_everything_a_run_promises_is_there(finished: FitResult) -> None:
+    names = {path.name for path in RunDirectory(finished.folder).model.iterdir()}
+    assert names == {
+        "architecture.json",
+        "recipe.json",
+        "weights.safetensors",
+        "model.onnx",
+        "model.int8.onnx",
+        "card.json",
+        "predict.py",
+    }
+    assert finished.report is not None
+    page = finished.report.read_text()
+    assert "model.int8.onnx" in page
+    assert (finished.folder / "figures").is_dir()
+
+
+def test_the_stand_alone_script_classifies_a_photo(finished: FitResult, photos: Path) -> None:
+    model = RunDirectory(finished.folder).model
+    photo = photos / "red" / "000.png"
+    done = subprocess.run(
+        [sys.executable, str(model / "predict.py"), str(photo)], capture_output=True, text=True, check=True, cwd="/"
+    )
+    assert "red" in done.stdout
+
+
+def test_finalists_are_measured_before_any_is_trained(finished: FitResult) -> None:
+    trials = RunDirectory(finished.folder).trials(print)
+    kinds = ["top1" in trial["metrics"] for trial in trials]
+    assert kinds == sorted(kinds)
+    assert kinds.count(True) == 2
+    assert all("measured_latency_ms" in trial["metrics"] for trial in trials)
+
+
+def test_the_same_command_again_reads_the_result(finished: FitResult, ask: Callable[[Path], FitRequest]) -> None:
+    before = {path: path.read_bytes() for path in RunDirectory(finished.folder).model.iterdir()}
+    again = run_flow(ask(finished.folder), Stage.REPORT, SILENT)
+    assert again.card == finished.card
+    assert {path: path.read_bytes() for path in RunDirectory(finished.folder).model.iterdir()} == before
+
+
+def test_the_run_directory_alone_continues_a_run(finished: FitResult) -> None:
+    request = request_of_run(finished.folder, fresh=False, baselines=False)
+    assert run_flow(request, Stage.EXPORT, SILENT).card == finished.card
+
+
+def test_another_request_in_the_same_directory_is_refused(
+    finished: FitResult, ask: Callable[[Path], FitRequest]
+) -> None:
+    for changed in (
+        {"seed": 1},
+        {"latency_ms": 0.3},
+        {"settings": (*ask(finished.folder).settings, "search.beta=1.0")},
+    ):
+        with pytest.raises(RunError, match="holds another run; give another --run-dir, or --fresh to replace it"):
+            run_flow(replace(ask(finished.folder), **changed), Stage.REPORT, SILENT)
+    assert (finished.folder / "report.html").exists()
+
+
+def test_a_budget_under_the_fastest_network_names_the_fastest(
+    ask: Callable[[Path], FitRequest], tmp_path: Path
+) -> None:
+    request = replace(ask(tmp_path / "run"), latency_ms=0.001)
+    with pytest.raises(Infeasible) as caught:
+        run_flow(request, Stage.REPORT, SILENT)
+    assert "the budget of 0.001 ms is under the fastest network of this space on fake-1t, 0.0" in str(caught.value)
+    assert "raise --latency-ms above that" in str(caught.value)
+
+
+def test_a_given_table_is_checked_and_a_strange_one_refused(
+    finished: FitResult, ask: Callable[[Path], FitRequest], tmp_path: Path
+) -> None:
+    given = tmp_path / "table.json"
+    given.write_text(RunDirectory(finished.folder).table.read_text())
+    other_space = replace(ask(tmp_path / "other"), table=given, settings=("space.layers=1,1,1,1,1,1,1",))
+    with pytest.raises(sculptnet.errors.NotMeasured, match="sculptnet measure"):
+        run_flow(other_space, Stage.SEARCH, SILENT)
+    slow = json.loads(given.read_text())
+    slow["slope"], slow["constant"] = slow["slope"] * 3, slow["constant"] * 3
+    given.write_text(json.dumps(slow))
+    with pytest.raises(InvalidValue, match="% off on this device, more than 15 %"):
+        run_flow(replace(ask(tmp_path / "slow"), table=given), Stage.SEARCH, SILENT)
+
+
+def test_every_wrong_argument_is_named_at_once(photos: Path) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        FitRequest(
+            str(photos),
+            -1.0,
+            device="onnxruntim",
+            method="fbnett",
+            space="fbnt",
+            minutes=0,
+            test_fraction=1.5,
+            accelerator="gpu",
+            resolution=2,
+            settings=("search.tua=1", "nonsense"),
+        )
+    text = str(caught.value)
+    for expected in (
+        "the budget must be above 0 ms, got -1",
+        "--minutes must be above 0, got 0",
+        "--resolution must be at least 8 pixels, got 2",
+        "--test-fraction must lie between 0 and 1, got 1.5",
+        "--accelerator must be auto, cpu or cuda, got 'gpu'",
+        "unknown device 'onnxruntim'; did you mean onnxruntime?",
+        "unknown method 'fbnett'; did you mean fbnet?",
+        "unknown space 'fbnt'; did you mean fbnet?",
+        "'nonsense' must read GROUP.NAME=VALUE",
+    ):
+        assert expected in text
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from sculptnet._fit import run_flow
+from sculptnet.flow.context import Voice
+from sculptnet.flow.request import FitRequest
+from sculptnet.flow.stages import Stage
+settings = tuple(sys.argv[3].split(";"))
+request = FitRequest(sys.argv[1], 0.2, device="sculptnet.testing:fake_device", minutes=1.0, accelerator="cpu",
+                     run_dir=Path(sys.argv[2]), settings=settings)
+run_flow(request, Stage.REPORT, Voice(lambda text: print(text, flush=True), lambda what, done, total: None))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", ["Timing trial steps", "Searching", "finalists measured", "Exporting"])
+def test_a_killed_run_ends_as_an_undisturbed_one(
+    after: str, finished: FitResult, ask: Callable[[Path], FitRequest], photos: Path, tmp_path: Path
+) -> None:
+    request = ask(tmp_path / "run")
+    command = [sys.executable, "-c", KILLED, str(photos), str(tmp_path / "run"), ";".join(request.settings)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if after in line:
+                time.sleep(1.0)
+                run.send_signal(signal.SIGKILL)
+                break
+    resumed = run_flow(request, Stage.REPORT, SILENT)
+    assert resumed.architecture == finished.architecture
+    for name in ("weights.safetensors", "model.onnx"):
+        assert (RunDirectory(resumed.folder).model / name).read_bytes() == (
+            RunDirectory(finished.folder).model / name
+        ).read_bytes()

@@ -1,0 +1,150 @@
+"""The command line: exit codes, JSON on standard output, errors in one message."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sculptnet import blocks, cli, cost
+from sculptnet.arch import to_json
+from sculptnet.cost import table_from_json
+from sculptnet.zoo import BY_NAME
+
+SMALL = (
+    "--set",
+    "space.layers=1,1,1",
+    "--set",
+    "space.channels=8,16,24",
+    "--set",
+    "space.strides=1,2,2",
+    "--set",
+    "space.head_channels=32",
+)
+FAKE = ("--device", "sculptnet.testing:fake_device")
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Runs a command in this process; gives exit code, standard output, standard error."""
+
+    def command(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sculptnet", *words])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        code = stopped.value.code
+        out, err = capsys.readouterr()
+        return int(code) if code is not None else 0, out, err
+
+    before = signal.getsignal(signal.SIGINT)
+    yield command
+    signal.signal(signal.SIGINT, before)
+
+
+def test_help_and_version_load_no_torch() -> None:
+    code = "import sys, sculptnet.cli; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-m", "sculptnet", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == "sculptnet 0.1.0\n"
+
+
+def test_every_setting_is_listed_with_its_default(run: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, _ = run("show", "settings", "--method", "fbnet", "--json")
+    rows = {row["name"]: row["default"] for row in json.loads(out)}
+    assert code == 0
+    assert rows["search.alpha"] == "0.2"
+    assert rows["search.beta"] == "0.6"
+    assert rows["search.epochs"] == "90"
+    assert rows["space.width"] == "1.0"
+    assert rows["recipe.optimizer"] == "'Sgd'"
+    assert rows["recipe.optimizer.learning_rate"] == "0.1"
+
+
+def test_measuring_a_space_writes_a_table_with_its_error(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    out_file = tmp_path / "table.json"
+    code, out, _ = run(
+        "measure", "fbnet", *FAKE, "--resolution", "16", "--num-classes", "3", *SMALL, "--out", str(out_file), "--json"
+    )
+    document = json.loads(out)
+    assert code == 0
+    assert set(document["held_out"]) >= {"networks", "mape_percent", "bias_percent", "spearman", "noise_percent"}
+    assert document["seconds"] >= 0
+    table = table_from_json(json.loads(out_file.read_text()), blocks.ALL)
+    assert table.device == "fake-1t"
+
+
+def test_measuring_a_zoo_network_and_an_architecture_file_agree(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    architecture = BY_NAME["fbnet_96_035_1"].architecture
+    (tmp_path / "architecture.json").write_text(json.dumps(to_json(architecture)))
+    code, out, _ = run("measure", "fbnet_96_035_1", *FAKE, "--json")
+    other_code, other, _ = run("measure", str(tmp_path / "architecture.json"), *FAKE, "--json")
+    assert (code, other_code) == (0, 0)
+    assert json.loads(out)["median_ms"] == pytest.approx(json.loads(other)["median_ms"])
+    code, out, _ = run("show", str(tmp_path / "architecture.json"))
+    assert code == 0
+    assert f"{cost.macs(architecture) / 1e6:.1f} M MACs" in out
+
+
+def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, _ = run("devices", "--json")
+    assert code == 0
+    assert "onnxruntime" in json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("fit", "photos"), "the budget is missing; give --latency-ms"),
+        (("fit", "photos", "--latency-ms", "0"), "the budget must be above 0 ms, got 0"),
+        (("fit", "no_such_folder", "--latency-ms", "1"), "neither a folder here nor a data set known by name"),
+        (("measure", "fbnt"), "did you mean fbnet"),
+        (("measure", "missing.onnx"), "missing.onnx does not exist"),
+        (("show", "settings", "--method", "fbnett"), "unknown method 'fbnett'; did you mean fbnet?"),
+        (("show", "nothing.json"), "nothing.json does not exist"),
+        (("fit", "photos", "--latency-ms", "1", "--threads", "1000"), "threads"),
+        (("predict", "missing.onnx", "photo.jpg"), "missing.onnx: no such file"),
+    ],
+)
+def test_bad_requests_say_why_and_exit_with_2(
+    words: tuple[str, ...],
+    message: str,
+    run: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*words)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_are_json_where_json_was_asked_for(run: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = run("measure", "fbnt", "--json")
+    assert code == 2
+    assert json.loads(out)["kind"] == "InvalidValue"
+    assert "did you mean fbnet" in err
+
+
+def test_a_folder_with_one_class_is_refused(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    (tmp_path / "data" / "only").mkdir(parents=True)
+    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(tmp_path / "data" / "only" / "0.png")
+    code, _, err = run("fit", str(tmp_path / "data"), "--latency-ms", "1", "--runs", str(tmp_path / "runs"))
+    assert code == 2
+    assert "only" in err
+    assert not (tmp_path / "runs").exists()
