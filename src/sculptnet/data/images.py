@@ -107,7 +107,7 @@ class InMemory:
 
     def take(self, indices: npt.ArrayLike) -> InMemory:
         """The images `indices`, in that order."""
-        rows = np.asarray(indices, dtype=np.int64)
+        rows = np.ascontiguousarray(indices, dtype=np.int64)  # torch refuses reversed views
         return InMemory(self.images[torch.from_numpy(rows)], self.labels[rows])
 
     def survey(self) -> Survey:
@@ -279,6 +279,7 @@ def stratified(labels: npt.ArrayLike, fraction: float, rng: np.random.Generator)
 
     Raises:
         InvalidValue: `fraction` is not between 0 and 1.
+        DataError: no class has two images.
     """
     if not 0 < fraction < 1:
         raise InvalidValue(f"the fraction of a split must lie between 0 and 1, got {fraction}")
@@ -289,6 +290,8 @@ def stratified(labels: npt.ArrayLike, fraction: float, rng: np.random.Generator)
         count = min(max(round(len(members) * fraction), 1), len(members) - 1)
         held.append(members[:count])
     chosen = np.sort(np.concatenate(held))
+    if not len(chosen):
+        raise DataError(f"no class of these {len(values)} images has two of them, so none can be set apart; add images")
     return np.setdiff1d(np.arange(len(values)), chosen, assume_unique=True), chosen
 
 

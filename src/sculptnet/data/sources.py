@@ -26,11 +26,13 @@ class Request:
     Attributes:
         root: a folder that the user says holds the files.
         test_fraction, seed: for sources that bring no test split.
+        progress: called often while files are read.
     """
 
     root: Path | None = None
     test_fraction: float = 0.2
     seed: int = 0
+    progress: Progress = no_progress
 
 
 class Source(Protocol):
@@ -45,7 +47,7 @@ BY_NAME: Mapping[str, Source] = MappingProxyType(
     {
         "cifar10": lambda request: cifar10(request.root, download_folder()),
         "cifar100": lambda request: cifar100(request.root, download_folder()),
-        "elpv": lambda request: elpv(test_fraction=request.test_fraction, seed=request.seed),
+        "elpv": lambda request: elpv(test_fraction=request.test_fraction, seed=request.seed, progress=request.progress),
         "fashion_mnist": lambda request: fashion_mnist(request.root, download_folder()),
     }
 )
@@ -80,7 +82,7 @@ def load(
         MissingExtra: a named data set needs a package.
     """
     if isinstance(source, str) and source in BY_NAME:
-        return BY_NAME[source](Request(root, test_fraction, seed))
+        return BY_NAME[source](Request(root, test_fraction, seed, progress))
     path = Path(source)
     if not path.exists() and isinstance(source, str) and path.name == source:
         raise DataError(

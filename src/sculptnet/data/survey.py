@@ -114,7 +114,7 @@ def _row(image: ImageFile, content: bytes) -> _Row:
     alpha, grey = image.has_transparency_data, image.mode in GREY_MODES
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     width, height = reversed(image.size) if orientation in (5, 6, 7, 8) else image.size
-    image.draft(None, (16, 16))  # JPEG: the whole stream is still read, but few pixels are computed
+    image.draft(None, (64, 64))  # JPEG: the whole stream is still read, but few pixels are computed
     return _Row(
         size=(width, height),
         digest=content_digest(content),
