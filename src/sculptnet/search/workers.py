@@ -17,6 +17,8 @@ from sculptnet.errors import InvalidValue
 from sculptnet.search.protocol import Curve, Evaluate, Job
 from sculptnet.state import Event, Log, Progress, no_progress
 
+KILLED = "the process that evaluated it was killed, perhaps for want of memory"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -82,12 +84,11 @@ class Workers:
             ) from None
         self._number = number
         self._threads = max(1, torch.get_num_threads() // number)
-        self._pool = self._new_pool(number)
+        self._pool = self._new_pool()
 
-    def _new_pool(self, number: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            number, multiprocessing.get_context("spawn"), torch.set_num_threads, (self._threads,)
-        )
+    def _new_pool(self) -> ProcessPoolExecutor:
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._number, spawn, torch.set_num_threads, (self._threads,))
 
     def __enter__(self) -> Workers:
         return self
@@ -97,8 +98,12 @@ class Workers:
 
     def evaluated(self, tasks: Sequence[Task], log: Log) -> Outcomes:
         """The outcomes in the order of completion. A task that kills its process fails; its neighbours run again."""
-        futures = {self._submit(self._pool, task): position for position, task in enumerate(tasks)}
-        killed = []
+        futures, killed = dict[Future[tuple[Outcome, list[Event]]], int](), list[int]()
+        for position, task in enumerate(tasks):
+            try:
+                futures[self._submit(task)] = position
+            except BrokenProcessPool:  # an earlier task was quick to kill its process
+                killed.append(position)
         for future in as_completed(futures):
             try:
                 outcome, events = future.result()
@@ -107,20 +112,21 @@ class Workers:
                 continue
             yield futures[future], _logged(outcome, events, log)
         if killed:
-            self._pool.shutdown()
-            self._pool = self._new_pool(self._number)
-            for position in sorted(killed):
-                yield position, self._alone(tasks[position], log)
-
-    def _submit(self, pool: ProcessPoolExecutor, task: Task) -> Future[tuple[Outcome, list[Event]]]:
-        return pool.submit(_in_worker, self._evaluate, task)
-
-    def _alone(self, task: Task, log: Log) -> Outcome:
-        with self._new_pool(1) as pool:
+            self._replace_pool()
+        for position in sorted(killed):  # one at a time now, to learn which of them kills
             try:
-                return _logged(*self._submit(pool, task).result(), log)
+                outcome, events = self._submit(tasks[position]).result()
             except BrokenProcessPool:
-                return Outcome({}, error="the process that evaluated it was killed, perhaps for want of memory")
+                self._replace_pool()
+                outcome, events = Outcome({}, error=KILLED), []
+            yield position, _logged(outcome, events, log)
+
+    def _replace_pool(self) -> None:
+        self._pool.shutdown()
+        self._pool = self._new_pool()
+
+    def _submit(self, task: Task) -> Future[tuple[Outcome, list[Event]]]:
+        return self._pool.submit(_in_worker, self._evaluate, task)
 
 
 def _logged(outcome: Outcome, events: Sequence[Event], log: Log) -> Outcome:
