@@ -42,6 +42,14 @@ def _markup(child: Content) -> str:
     return child.markup if isinstance(child, Html) else html.escape(plain(child), quote=False)
 
 
+def with_code(text: str) -> Html:
+    """`text` in which parts between backticks, as in error messages, are set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return joined([text])
+    return joined(element("code", None, part) if index % 2 else part for index, part in enumerate(parts))
+
+
 def paragraph(*children: Content) -> Html:
     """A paragraph."""
     return element("p", None, *children)

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from sculptnet import __version__
-from sculptnet.report.html import Html, element, joined
+from sculptnet.report.html import Html, element, joined, with_code
 from sculptnet.report.parts import Absent, Part, Section
 from sculptnet.report.result_sections import classes_apart, training_curves
 from sculptnet.report.search_sections import (
@@ -90,6 +90,8 @@ def _absent(parts: Sequence[Absent]) -> Html | None:
     """What is left out, and why."""
     if not parts:
         return None
-    items = (element("li", None, element("strong", None, part.title), f": {part.why}.") for part in parts)
+    items = (
+        element("li", None, element("strong", None, part.title), ": ", with_code(f"{part.why}.")) for part in parts
+    )
     heading = element("h2", {"id": "absent"}, "Left out")
     return element("section", {"aria-labelledby": "absent"}, heading, element("ul", {"class": "plain"}, *items))

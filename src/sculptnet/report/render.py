@@ -51,7 +51,7 @@ def render(name: str, title: str, description: str, draw: Callable[[], Figure]) 
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = draw()
         vector, raster = io.BytesIO(), io.BytesIO()
-        figure.savefig(vector, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(vector, format="svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None})
         figure.set_layout_engine("none")  # both files share one layout, which takes longer than drawing
         labels = {"Software": None, "Title": title, "Description": description}
         figure.savefig(raster, format="png", dpi=PNG_DPI, facecolor=SURFACE, metadata=labels)

@@ -54,6 +54,7 @@ def accuracy_over_latency(data: ReportData) -> Part:
     caption += (
         "Found network and baselines: accuracy of the exported file on the test images; bars are 95\u00a0% intervals."
     )
+    caption += " Ring: the trial with the architecture that is shipped." if chosen else ""
     if failed:
         caption += f" {failed} of {len(data.trials)} trials ended in an error and are not shown."
     return Section("accuracy-latency", title, (figure(drawing, caption),), (drawing,))
@@ -174,7 +175,7 @@ def search_over_epochs(data: ReportData) -> Part:
     heat = _distribution(data, found)
     if heat is not None:
         drawings.append(heat)
-        caption = "Probability of each candidate (columns) in each layer (rows)."
+        caption = "Probability of each candidate (columns, in the order of the space) in each decision (rows)."
         if data.architecture is not None and data.space is not None:
             caption += " Rings: the network that is shipped; it need not be the likeliest one."
         body.append(figure(heat, caption))
@@ -186,7 +187,7 @@ def search_over_epochs(data: ReportData) -> Part:
     drawings.append(curves)
     caption = "Over epochs."
     if found.warm_up:
-        caption += f" Shaded: the first {found.warm_up} epochs, in which only weights are trained."
+        caption += f" Shaded: the warm-up of {found.warm_up}, in which only weights are trained."
     body.append(figure(curves, caption))
     draws = last_event(data, "search_draws")
     rate = number((draws or {}).get("pass_rate"))

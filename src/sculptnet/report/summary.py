@@ -34,7 +34,7 @@ def header(data: ReportData) -> Html:
     return joined(
         (
             element("h1", None, data.title),
-            element("p", {"class": "subtitle"}, _subtitle(data, asked, device)),
+            _subtitle(data, asked, device),
             _verdict(asked, file),
             _tiles(data, asked, file),
             _files(data, asked),
@@ -45,14 +45,14 @@ def header(data: ReportData) -> Html:
     )
 
 
-def _subtitle(data: ReportData, asked: Budget | None, device: str | None) -> str:
+def _subtitle(data: ReportData, asked: Budget | None, device: str | None) -> Html | None:
     source = (data.card or {}).get("data") or {}
-    parts = [f"A network for {source['name']}" if "name" in source else "A network"]
+    parts = [f"for {source['name']}"] if "name" in source else []
     if asked is not None:
         parts.append(f"with at most {milliseconds(asked.at_most_ms)} an image in {asked.precision}")
     if device is not None:
         parts.append(f"on {device}")
-    return " ".join(parts)
+    return element("p", {"class": "subtitle"}, " ".join(["A network", *parts])) if parts else None
 
 
 def _verdict(asked: Budget | None, file: File | None) -> Html:

@@ -15,6 +15,7 @@ from sculptnet.report.style import ACCENT, ALERT, FAINT, GRID, INK, MUTED, SMALL
 from sculptnet.report.text import milliseconds, percent, short, significant
 
 LOGARITHMIC_FROM = 6.0  # ratio of the slowest to the fastest network
+MANY = 200  # trials; smaller, fainter dots
 RASTERISED_FROM = 2000  # points; more would make the page heavy
 LABEL_GAP = 0.13  # of the height of the axes
 WIDTH = 520  # pixels
@@ -57,7 +58,7 @@ def draw(
 def _limits(axes: Axes, points: Sequence[Point], budget: Budget | None) -> None:
     latencies = [point.latency.ms for point in points] + ([budget.at_most_ms] if budget is not None else [])
     low, high = min(latencies), max(latencies)
-    if high / low > LOGARITHMIC_FROM:
+    if low > 0 and high / low > LOGARITHMIC_FROM:
         axes.set_xscale("log")
         margin = (high / low) ** 0.06
         axes.set_xlim(low / margin, high * margin)
@@ -75,23 +76,26 @@ def _limits(axes: Axes, points: Sequence[Point], budget: Budget | None) -> None:
 
 
 def _trials(axes: Axes, trials: Sequence[Point], chosen: Collection[str]) -> None:
-    heavy = len(trials) > RASTERISED_FROM
+    many = len(trials) > MANY
     for measured in (False, True):
         group = [point for point in trials if point.measured is measured]
         axes.scatter(
             [point.latency.ms for point in group],
             [100 * point.accuracy for point in group],
-            s=30 if len(trials) < 200 else 10,
+            s=8 if many else 30,
             facecolors=FAINT if measured else "none",
             edgecolors=MUTED,
-            linewidths=0.9,
-            rasterized=heavy,
+            linewidths=0.5 if many else 0.9,
+            alpha=0.6 if many else 1.0,
+            rasterized=len(trials) > RASTERISED_FROM,
             zorder=3,
         )
     best = front(trials)
     if len(best) > 1:
         x, y = [point.latency.ms for point in best], [100 * point.accuracy for point in best]
-        axes.step([*x, axes.get_xlim()[1]], [*y, y[-1]], where="post", color=MUTED, linewidth=1, zorder=2)
+        axes.step(
+            [*x, axes.get_xlim()[1]], [*y, y[-1]], where="post", color=INK if many else MUTED, linewidth=1, zorder=3
+        )
     for point in trials:
         if point.name in chosen:
             axes.scatter(
@@ -136,15 +140,16 @@ def _names(axes: Axes, points: Sequence[Point]) -> None:
 
 def _budget(axes: Axes, budget: Budget) -> None:
     high = axes.get_xlim()[1]
+    crowded = axes.transAxes.inverted().transform(axes.transData.transform((budget.at_most_ms, 0.0)))[0] < 0.3
     axes.axvspan(budget.at_most_ms, high, color=GRID, alpha=0.6, linewidth=0, zorder=0)
     axes.axvline(budget.at_most_ms, color=ALERT, linewidth=1.2, zorder=1)
     axes.annotate(
         f"budget {milliseconds(budget.at_most_ms)}",
         xy=(budget.at_most_ms, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(-5, -4),
+        xytext=(5 if crowded else -5, -4),
         textcoords="offset points",
-        horizontalalignment="right",
+        horizontalalignment="left" if crowded else "right",
         verticalalignment="top",
         color=ALERT,
         fontsize=SMALL,
