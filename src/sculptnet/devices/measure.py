@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -24,6 +25,8 @@ def times(
     models: Mapping[str, Model],
     device: Device,
     *,
+    reference: Model | None = None,
+    alternate: bool = False,
     quality: Quality | None = None,
     memo: Memo | None = None,
     progress: Progress = no_progress,
@@ -33,6 +36,9 @@ def times(
     Args:
         models: by the name that errors will use.
         device: where.
+        reference: the network that runs before and after; by default a small fixed one. The more it resembles the
+            models, the better it follows what other programs do to caches and memory.
+        alternate: run it between any two runs of a model; see `protocol.measure`.
         quality: how carefully; by default `Quality()`.
         memo: keeps every chunk; with the same memo, a killed measurement goes on.
         progress: told after every chunk.
@@ -41,16 +47,17 @@ def times(
         DeviceError: a model does not run there or answers wrongly.
     """
     quality, memo = quality or Quality(), memo or NoMemo()
-    reference = reference_model()
-    digests = {name: reference.digest()[:8] + model.digest() for name, model in models.items()}
+    reference = reference or reference_model()
+    context = f"{device.name}/{'alternate' if alternate else 'in-a-row'}/{reference.digest()}"
+    digests = {name: f"{context}/{model.digest()}" for name, model in models.items()}
     found: dict[str, list[Measurement]] = {name: [] for name in models}
     for name, digest in digests.items():
-        kept = (memo.get(memo_key(device.name, digest, quality, index)) for index in range(quality.rounds))
-        found[name] = [measurement for measurement in kept if measurement is not None]
+        kept = (memo.get(memo_key(digest, quality, index)) for index in range(quality.rounds))
+        found[name] = [replace(measurement, model=name) for measurement in kept if measurement is not None]
     held = frozenset((name, measurement.round) for name, some in found.items() for measurement in some)
     if len(held) < len(models) * quality.rounds:
-        for measurement in device.measure(Plan(models, reference, quality, held), progress):
-            memo.put(memo_key(device.name, digests[measurement.model], quality, measurement.round), measurement)
+        for measurement in device.measure(Plan(models, reference, quality, held, alternate), progress):
+            memo.put(memo_key(digests[measurement.model], quality, measurement.round), measurement)
             found[measurement.model].append(measurement)
     speeds = [measurement.reference_ms for some in found.values() for measurement in some]
     reference_ms = float(np.median(speeds)) if speeds else 0.0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, final
 
 from sculptnet.devices.plan import Measurement, Quality
+from sculptnet.errors import InvalidValue
 
 
 class Memo(Protocol):
@@ -36,17 +37,26 @@ class NoMemo:
 
 @final
 class FileMemo:
-    """One JSON line for each chunk, appended and flushed. A torn last line, from a kill, is measured again."""
+    """One JSON line for each chunk, appended and flushed. A torn last line, from a kill, is measured again.
+
+    Raises:
+        InvalidValue: another line is no measurement.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._kept: dict[str, Measurement] = {}
         text = path.read_text() if path.is_file() else ""
         whole, newline, _ = text.rpartition("\n")
-        for line in whole.splitlines():
-            row = json.loads(line)
-            key = row.pop("key")
-            self._kept[key] = Measurement(**row)
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                row = json.loads(line)
+                key = row.pop("key")
+                self._kept[key] = Measurement(**row)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise InvalidValue(
+                    f"{path}, line {number}: not a measurement ({error}); delete the line to measure that chunk again"
+                ) from error
         if len(whole) + len(newline) < len(text):
             path.write_text(whole + newline)
 
@@ -61,7 +71,10 @@ class FileMemo:
             file.write(json.dumps({"key": key, **asdict(measurement)}) + "\n")
 
 
-def memo_key(device: str, digest: str, quality: Quality, round_index: int) -> str:
-    """The key of one chunk: device, model, the protocol's numbers, round."""
+def memo_key(what: str, quality: Quality, round_index: int) -> str:
+    """The key of one chunk: `what` is measured where and beside what, the protocol's numbers, the round.
+
+    The number of rounds is not part of it: more rounds keep the first ones.
+    """
     numbers = (quality.chunk_ms, quality.chunk_runs, quality.warm_up_runs, quality.drift_percent, quality.tries)
-    return f"{device}/{digest}/{'/'.join(f'{number:g}' for number in numbers)}/{round_index}"
+    return f"{what}/{'/'.join(f'{number:g}' for number in numbers)}/{round_index}"

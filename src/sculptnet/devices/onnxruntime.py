@@ -71,7 +71,10 @@ class OnnxRuntime:
             runs = {name: self._open(name, plan.models[name]) for name in waiting}
             # With one thread ONNX Runtime computes in the calling thread; with more, its CPU time says little.
             cpu_clock = time.thread_time if self.threads == 1 else None
-            for measurement in measure(runs, reference, plan.quality, held=plan.held, cpu_clock=cpu_clock):
+            chunks = measure(
+                runs, reference, plan.quality, alternate=plan.alternate, held=plan.held, cpu_clock=cpu_clock
+            )
+            for measurement in chunks:
                 done += 1
                 progress(f"measuring on {self.name}", done, total)
                 yield measurement

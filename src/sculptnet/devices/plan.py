@@ -27,7 +27,7 @@ class Quality:
         chunk_ms: least time of the runs in one chunk, milliseconds.
         chunk_runs: least number of runs in one chunk.
         warm_up_runs: first runs of a session, which are dropped.
-        drift_percent: a chunk is disturbed if the reference network before and after it differs by more.
+        drift_percent: a chunk, or a run, is disturbed if the reference network before and after it differs by more.
         tries: how often a disturbed chunk is measured before the calmest try is taken.
     """
 
@@ -83,12 +83,14 @@ class Plan:
 
     Attributes:
         held: (model, round) pairs that an earlier, interrupted measurement already has.
+        alternate: run the reference between any two runs of a model (`protocol.measure`); what a table's blocks need.
     """
 
     models: Mapping[str, Model]
     reference: Model
     quality: Quality = field(default_factory=Quality)
     held: frozenset[tuple[str, int]] = frozenset()
+    alternate: bool = False
 
 
 @final

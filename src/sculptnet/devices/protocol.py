@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from statistics import median
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, final
 
 from sculptnet.devices.plan import Measurement, Quality
 
@@ -19,12 +20,8 @@ Run: TypeAlias = Callable[[], object]
 Clock: TypeAlias = Callable[[], float]  # seconds
 
 MOST_RUNS = 400  # in one chunk
+EXTRA_TRIES = 0.5  # for each chunk, on average
 BUSY_SHARE = 0.9  # of a run's time that this thread must have had the CPU
-
-
-class _Chunk(NamedTuple):
-    run_s: float
-    calm: bool
 
 
 def measure(
@@ -32,72 +29,117 @@ def measure(
     reference: Run,
     quality: Quality,
     *,
+    alternate: bool = False,
     held: Collection[tuple[str, int]] = (),
     clock: Clock = time.perf_counter,
     cpu_clock: Clock | None = None,
 ) -> Iterator[Measurement]:
-    """Yields one measurement for every model and round that is not `held`; at most `quality.tries` tries for each.
+    """Yields one measurement for every model and round that is not `held`.
+
+    A disturbed chunk is tried again, at most `quality.tries` times in all, while fewer than `EXTRA_TRIES` times the
+    number of chunks have been spent on that: on a busy machine the loop ends in bounded time, and the chunks say that
+    they are disturbed.
 
     Args:
         models: one call runs the model once, on prepared inputs.
         reference: the same for the reference network.
         quality: the protocol's numbers.
+        alternate: run the reference between any two runs of a model, so that a model finds the caches as another
+            network left them; else the model runs several times in a row, between runs of the reference.
         held: (model, round) pairs to leave out.
         clock: wall time, seconds.
         cpu_clock: CPU time of the thread that runs the model, seconds; a run during which another process had the CPU
-            is dropped. None where the runtime works in other threads.
+            is disturbed. None where the runtime works in other threads.
     """
-    timer = _Timer(quality, clock, cpu_clock)
-    waiting = [(name, index) for index in range(quality.rounds) for name in models if (name, index) not in held]
-    repeats: dict[str, int] = {}
-    reference_runs = timer.repeats(reference)
-    before = timer.chunk(reference, reference_runs)
-    for name, index in waiting:
-        if name not in repeats:
-            repeats[name] = timer.repeats(models[name])
-            before = timer.chunk(reference, reference_runs)
-        best: tuple[float, Measurement] | None = None
-        for _ in range(quality.tries):
-            middle = timer.chunk(models[name], repeats[name])
-            after = timer.chunk(reference, reference_runs)
-            reference_s = (before.run_s + after.run_s) / 2
-            drift_percent = 100 * abs(after.run_s - before.run_s) / reference_s
-            calm = middle.calm and before.calm and after.calm and drift_percent <= quality.drift_percent
-            before = after
-            badness = drift_percent + (0.0 if middle.calm else 100.0)
-            if best is None or calm or badness < best[0]:
-                best = badness, Measurement(name, index, middle.run_s / reference_s, reference_s * 1e3, not calm)
-            if calm:
-                break
-        assert best is not None
-        yield best[1]
+    timer = _Timer(reference, quality, clock, cpu_clock)
+    take = timer.alternating if alternate else timer.in_a_row
+    seconds: dict[str, float] = {}
+    extra_tries = 0
+    chunks = [(name, index) for index in range(quality.rounds) for name in models if (name, index) not in held]
+    for done, (name, index) in enumerate(chunks, start=1):
+        run = models[name]
+        if name not in seconds:
+            seconds[name] = timer.first(run)
+        best, tries = take(run, seconds[name]), 1
+        while best.unrest > 1 and tries < quality.tries and extra_tries < EXTRA_TRIES * done:
+            best = min(best, take(run, seconds[name]), key=lambda chunk: chunk.unrest)
+            tries, extra_tries = tries + 1, extra_tries + 1
+        yield Measurement(name, index, best.ratio, best.reference_s * 1e3, best.unrest > 1)
 
 
-class _Timer(NamedTuple):
+class _Chunk(NamedTuple):
+    ratio: float
+    reference_s: float
+    unrest: float  # above 1: disturbed
+
+
+class _Timed(NamedTuple):
+    seconds: float
+    calm: bool  # this thread had the CPU
+
+
+@final
+@dataclass(frozen=True)
+class _Timer:
+    reference: Run
     quality: Quality
     clock: Clock
     cpu_clock: Clock | None
 
-    def repeats(self, run: Run) -> int:
-        """Runs for one chunk, after the first runs of the session, which are dropped."""
+    def first(self, run: Run) -> float:
+        """Seconds that a run takes, roughly, after the first runs of the session, which are dropped."""
         for _ in range(self.quality.warm_up_runs):
             run()
-        seconds = max(self.chunk(run, self.quality.chunk_runs).run_s, 1e-9)
+        return max(median(self.once(run).seconds for _ in range(3)), 1e-9)
+
+    def once(self, run: Run) -> _Timed:
+        """One run."""
+        cpu_start = self.cpu_clock() if self.cpu_clock else 0.0
+        start = self.clock()
+        run()
+        wall = self.clock() - start
+        return _Timed(wall, self.cpu_clock is None or self.cpu_clock() - cpu_start >= BUSY_SHARE * wall)
+
+    def repeats(self, seconds: float) -> int:
+        """Runs, or pairs of runs, of `seconds` for one chunk."""
         wanted = math.ceil(self.quality.chunk_ms / 1e3 / seconds)
         return min(max(wanted, self.quality.chunk_runs), MOST_RUNS)
 
-    def chunk(self, run: Run, runs: int) -> _Chunk:
-        """The median of `runs` runs, after one that fetches the model back into the caches."""
-        clock, cpu_clock = self.clock, self.cpu_clock
+    def in_a_row(self, run: Run, seconds: float) -> _Chunk:
+        """The median of runs in a row over that of the reference before and after."""
+        before = self.several(self.reference, self.quality.chunk_runs)
+        middle = self.several(run, self.repeats(seconds))
+        after = self.several(self.reference, self.quality.chunk_runs)
+        return self.joined(before, middle, after)
+
+    def several(self, run: Run, runs: int) -> _Timed:
+        """The median of the calm ones of `runs` runs, after one that fetches the model back into the caches."""
         run()
-        walls, calm = [], []
-        for _ in range(runs):
-            cpu_start = cpu_clock() if cpu_clock else 0.0
-            start = clock()
-            run()
-            wall = clock() - start
-            walls.append(wall)
-            if cpu_clock is None or cpu_clock() - cpu_start >= BUSY_SHARE * wall:
-                calm.append(wall)
+        timed = [self.once(run) for _ in range(runs)]
+        calm = [one.seconds for one in timed if one.calm]
         enough = 2 * len(calm) >= runs
-        return _Chunk(median(calm if enough else walls), enough)
+        return _Timed(median(calm if enough else [one.seconds for one in timed]), enough)
+
+    def alternating(self, run: Run, seconds: float) -> _Chunk:
+        """The median ratio of a run to the runs of the reference just before and after it."""
+        self.reference()
+        references, runs = [self.once(self.reference)], []
+        pairs = self.repeats(seconds + references[0].seconds)
+        for _ in range(pairs):
+            runs.append(self.once(run))
+            references.append(self.once(self.reference))
+        chunks = [self.joined(*three) for three in zip(references, runs, references[1:], strict=False)]
+        calm = [chunk for chunk in chunks if chunk.unrest <= 1]
+        used = calm if 2 * len(calm) >= pairs else chunks
+        return _Chunk(*(median(values) for values in zip(*used, strict=True)))
+
+    def joined(self, before: _Timed, middle: _Timed, after: _Timed) -> _Chunk:
+        """The time in the middle over the two of the reference."""
+        reference_s = (before.seconds + after.seconds) / 2
+        unrest = self.drift(before.seconds, after.seconds)
+        calm = before.calm and middle.calm and after.calm
+        return _Chunk(middle.seconds / reference_s, reference_s, unrest if calm else unrest + 100)
+
+    def drift(self, before: float, after: float) -> float:
+        """How far two times of the reference lie apart, in units of what is allowed."""
+        return 100 * abs(after - before) / ((before + after) / 2) / self.quality.drift_percent

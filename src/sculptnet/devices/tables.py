@@ -10,17 +10,18 @@ from typing import final
 import numpy as np
 
 from sculptnet.arch import Architecture, SearchSpace, TensorShape
-from sculptnet.cost import HeldOut, LatencyTable, Precision, cost_of, entries_of
+from sculptnet.cost import HeldOut, LatencyTable, Precision, cost_of, entries_of, macs
 from sculptnet.cost.entries import Entry
 from sculptnet.devices.graphs import Graphs, neighbours
 from sculptnet.devices.measure import graphs_of, times
 from sculptnet.devices.memo import Memo
-from sculptnet.devices.plan import Device, Quality
+from sculptnet.devices.plan import Device, Model, Quality
 from sculptnet.devices.statistics import Timing, fit_affine, held_out
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.state import Log, Progress, no_log, no_progress
 from sculptnet.streams import stream
 
+TYPICAL_OF = 9
 DRAWN = 20  # random networks for each that calibrates; those are spread evenly over the predicted latency
 
 
@@ -42,7 +43,9 @@ def measure_table(
 
     1. Every block is timed between two narrow 1x1 convolutions, whose own time is subtracted: an entry depends on the
        block and its input shape alone. The subtraction can come out slightly below zero for tiny blocks; such entries
-       count as 0 and the table says how many there are.
+       count as 0 and the table says how many there are. Between any two runs a typical network of the space runs, so
+       that a block finds the caches as the rest of a network leaves them: in a loop of its own, a block of a small
+       network takes half of what it takes in the network.
     2. Slope and constant are fitted on `num_calibration` whole networks, spread over the range of random ones.
     3. `num_held_out` other random networks are measured and predicted; that error is part of the table.
 
@@ -66,24 +69,25 @@ def measure_table(
     if wrong:
         raise InvalidValue(collected(wrong, "measure_table"))
     start = clock()
-    measurer = _Measurer(device, graphs_of(precision), quality or Quality(), memo, progress)
-    raw, reference_ms = measurer.entries(space)
+    graphs = graphs_of(precision)
+    reference = graphs.network(typical_network(space))
+    measurer = _Measurer(device, graphs, reference, quality or Quality(), memo, progress)
+    raw = measurer.entries(space)
     table = LatencyTable(
         device.name,
         {entry: max(0.0, value) for entry, value in raw.items()},
         precision=precision,
-        reference_ms=reference_ms,
         floored=sum(value < 0 for value in raw.values()),
         details=device.describe(),
     )
     drawn = distinct_networks(space, seed, num_calibration * DRAWN + num_held_out)
     calibration, validation = _split(table, drawn, num_calibration, num_held_out)
-    timings = measurer.networks(calibration, "calibration", reference_ms)
-    measured = np.array([timing.median_ms for timing in timings])
-    slope, constant = fit_affine(_predicted(table, calibration), measured)
-    table = replace(table, slope=slope, constant=constant, seconds=clock() - start)
+    timings = measurer.networks(calibration, "calibration")
+    slope, constant = fit_affine(_predicted(table, calibration), np.array([timing.median_ms for timing in timings]))
+    reference_ms = timings[0].reference_ms
+    table = replace(table, slope=slope, constant=constant, reference_ms=reference_ms, seconds=clock() - start)
     if validation:
-        timings = measurer.networks(validation, "held-out", reference_ms)
+        timings = [timing.at(reference_ms) for timing in measurer.networks(validation, "held-out")]
         table = replace(table, held_out=held_out(_predicted(table, validation), timings))
     log({"event": "table", **_summary(table)})
     return table
@@ -125,12 +129,17 @@ def recheck(
             f"the table was made on {table.device}, not on {device.name}; measure again or change --device"
         )
     chosen = _spread(table, distinct_networks(space, seed, networks * DRAWN), networks)
-    models = {f"network {index}": graph for index, graph in enumerate(map(graphs_of(table.precision).network, chosen))}
-    found = times(models, device, quality=quality, memo=memo, progress=progress)
-    timings = [found[name] for name in models]
-    now = timings[0].reference_ms
-    speed = 1.0 if table.reference_ms is None else table.reference_ms / now
+    graphs = graphs_of(table.precision)
+    reference = graphs.network(typical_network(space))
+    timings = _Measurer(device, graphs, reference, quality or Quality(), memo, progress).networks(chosen, "re-checked")
+    speed = 1.0 if table.reference_ms is None else table.reference_ms / timings[0].reference_ms
     return Recheck(held_out(_predicted(table, chosen), timings), speed)
+
+
+def typical_network(space: SearchSpace) -> Architecture:
+    """The one of a few random networks with the median number of multiply-adds: the same one in every process."""
+    drawn = distinct_networks(space, 0, TYPICAL_OF)
+    return sorted(drawn, key=macs)[len(drawn) // 2]
 
 
 def distinct_networks(space: SearchSpace, seed: int, count: int) -> list[Architecture]:
@@ -143,32 +152,43 @@ def distinct_networks(space: SearchSpace, seed: int, count: int) -> list[Archite
 class _Measurer:
     device: Device
     graphs: Graphs
+    reference: Model
     quality: Quality
     memo: Memo | None
     progress: Progress
 
-    def entries(self, space: SearchSpace) -> tuple[dict[Entry, float], float]:
-        """Milliseconds of every block that is no identity, as subtracted, and the reference network's."""
+    def entries(self, space: SearchSpace) -> dict[Entry, float]:
+        """Milliseconds of every block that is no identity, as subtracted."""
         wanted = [entry for entry in entries_of(space) if not entry[0].is_identity(entry[1].channels)]
         models = {f"{block} at input {shape}": self.graphs.context(block, shape) for block, shape in wanted}
         bare = {shape: f"context of {shape}" for entry in wanted for shape in _sides(entry)}
         models |= {name: self.graphs.bare(shape) for shape, name in bare.items()}
         models["empty graph"] = self.graphs.empty()
-        found = times(models, self.device, quality=self.quality, memo=self.memo, progress=self.progress)
+        found = self._times(models, alternate=True)
         call_ms = found["empty graph"].median_ms
         # One neighbour costs half of what the two around the same feature map add to an empty call.
         side = {shape: (found[name].median_ms - call_ms) / 2 for shape, name in bare.items()}
-        result = {
+        return {
             entry: found[f"{entry[0]} at input {entry[1]}"].median_ms - call_ms - sum(side[s] for s in _sides(entry))
             for entry in wanted
         }
-        return result, found["empty graph"].reference_ms
 
-    def networks(self, chosen: Sequence[Architecture], what: str, reference_ms: float) -> list[Timing]:
-        """Whole networks at the speed that the device had when the blocks were measured."""
+    def networks(self, chosen: Sequence[Architecture], what: str) -> list[Timing]:
+        """Whole networks, each several times in a row."""
         models = {f"{what} network {index}": self.graphs.network(one) for index, one in enumerate(chosen)}
-        found = times(models, self.device, quality=self.quality, memo=self.memo, progress=self.progress)
-        return [found[name].at(reference_ms) for name in models]
+        found = self._times(models, alternate=False)
+        return [found[name] for name in models]
+
+    def _times(self, models: Mapping[str, Model], *, alternate: bool) -> dict[str, Timing]:
+        return times(
+            models,
+            self.device,
+            reference=self.reference,
+            alternate=alternate,
+            quality=self.quality,
+            memo=self.memo,
+            progress=self.progress,
+        )
 
 
 def _sides(entry: Entry) -> list[TensorShape]:
