@@ -73,7 +73,7 @@ def parity(model: OnnxModel, network: nn.Module, images: Images, *, tolerance: f
         return float(difference.max())
     image, logit = np.unravel_index(np.nanargmax(np.where(np.isnan(difference), np.inf, difference)), difference.shape)
     raise DeviceError(
-        f"{model.path}: ONNX Runtime {ort.__version__} and PyTorch {torch.__version__} differ by "
+        f"{model.path.name}: ONNX Runtime {ort.__version__} and PyTorch {torch.__version__} differ by "
         f"{difference[image, logit]:.3g} at image {image}, logit {logit} ({got[image, logit]:.6g}, PyTorch "
         f"{expected[image, logit]:.6g}); at most {limit:.3g} is allowed. {_where(network, images, tolerance)}"
     )

@@ -161,13 +161,15 @@ def versions() -> dict[str, str]:
 
 
 def _checked(model: ModelProto, network: nn.Module, preprocessing: Preprocessing, classes: Sequence[str]) -> ModelProto:
-    sizes = [dim.dim_value for dim in model.graph.output[0].type.tensor_type.shape.dim]
+    sizes = tuple(dim.dim_value for dim in model.graph.output[0].type.tensor_type.shape.dim)[1:]
     problems = []
-    if len(sizes) != 2 or sizes[1] != len(classes):
-        problems.append(f"the network gives {sizes[1:]} values an image, there are {len(classes)} classes")
+    if len(sizes) != 1:
+        problems.append(f"the network gives an output of shape {sizes} an image, not logits")
+    elif sizes[0] != len(classes):
+        problems.append(f"the network gives {sizes[0]} logits, there are {len(classes)} classes")
     repeated = sorted({item for item in classes if list(classes).count(item) > 1})
     if repeated:
-        problems.append(f"classes need different names, {', '.join(map(repr, repeated))} occurs more than once")
+        problems.append(f"classes need different names, {', '.join(map(repr, repeated))} occur more than once")
     if isinstance(network, Network) and network.architecture.resolution != preprocessing.resolution:
         problems.append(
             f"preprocessing makes images of {preprocessing.resolution} pixels, the architecture is for "

@@ -48,7 +48,7 @@ def quantise(model: ModelProto, calibration: Iterable[Images], *, threads: int =
         threads: of ONNX Runtime while it looks for the ranges.
 
     Raises:
-        InvalidValue: there are no images, or an activation is not a finite number.
+        InvalidValue: there are no images, or a weight, an input or an activation is not a finite number.
     """
     quantiser = QDQQuantizer(
         onnx.shape_inference.infer_shapes(model),
@@ -134,25 +134,32 @@ def activation_ranges(model: ModelProto, images: Iterable[Images], *, threads: i
     """The smallest and the largest value that the input and every activation take on `images`, by value name.
 
     Raises:
-        InvalidValue: there are no images, or a value is not a finite number.
+        InvalidValue: there are no images, or a weight, an input or an activation is not a finite number.
     """
+    for tensor in model.graph.initializer:
+        _require_finite(tensor.name, numpy_helper.to_array(tensor))
     watched = [model.graph.input[0].name, *(name for node in model.graph.node for name in node.output)]
     session = open_session(_with_extremes(model, watched).SerializeToString(), threads=threads)
     ranges: dict[str, Range] = {}
     for image in (batch[index : index + 1] for batch in images for index in range(len(batch))):  # one: memory
+        _require_finite(watched[0], image)  # the runtime's minimum and maximum may overlook a NaN
         values = [float(value) for value in session.run(None, {watched[0]: image})]
         for name, low, high in zip(watched, values[::2], values[1::2], strict=True):
             before = ranges.get(name, (low, high))
             ranges[name] = min(before[0], low), max(before[1], high)
     if not ranges:
         raise InvalidValue("quantise: no calibration images; int8 needs at least one batch, better 100 to 300 images")
-    wrong = [name for name, extremes in ranges.items() if not np.isfinite(extremes).all()]
-    if wrong:
-        raise InvalidValue(
-            f"quantise: {wrong[0]} takes values that are not finite numbers, {ranges[wrong[0]]}, on the calibration "
-            "images; check that the images are normalised and that training did not diverge"
-        )
+    for name, extremes in ranges.items():
+        _require_finite(name, np.array(extremes))
     return ranges
+
+
+def _require_finite(name: str, values: npt.NDArray[Any]) -> None:
+    if not np.isfinite(values).all():
+        raise InvalidValue(
+            f"quantise: {name} has values that are not finite numbers; check that the images are normalised and that "
+            "training did not diverge"
+        )
 
 
 def images_of(batches: Iterable[tuple[Tensor, Tensor]], num_images: int) -> Iterator[Images]:

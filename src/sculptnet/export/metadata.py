@@ -58,7 +58,7 @@ def metadata_of(properties: Mapping[str, str], name: str) -> Metadata:
             return Metadata(tuple(classes), preprocessing_from_json(preprocessing))
         except InvalidValue as error:
             problems.append(f"{PREPROCESSING!r}: {error}")
-    raise InvalidValue(collected(problems, f"the metadata of {name}") + "; export the network again")
+    raise InvalidValue(collected(problems, f"{name} has metadata that no export wrote; export the network again"))
 
 
 def _parsed(properties: Mapping[str, str], key: str, problems: list[str]) -> Any:

@@ -55,7 +55,7 @@ def load_network(folder: Path, *, blocks: Iterable[type] = ALL) -> Network:
         data = json.loads((folder / ARCHITECTURE).read_text(encoding="utf-8"))
         network = Network(architecture_from_json(data, blocks))
     except ValueError as error:
-        raise InvalidValue(f"{folder / ARCHITECTURE}: {error}; {REMEDY}") from error
+        raise InvalidValue(f"{folder / ARCHITECTURE} makes no network; {REMEDY}: {error}") from error
     try:
         tensors = load_file(folder / WEIGHTS)
     except SafetensorError as error:
