@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -14,7 +14,9 @@ from sculptnet.arch import Recipe, Sgd, choice
 from sculptnet.errors import InvalidValue, OpenValue, RunError, TrainingDiverged
 from sculptnet.nets import set_dropout
 from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_progress
-from sculptnet.train import BatchSource, Trained, train_network
+from sculptnet.train import BatchSource, Machine, Trained, train_network
+from sculptnet.train.objective import Objective
+from sculptnet.train.training import Training as InProgress
 
 NewNetwork = Callable[[int], nn.Module]
 
@@ -215,6 +217,27 @@ def test_clipping_bounds_the_step(new_network: NewNetwork, colours: Any) -> None
     assert float(torch.cat([part.flatten() for part in moved]).norm().detach()) == pytest.approx(1e-3, rel=1e-3)
 
 
+def test_bfloat16_leaves_weights_in_float32(new_network: NewNetwork, colours: Any) -> None:
+    recipe = Recipe(epochs=1, batch_size=12)
+    trained = train_network(new_network(0), recipe, colours, num_classes=3, seed=0, precision="bf16")
+    exact = train_network(new_network(0), recipe, colours, num_classes=3, seed=0)
+    assert {parameter.dtype for parameter in trained.network.parameters()} == {torch.float32}
+    assert trained.curve[0]["loss"] == pytest.approx(exact.curve[0]["loss"], rel=0.05)
+    assert trained.curve[0]["loss"] != exact.curve[0]["loss"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA accelerator")
+def test_cuda_resumes_to_the_same_bits(plain: Training, memory: Any) -> None:
+    def train(**options: Any) -> Trained:
+        network = plain.new_network(0)
+        return train_network(network, plain.recipe, plain.batches, num_classes=3, seed=7, accelerator="cuda", **options)
+
+    with pytest.raises(KillError):
+        train(checkpoint=memory, checkpoint_seconds=0.0, progress=killed_at(6))
+    assert same(train(checkpoint=memory), train())
+
+
 # ---------------------------------------------------------------------- errors
 def test_a_loss_that_is_no_number_is_named(new_network: NewNetwork, colours: Any, memory: Any) -> None:
     recipe = Recipe(epochs=2, optimizer=Sgd(learning_rate=1e30), batch_size=12)
@@ -257,6 +280,21 @@ def test_the_checkpoint_of_another_network_is_refused(plain: Training, memory: A
     assert "the checkpoint belongs to another network" in str(caught.value)
     assert "network.stem.conv.weight has the shape (4, 3, 3, 3), here (8, 3, 3, 3)" in str(caught.value)
     assert "network.more is unknown here" in str(caught.value)
+
+
+class ElsewhereMachine(Machine):
+    """One of two processes; the other one is a step ahead."""
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        for tensor in tensors:
+            tensor.add_(0.5)
+
+
+def test_processes_that_start_at_different_steps_are_told(new_network: NewNetwork, plain: Training) -> None:
+    machine = ElsewhereMachine(torch.device("cpu"), rank=1, world=2)
+    state = InProgress(new_network(0), plain.recipe, Objective(3), 4, 7, machine)
+    with pytest.raises(RunError, match="process 1 would go on at epoch 0, step 0, others elsewhere; give all"):
+        state.resume(None)
 
 
 def test_a_source_that_ends_early_is_named(new_network: NewNetwork, colours: Any) -> None:

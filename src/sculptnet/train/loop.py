@@ -71,7 +71,8 @@ def train_network(
     """Trains `network`, in place, from the weights it has.
 
     The result depends on the arguments alone: a training that was killed and is called again with the same arguments
-    goes on from `checkpoint` and ends with the same bits (same machine, same number of threads and processes).
+    goes on from `checkpoint` and ends with the same bits (same machine, same number of threads and processes). To that
+    end the global generators of python, numpy and torch are seeded before every step.
 
     Under `torchrun` or `accelerate launch`, every process calls this with its share of the images. Gradients, losses
     and batch-norm statistics are averaged over the processes after every step, so all hold the same network; each
@@ -90,7 +91,7 @@ def train_network(
 
     Raises:
         TrainingDiverged: the loss is no longer finite; names epoch, step and learning rate.
-        RunError: the checkpoint belongs to another training.
+        RunError: the checkpoint belongs to another training, or not all processes have it.
         InvalidValue: the recipe is a template, or `batches` are not what they say.
     """
     require_decided(recipe, "train_network")

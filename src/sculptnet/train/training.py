@@ -149,11 +149,20 @@ class Training:
         """Goes on from what `Checkpoint.load` returned.
 
         Raises:
-            RunError: it belongs to another training.
+            RunError: it belongs to another training, or another process is at another step.
         """
-        if saved is None:
-            return
-        tensors, state = saved
+        if saved is not None:
+            self._restore(*saved)
+        here = torch.tensor([self.position.epoch, self.position.step], device=self.machine.device) * 1.0
+        mean = here.clone()
+        self.machine.average([mean])
+        if not torch.equal(mean, here):
+            raise RunError(
+                f"process {self.machine.rank} would go on at epoch {self.position.epoch}, step {self.position.step}, "
+                "others elsewhere; give all processes the same checkpoint folder, or start anew (--fresh)"
+            )
+
+    def _restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         there, here = state["training"], self._identity()
         problems = [
             f"{name} is {there.get(name)!r}, here {here.get(name)!r}"
