@@ -38,6 +38,11 @@ class Extreme(NamedTuple):
     value: float
 
 
+class _Group(NamedTuple):
+    columns: tuple[int, ...]
+    table: FloatArray
+
+
 @dataclass(frozen=True, eq=False)
 class FactoredCost:
     """`cost` over `space`, priced once for every block, input shape and presence that can occur.
@@ -88,27 +93,25 @@ class FactoredCost:
         return result
 
     def _of_few(self, matrix: IntMatrix) -> FloatArray:
-        if (matrix.max(axis=0) >= self.space.num_options).any() or matrix.min() < 0:
-            self.space.canonical(matrix)  # raises and says where
         columns = np.ascontiguousarray(matrix.T, dtype=np.int32)
+        overflows = matrix.min() < 0 or matrix.max() > np.iinfo(np.int32).max
+        if overflows or (columns.max(axis=1) >= self.space.num_options).any():
+            self.space.canonical(matrix)  # raises and says where
         total: FloatArray | None = None
-        add = np.add if self.cost.reduce is Reduce.SUM else np.maximum
-        for used, sizes, table in self._groups:
-            if used:
-                index = columns[used[0]].copy()
-                for column, size in zip(used[1:], sizes[1:], strict=True):
-                    index *= size
-                    index += columns[column]
-                part = table.take(index, mode="clip")  # in range; clipping spares numpy another check
-            else:
-                part = np.full(len(matrix), table[0])
-            total = part if total is None else add(total, part, out=total)
+        join = np.add if self.cost.reduce is Reduce.SUM else np.maximum
+        for group in self._groups:
+            index = np.zeros(len(matrix), dtype=np.int32)
+            for column, size in zip(group.columns, group.table.shape, strict=True):
+                index *= size
+                index += columns[column]
+            part = group.table.reshape(-1).take(index, mode="clip")  # all in range; clipping spares another check
+            total = part if total is None else join(total, part, out=total)
         assert total is not None
         return total + self.cost.constant
 
     @cached_property
-    def _groups(self) -> tuple[tuple[tuple[int, ...], tuple[int, ...], FloatArray], ...]:
-        """Neighbouring terms joined while their table stays small: columns, their options, flat table."""
+    def _groups(self) -> tuple[_Group, ...]:
+        """Neighbouring terms joined while their table stays small."""
         groups: list[list[Term]] = []
         for term in self.terms:
             if groups and self._num_entries([*groups[-1], term]) <= GROUP_ENTRIES:
@@ -117,7 +120,7 @@ class FactoredCost:
                 groups.append([term])
         tables = [joined(group, self.space, self.cost.reduce) for group in groups]
         column = self.space.column
-        return tuple((tuple(column[p] for p in t.decisions), t.table.shape, t.table.reshape(-1)) for t in tables)
+        return tuple(_Group(tuple(column[path] for path in table.decisions), table.table) for table in tables)
 
     def _num_entries(self, terms: Sequence[Term]) -> int:
         used = {path for term in terms for path in term.decisions}
