@@ -29,6 +29,12 @@ def test_the_facts_of_a_folder(make_folder: Make, photo: Photo) -> None:
     assert (findings.alpha, findings.exif_rotated, findings.sixteen_bit, findings.grey) == (1, 0, 0, 0)
     assert findings.broken == ("train/b/x.png: not an image",)
     assert findings.warnings == ("1 files cannot be read and were left out, first train/b/x.png: not an image",)
+    assert findings.sentences() == (
+        "images per class: 26 to 30 training, 1 to 2 test",
+        "width x height: 40x10 to 200x30, median 40x30, pixels",
+        "1 images with an alpha channel, laid over white",
+        "test images with a copy in the training split: 0 identical, 0 nearly",
+    )
     assert to_json(findings)["identical"] == 0
 
 

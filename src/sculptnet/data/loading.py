@@ -192,13 +192,11 @@ class _Augmented(Dataset[tuple[Tensor, int]]):
             steps.append(v2.RandomResizedCrop(resolution, scale=(augmentation.crop_scale, 1.0)))
         elif self.preprocessing.resize == resolution and augmentation.crop_padding:
             steps.append(v2.RandomCrop(resolution, padding=round(augmentation.crop_padding * resolution)))
-        else:
-            steps.append(v2.CenterCrop(resolution))
         if augmentation.flip:
             steps.append(v2.RandomHorizontalFlip())
         if augmentation.randaugment_layers:
             steps.append(_randaugment(augmentation))
-        return v2.Compose(steps)
+        return v2.Compose(steps or [v2.Identity()])
 
     @property
     def _zooms(self) -> bool:
@@ -207,7 +205,9 @@ class _Augmented(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image = _reduced(self.split, index, 2 * self.preprocessing.resize)
         if not self._zooms:
-            image = central_square(image, self.preprocessing.resize)
+            rows, columns = _centre(self.preprocessing)
+            square = central_square(image, self.preprocessing.resize)
+            image = square.crop((columns.start, rows.start, columns.stop, rows.stop))
         with torch_seed(stream_seed(self.seed, f"data.sample.{self.epoch}", index)):
             image = self._transform(image)
         return functional.pil_to_tensor(image), int(self.split.labels[index])
@@ -226,8 +226,8 @@ class _Prepared(Dataset[tuple[Tensor, int]]):
     preprocessing: Preprocessing
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        values = np.ascontiguousarray(pixels(self.split.image(index), self.preprocessing))
-        return torch.from_numpy(values.copy()).permute(2, 0, 1), int(self.split.labels[index])
+        values = np.array(pixels(self.split.image(index), self.preprocessing))
+        return torch.from_numpy(values).permute(2, 0, 1), int(self.split.labels[index])
 
 
 @dataclass(frozen=True)
