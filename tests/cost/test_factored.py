@@ -34,7 +34,7 @@ from sculptnet.arch import (
     same,
 )
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Skip, SqueezeExcite
-from sculptnet.cost import FactoredCost, Macs, Parameters, PeakActivation, Reduce, cost_of
+from sculptnet.cost import FactoredCost, Macs, Parameters, PeakActivation, Reduce, cost_of, entries_of
 from sculptnet.errors import Infeasible, InvalidSpace, InvalidValue, NotMeasured
 from sculptnet.spaces import fbnet
 
@@ -198,6 +198,20 @@ def test_of_equals_the_cost_in_fbnets_space() -> None:
     made = fbnet()
     rows = made.sample(np.random.default_rng(0), 50)
     np.testing.assert_array_equal(FactoredCost(made, Macs()).of(rows), one_by_one(made, Macs(), rows))
+
+
+@given(spaces())
+def test_what_is_priced_is_what_a_table_of_the_space_holds(made: SearchSpace) -> None:
+    asked: list[tuple[Block, TensorShape]] = []
+
+    class Asked(Arbitrary):
+        def block(self, path: str, block: Block, shape: TensorShape) -> float:
+            asked.append((block, shape))
+            return 1.0
+
+    FactoredCost(made, Asked())
+    assert len(asked) == len(set(asked))
+    assert set(asked) == set(entries_of(made))
 
 
 def test_a_position_of_fbnets_space_depends_on_its_own_decision_alone() -> None:

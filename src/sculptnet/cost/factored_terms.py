@@ -74,8 +74,9 @@ def terms_of(space: SearchSpace, cost: CostModel) -> tuple[Term, ...]:
                 for _, picks, channels in _compatible(own, widths):
                     for index, all_picks, _ in _compatible(picks, resolutions):
                         shape = TensorShape(channels, *sizes[index])
-                        entries.append((all_picks, prices.of(place.path, block, shape)))
-                        after[index].add(_size_after(path, block, shape))
+                        price, size = prices.of(place.path, block, shape)
+                        entries.append((all_picks, price))
+                        after[index].add(size)
             terms.append(_dense(space, entries, place, _absent(cost.reduce)))
         sizes = [_single(place.path, found) for found in after]
         if place.needs is None:
@@ -176,25 +177,28 @@ def _widths(space: SearchSpace, place: Place) -> list[tuple[Picks, int]]:
 
 # ---------------------------------------------------------------------- prices
 class _Prices:
-    """Prices each block once per input shape and gathers what cannot be priced."""
+    """Prices each block once per input shape, with the size of its output, and gathers what cannot be priced."""
 
     def __init__(self, cost: CostModel) -> None:
         self.cost = cost
-        self.known: dict[tuple[Block, TensorShape], float] = {}
+        self.known: dict[tuple[Block, TensorShape], tuple[float, tuple[int, int]]] = {}
         self.missing: dict[tuple[Block, TensorShape], str] = {}
 
-    def of(self, path: str, block: Block, shape: TensorShape) -> float:
+    def of(self, path: str, block: Block, shape: TensorShape) -> tuple[float, tuple[int, int]]:
         key = (block, shape)
         if key not in self.known:
-            try:
-                self.known[key] = float(self.cost.block(path, block, shape))
-            except NotMeasured as error:
-                self.known[key] = math.nan
-                self.missing[key] = str(error)
-            else:
-                if not math.isfinite(self.known[key]):
-                    raise InvalidValue(f"{self.cost.name} of {block} at {path}, input {shape}, is {self.known[key]}")
+            self.known[key] = self._priced(path, block, shape), _size_after(path, block, shape)
         return self.known[key]
+
+    def _priced(self, path: str, block: Block, shape: TensorShape) -> float:
+        try:
+            price = float(self.cost.block(path, block, shape))
+        except NotMeasured as error:
+            self.missing[block, shape] = str(error)
+            return math.nan
+        if not math.isfinite(price):
+            raise InvalidValue(f"{self.cost.name} of {block} at {path}, input {shape}, is {price}; it must be finite")
+        return price
 
     def complain(self) -> None:
         if self.missing:
