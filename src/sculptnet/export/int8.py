@@ -38,8 +38,10 @@ Range = tuple[float, float]
 def quantise(model: ModelProto, calibration: Iterable[Images], *, threads: int = 1) -> ModelProto:
     """`model` in int8 arithmetic: a graph with QuantizeLinear and DequantizeLinear nodes (QDQ), metadata kept.
 
-    Works on whole networks and on the small graphs of latency tables, in memory: about 30 ms a block. The same model
-    and images give the same bytes.
+    Works on whole networks and on the small graphs of latency tables, in memory: one image and FBNet's blocks at 224 px
+    take about half of what `to_onnx` takes. The same model and images give the same bytes. Places of the quantised
+    values are chosen by ONNX Runtime's quantiser; weights are scaled here, with the same result as by its own
+    per-channel mode, which takes three times as long.
 
     Args:
         model: from `to_onnx`; left as it is.
@@ -52,7 +54,7 @@ def quantise(model: ModelProto, calibration: Iterable[Images], *, threads: int =
     """
     quantiser = QDQQuantizer(
         onnx.shape_inference.infer_shapes(model),
-        per_channel=False,  # `_scale_per_channel` does that, thirty times as fast
+        per_channel=False,  # `_scale_per_channel` does that, faster
         reduce_range=True,
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QUInt8,
