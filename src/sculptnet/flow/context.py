@@ -38,12 +38,12 @@ class Voice:
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """One run, opened: what was asked, the data, the space, the device, the place on disk."""
+    """One run, opened: what was asked, the data as loaded and as used, the space, the device, the place on disk."""
 
     request: FitRequest
     run: RunDirectory
+    loaded: ImageData
     data: ImageData
-    fingerprint: str
     space: SearchSpace
     preprocessing: Preprocessing
     device: Device
@@ -102,7 +102,7 @@ def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) 
     preprocessing = default_preprocessing(data, resolution)
     in_memory = decoded(data, preprocessing, progress=voice.progress)
     return Context(
-        request, run, in_memory, data.fingerprint, space, preprocessing, device, accelerator, voice, clock, started
+        request, run, data, in_memory, space, preprocessing, device, accelerator, voice, clock, started
     )
 
 

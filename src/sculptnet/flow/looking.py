@@ -8,11 +8,13 @@ from sculptnet.flow.context import Context
 
 def look(context: Context) -> None:
     """Prints what is in the data, and every doubt about it."""
-    data, say = context.data, context.voice.say
+    data, say = context.loaded, context.voice.say
     say(f"{data.name}: {len(data.classes)} classes, {len(data.train)} training and {len(data.test)} test images")
     for note in data.notes:
         say(f"Note: {note}")
     findings = inspect(data)
+    for sentence in findings.sentences():
+        say(sentence)
     for warning in findings.warnings:
         say(f"Warning: {warning}")
     context.log({"event": "data", "notes": list(data.notes), "warnings": list(findings.warnings)})

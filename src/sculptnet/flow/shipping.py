@@ -115,7 +115,7 @@ def make_card(
             "test_images": len(context.data.test),
             "grey": context.data.grey,
             "notes": list(context.data.notes),
-            "fingerprint": context.fingerprint,
+            "fingerprint": context.loaded.fingerprint,
         },
         "method": request.method,
         "seed": request.seed,
