@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from sculptnet.accuracy import Accuracy
+from sculptnet.arch import SearchSpace
 from sculptnet.report import ReportData
 from sculptnet.report.facts import (
     Latency,
     Point,
     baseline_points,
     budget,
-    chosen_trials,
     class_names,
     course,
     curves,
@@ -24,8 +24,10 @@ from sculptnet.report.facts import (
     judged_file,
     most_confused,
     predicted_and_measured,
+    shipped_choices,
     times,
     trial_points,
+    untrained_trials,
 )
 
 HALF_RIGHT = Accuracy(((5, 5), (3, 7)))
@@ -94,7 +96,7 @@ def test_a_measured_latency_wins_over_a_predicted_one() -> None:
         ("trial 0", 3.5, True),
         ("trial 1", 2.0, False),
     ]
-    assert failed_trials(data) == 1
+    assert (failed_trials(data), untrained_trials(data)) == (1, 1)
 
 
 def test_the_front_holds_what_no_other_beats() -> None:
@@ -106,8 +108,17 @@ def test_the_front_holds_what_no_other_beats() -> None:
 
 
 def test_the_trial_with_the_shipped_architecture_is_found(full_run: ReportData) -> None:
-    assert "trial 4" in chosen_trials(full_run)
-    assert chosen_trials(replace(full_run, space=None)) == frozenset()
+    assert "trial 4" in {point.name for point in trial_points(full_run) if point.shipped}
+    assert len([point for point in trial_points(full_run) if not point.shipped]) > 3
+    assert not any(point.shipped for point in trial_points(replace(full_run, space=None)))
+
+
+def test_an_architecture_of_another_space_has_no_choices(full_run: ReportData, tiny_fbnet: SearchSpace) -> None:
+    assert shipped_choices(replace(full_run, space=tiny_fbnet)) is None
+    found = shipped_choices(full_run)
+    assert full_run.space is not None
+    assert found is not None
+    assert list(found) == list(full_run.space.decisions)
 
 
 def test_pairs_of_prediction_and_measurement_need_both() -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 
 from sculptnet.accuracy import Accuracy
+from sculptnet.errors import NotInSpace
 from sculptnet.report.source import ReportData
 from sculptnet.report.text import number
 from sculptnet.state import Event
 
 FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
-Numbers = npt.NDArray[np.float64]
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Confused: TypeAlias = tuple[str, str, int, float]  # true class, predicted class, images, share of the true class
 
 
 @final
@@ -53,7 +55,15 @@ class File:
 @final
 @dataclass(frozen=True)
 class Point:
-    """A network in the plane of latency and accuracy. `measured` is false where the latency is only predicted."""
+    """A network in the plane of latency and accuracy.
+
+    Attributes:
+        name: for people.
+        latency: in milliseconds, with its interval where it is known.
+        accuracy, low, high: top-1, 0..1, and its 95 % interval where it is known.
+        measured: false where the latency is only predicted.
+        shipped: a trial with the architecture that is shipped.
+    """
 
     name: str
     latency: Latency
@@ -61,6 +71,7 @@ class Point:
     low: float = math.nan
     high: float = math.nan
     measured: bool = True
+    shipped: bool = False
 
 
 @final
@@ -112,7 +123,7 @@ def budget(data: ReportData) -> Budget | None:
         at_most = number((last_event(data, "feasibility") or {}).get("at_most"))
     if not math.isfinite(at_most):
         return None
-    return Budget(at_most, precision, FILES.get(precision, FILES["fp32"]))
+    return Budget(at_most, precision, str(asked.get("file") or FILES.get(precision, FILES["fp32"])))
 
 
 def latency_of(measured: Mapping[str, Any] | None) -> Latency | None:
@@ -169,16 +180,39 @@ def baseline_points(data: ReportData) -> tuple[Point, ...]:
 
 
 def trial_points(data: ReportData) -> tuple[Point, ...]:
-    """Every trial that came out: measured latency where it is known, else the predicted one."""
-    points = []
+    """Every trial that came out with an accuracy: measured latency where it is known, else the predicted one."""
+    shipped, points = shipped_choices(data), []
     for record in data.trials:
         metrics = record.get("metrics") or {}
-        measured, predicted = (number(metrics.get(f"{kind}_latency_ms")) for kind in ("measured", "predicted"))
+        measured, predicted, low, high = (number(metrics.get(key)) for key in _LATENCIES)
         known = math.isfinite(measured)
-        latency, top1 = measured if known else predicted, number(metrics.get("top1"))
-        if record.get("error") is None and math.isfinite(latency) and math.isfinite(top1):
-            points.append(Point(f"trial {record.get('trial')}", Latency(latency), top1, measured=known))
+        latency = Latency(measured, low, high) if known else Latency(predicted)
+        top1 = number(metrics.get("top1"))
+        if record.get("error") is None and math.isfinite(latency.ms) and math.isfinite(top1):
+            same = shipped is not None and _agrees(record.get("choices") or (), shipped, data)
+            points.append(Point(f"trial {record.get('trial')}", latency, top1, measured=known, shipped=same))
     return tuple(points)
+
+
+_LATENCIES = ("measured_latency_ms", "predicted_latency_ms", "measured_latency_low_ms", "measured_latency_high_ms")
+
+
+def _agrees(choices: Sequence[int], shipped: Mapping[str, int], data: ReportData) -> bool:
+    """Whether a row makes the shipped architecture; its recipe may be another."""
+    columns = data.space.column if data.space is not None else {}
+    return len(choices) == len(columns) and all(choices[columns[path]] == index for path, index in shipped.items())
+
+
+def shipped_choices(data: ReportData) -> Mapping[str, int] | None:
+    """The option of every decision that makes the shipped architecture; None if it is unknown or outside the space."""
+    if data.space is None or data.architecture is None:
+        return None
+    try:
+        row = data.space.encode(data.architecture)
+    except NotInSpace:
+        return None
+    named = zip(data.space.decisions, row, strict=True)
+    return {path: index for path, index in named if not path.startswith("recipe.")}
 
 
 def failed_trials(data: ReportData) -> int:
@@ -186,16 +220,9 @@ def failed_trials(data: ReportData) -> int:
     return sum(record.get("error") is not None for record in data.trials)
 
 
-def chosen_trials(data: ReportData) -> frozenset[str]:
-    """The names of the trials that have the architecture that is shipped."""
-    if data.space is None or data.architecture is None:
-        return frozenset()
-    return frozenset(
-        f"trial {record.get('trial')}"
-        for record in data.trials
-        if len(record.get("choices") or ()) == len(data.space.decisions)
-        and data.space.decode(record["choices"]).architecture == data.architecture
-    )
+def untrained_trials(data: ReportData) -> int:
+    """How many networks were measured but not trained, for example because they were over the budget."""
+    return sum(record.get("error") is None and "top1" not in (record.get("metrics") or {}) for record in data.trials)
 
 
 def front(points: Iterable[Point]) -> tuple[Point, ...]:
@@ -297,7 +324,7 @@ def _seconds(columns: Iterable[Mapping[str, Numbers]]) -> float:
 
 
 # ---------------------------------------------------------------------- confusions
-def most_confused(accuracy: Accuracy, classes: Sequence[str], at_most: int = 20) -> list[tuple[str, str, int, float]]:
+def most_confused(accuracy: Accuracy, classes: Sequence[str], at_most: int = 20) -> list[Confused]:
     """(true class, predicted class, images, share of the true class), the most frequent first."""
     confusion = np.array(accuracy.confusion)
     errors = confusion - np.diag(np.diag(confusion))

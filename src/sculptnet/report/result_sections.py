@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sculptnet.report.facts import class_names, curves, files, judged_file, most_confused
+from collections.abc import Sequence
+
+from sculptnet.accuracy import Accuracy
+from sculptnet.report.facts import Confused, class_names, curves, files, judged_file, most_confused
 from sculptnet.report.figures import confusion, recall, training
 from sculptnet.report.html import Column, Content, details, element, paragraph, table
 from sculptnet.report.parts import Absent, Part, Section, figure
@@ -21,7 +24,7 @@ def training_curves(data: ReportData) -> Part:
     kinds = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     description = f"Line charts of loss, accuracy and learning rate over epochs ({kinds})."
     drawing = render("training", "Training curves", description, lambda: training.draw(shown))
-    caption = "Over epochs; accuracy on held-back training images. Thick: the found network"
+    caption = "Accuracy on held-back training images. Thick: the found network"
     caption += "; thin: the trials of the search" if counts["trial"] else ""
     caption += "; dashed: baselines." if counts["baseline"] else "."
     return Section("training", "Training", (figure(drawing, caption),), (drawing,))
@@ -49,33 +52,38 @@ def classes_apart(data: ReportData) -> Part:
         f"recall of all classes) {percent(accuracy.balanced)}. Recognised worst: {worst.name}, "
         f"{percent(worst.recall)}.",
     )
-    drawings: list[Drawing] = []
-    body: list[Content] = [intro]
     described = (
         f"Recall of {len(recalls)} classes with 95 % intervals; lowest {worst.name} with {percent(worst.recall)}."
     )
     dots = render("recall", "Recall of each class", described, lambda: recall.draw(recalls, accuracy.balanced))
-    worst_only = f" Of {len(recalls)} classes the worst {recall.MOST_ROWS}." if len(recalls) > recall.MOST_ROWS else ""
-    drawings.append(dots)
-    body.append(figure(dots, "Share of the images of each class that were recognised, worst first." + worst_only))
+    caption = "Share of the images of each class that were recognised, worst first."
+    if len(recalls) > recall.MOST_ROWS:
+        caption += f" Of {len(recalls)} classes the worst {recall.MOST_ROWS}."
+    body: list[Content] = [intro, figure(dots, caption)]
     pairs = most_confused(accuracy, names)
-    if len(names) <= confusion.MOST_CLASSES:
-        first = f"; most often {pairs[0][0]} is taken for {pairs[0][1]}" if pairs else ""
-        described = f"Confusion matrix of {len(names)} classes{first}."
-        matrix = render("confusion", "Confusion matrix", described, lambda: confusion.draw(accuracy.confusion, names))
-        drawings.append(matrix)
-        caption = "Percent of the images of each true class (rows) by what they were taken for (columns); shares below "
-        body.append(
-            figure(matrix, caption + "0.5\u00a0% carry no number. The steps of colour widen towards 100\u00a0%.")
-        )
+    listing = _confusions(pairs)
+    if len(names) > confusion.MOST_CLASSES:
+        return Section("classes", title, (*body, listing, _every_class(recalls)), (dots,))
+    matrix = _matrix(accuracy, names, pairs)
+    caption = "Percent of the images of each true class (rows) by what they were taken for (columns); shares below "
+    caption += "0.5\u00a0% carry no number. The steps of colour widen towards 100\u00a0%."
+    body += [figure(matrix, caption), details("The most frequent confusions as a table", listing)]
+    return Section("classes", title, (*body, _every_class(recalls)), (dots, matrix))
+
+
+def _matrix(accuracy: Accuracy, names: Sequence[str], pairs: Sequence[Confused]) -> Drawing:
+    often = f"; most often {pairs[0][0]} is taken for {pairs[0][1]}" if pairs else ""
+    described = f"Confusion matrix of {len(names)} classes{often}."
+    return render("confusion", "Confusion matrix", described, lambda: confusion.draw(accuracy.confusion, names))
+
+
+def _confusions(pairs: Sequence[Confused]) -> Content:
+    if not pairs:
+        return paragraph("No image was taken for another class.")
     heads = ("True class", "Taken for", "Images", "Share of the class")
     columns = [Column(head, numeric=index > 1) for index, head in enumerate(heads)]
     rows = [[true, other, f"{images:,}", percent(share)] for true, other, images, share in pairs]
-    confused = table("The most frequent confusions.", columns, rows)
-    many = len(names) > confusion.MOST_CLASSES
-    body.append((confused if many else details("The most frequent confusions as a table", confused)) if rows else None)
-    body.append(details("Every class as a table", _every_class(recalls)))
-    return Section("classes", title, tuple(body), tuple(drawings))
+    return table("The most frequent confusions.", columns, rows)
 
 
 def _every_class(recalls: list[recall.Recall]) -> Content:
@@ -83,4 +91,4 @@ def _every_class(recalls: list[recall.Recall]) -> Content:
     rows = [
         [item.name, f"{item.images:,}", percent(item.recall), percent_interval(item.low, item.high)] for item in recalls
     ]
-    return table("Recall of every class.", columns, rows)
+    return details("Every class as a table", table("Recall of every class.", columns, rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from sculptnet.accuracy import Accuracy
 from sculptnet.arch import SearchSpace, first_open
@@ -12,7 +13,6 @@ from sculptnet.report.facts import (
     Course,
     baseline_points,
     budget,
-    chosen_trials,
     course,
     events_of,
     failed_trials,
@@ -21,11 +21,13 @@ from sculptnet.report.facts import (
     last_event,
     latency_of,
     predicted_and_measured,
+    shipped_choices,
     trial_points,
+    untrained_trials,
 )
 from sculptnet.report.figures import distribution, held_out, layers, search
 from sculptnet.report.figures import front as front_figure
-from sculptnet.report.html import Column, Content, details, element, paragraph, table
+from sculptnet.report.html import Column, Content, Html, details, element, paragraph, table
 from sculptnet.report.parts import Absent, Part, Section, figure
 from sculptnet.report.render import Drawing, render
 from sculptnet.report.source import ReportData
@@ -39,7 +41,6 @@ def accuracy_over_latency(data: ReportData) -> Part:
     trials, final, baselines = trial_points(data), final_point(data), baseline_points(data)
     if not trials and final is None:
         return Absent(title, "no trial has both an accuracy and a latency, and no exported file was measured")
-    chosen = chosen_trials(data)
     description = f"Scatter plot of {len(trials)} trials, {len(front(trials))} of them on the Pareto front"
     for point in (*((final,) if final is not None else ()), *baselines):
         description += f"; {point.name}: {percent(point.accuracy)} at {milliseconds(point.latency.ms)}"
@@ -47,14 +48,18 @@ def accuracy_over_latency(data: ReportData) -> Part:
         "accuracy_latency",
         title,
         description + ".",
-        lambda: front_figure.draw(trials, chosen, final, baselines, budget(data)),
+        lambda: front_figure.draw(trials, final, baselines, budget(data)),
     )
-    failed = failed_trials(data)
+    failed, untrained = failed_trials(data), untrained_trials(data)
     caption = "Trials: accuracy on held-back training images, by which the network was chosen. "
     caption += (
         "Found network and baselines: accuracy of the exported file on the test images; bars are 95\u00a0% intervals."
     )
-    caption += " Ring: the trial with the architecture that is shipped." if chosen else ""
+    caption += (
+        " Ring: the trial with the architecture that is shipped." if any(point.shipped for point in trials) else ""
+    )
+    if untrained and trials:
+        caption += f" {untrained} more networks were measured but not trained."
     if failed:
         caption += f" {failed} of {len(data.trials)} trials ended in an error and are not shown."
     return Section("accuracy-latency", title, (figure(drawing, caption),), (drawing,))
@@ -117,6 +122,12 @@ def network(data: ReportData) -> Part:
         f"outside the layers {milliseconds(total)}. A short line on the ground is a layer that was skipped and costs "
         "nothing. Above the bars: size and channels that a stage puts out."
     )
+    return Section("network", title, (figure(drawing, caption), _every_layer(found, total)), (drawing,))
+
+
+def _every_layer(found: Sequence[layers.Layer], total_ms: float) -> Html:
+    heads = ("Layer", "Block", "Input", "Output", "Latency", "Share")
+    columns = [Column(head, numeric=index > 1) for index, head in enumerate(heads)]
     rows = [
         [
             layer.path,
@@ -124,20 +135,11 @@ def network(data: ReportData) -> Part:
             "\u00d7".join(map(str, layer.in_shape)),
             "\u00d7".join(map(str, layer.out_shape)),
             milliseconds(layer.latency_ms),
-            percent(layer.latency_ms / total),
+            percent(layer.latency_ms / total_ms),
         ]
         for layer in found
     ]
-    columns = [
-        Column("Layer", numeric=False),
-        Column("Block", numeric=False),
-        Column("Input"),
-        Column("Output"),
-        Column("Latency"),
-        Column("Share"),
-    ]
-    listing = details("All layers as a table", table("Channels\u00d7height\u00d7width of every layer.", columns, rows))
-    return Section("network", title, (figure(drawing, caption), listing), (drawing,))
+    return details("All layers as a table", table("Channels\u00d7height\u00d7width of every layer.", columns, rows))
 
 
 def table_checked(data: ReportData) -> Part:
@@ -176,7 +178,7 @@ def search_over_epochs(data: ReportData) -> Part:
     if heat is not None:
         drawings.append(heat)
         caption = "Probability of each candidate (columns, in the order of the space) in each decision (rows)."
-        if data.architecture is not None and data.space is not None:
+        if shipped_choices(data) is not None:
             caption += " Rings: the network that is shipped; it need not be the likeliest one."
         body.append(figure(heat, caption))
     sizes = [len(row) for row in found.probabilities[-1].values()]
@@ -185,9 +187,9 @@ def search_over_epochs(data: ReportData) -> Part:
     at_most = asked.at_most_ms if asked is not None and found.cost.startswith("latency_ms") else None
     curves = render("search", "The search over epochs", _described(found), lambda: search.draw(found, at_most, uniform))
     drawings.append(curves)
-    caption = "Over epochs."
+    caption = "The course of the search."
     if found.warm_up:
-        caption += f" Shaded: the warm-up of {found.warm_up}, in which only weights are trained."
+        caption += " Shaded: the warm-up, in which only weights are trained."
     body.append(figure(curves, caption))
     draws = last_event(data, "search_draws")
     rate = number((draws or {}).get("pass_rate"))
@@ -217,10 +219,8 @@ def _distribution(data: ReportData, found: Course) -> Drawing | None:
     if not decisions or not panels:
         return None
     columns = _candidates(data.space, decisions, max(len(last[path]) for path in decisions))
-    chosen = None
-    if data.space is not None and data.architecture is not None:
-        row = dict(zip(data.space.decisions, data.space.encode(data.architecture), strict=True))
-        chosen = [row[path] for path in decisions] if all(path in row for path in decisions) else None
+    row = shipped_choices(data)
+    chosen = [row[path] for path in decisions] if row is not None and all(path in row for path in decisions) else None
     sure = sum(max(last[path]) >= 0.9 for path in decisions)
     description = (
         f"Heat maps of {len(decisions)} decisions and up to {len(columns)} candidates at {len(panels)} epochs. At the "

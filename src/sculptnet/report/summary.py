@@ -92,7 +92,7 @@ def _tiles(data: ReportData, asked: Budget | None, file: File | None) -> Html:
         tiles.append(("Multiply-adds", count(number(card.get("macs"))), extra))
     spent = data.seconds if data.seconds is not None else sum(seconds for _, seconds in times(data))
     if spent > 0:
-        tiles.append(("Time", duration(spent), "from the data to this page" if data.seconds is not None else "timed"))
+        tiles.append(("Time", duration(spent), "for the whole run" if data.seconds is not None else "timed"))
     rows = (
         element(
             "div",
@@ -197,7 +197,7 @@ def what_was_used(data: ReportData) -> Part:
         if value:
             described.append((term, listed(value)))
     if card.get("parity"):
-        described.append(("Largest difference to PyTorch", listed(card["parity"])))
+        described.append(("Agreement with PyTorch", _agreement(card["parity"])))
     spent = times(data)
     if spent:
         described.append(("Time", "; ".join(f"{title} {duration(seconds)}" for title, seconds in spent)))
@@ -222,6 +222,15 @@ def _data(source: Mapping[str, Any] | None) -> Content:
         notes.insert(0, "grey images, repeated to three channels")
     items = (element("li", None, note) for note in dict.fromkeys(notes))
     return joined((line, element("ul", {"class": "plain"}, *items) if notes else None))
+
+
+def _agreement(parity: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = []
+    for name, found in parity.items():
+        same, images, apart = (number(found.get(key)) for key in ("same_class", "num_images", "max_difference"))
+        line = f"{name}: same class for {percent(same)} of {count(images)} images"
+        lines.append(f"{line}, logits up to {significant(apart, 2)} apart")
+    return "; ".join(lines)
 
 
 def listed(value: Any) -> Content:

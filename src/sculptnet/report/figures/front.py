@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from sculptnet.report.facts import Budget, Point, front
 from sculptnet.report.style import ACCENT, ALERT, FAINT, GRID, INK, MUTED, SMALL, grid, new_figure, spread
-from sculptnet.report.text import milliseconds, percent, short, significant
+from sculptnet.report.text import milliseconds, percent, short
 
 LOGARITHMIC_FROM = 6.0  # ratio of the slowest to the fastest network
 MANY = 200  # trials; smaller, fainter dots
@@ -21,25 +21,18 @@ LABEL_GAP = 0.13  # of the height of the axes
 WIDTH = 520  # pixels
 
 
-def draw(
-    trials: Sequence[Point],
-    chosen: Collection[str],
-    final: Point | None,
-    baselines: Sequence[Point],
-    budget: Budget | None,
-) -> Figure:
+def draw(trials: Sequence[Point], final: Point | None, baselines: Sequence[Point], budget: Budget | None) -> Figure:
     """Trials (accuracy on held-back training images), the shipped network and baselines (on test images).
 
     Args:
-        trials: filled where the latency was measured, hollow where it was predicted.
-        chosen: names of the trials that became the shipped network; ringed.
+        trials: filled where the latency was measured, hollow where it was predicted; ringed if shipped.
         final, baselines: with interval bars in both directions.
         budget: drawn as a line; what lies beyond is shaded.
     """
     figure = new_figure(WIDTH, 410)
     axes = figure.subplots()
     _limits(axes, [*trials, *baselines, *([final] if final is not None else [])], budget)
-    _trials(axes, trials, chosen)
+    _trials(axes, trials)
     for point in baselines:
         _with_intervals(axes, point, INK, "s", 6)
     if final is not None:
@@ -48,7 +41,7 @@ def draw(
     _names(axes, named)
     if budget is not None:
         _budget(axes, budget)
-    _key(axes, trials, chosen, final, baselines)
+    _key(axes, trials, final, baselines)
     axes.set_xlabel("latency (ms)")
     axes.set_ylabel("top-1 accuracy (%)")
     grid(axes)
@@ -62,10 +55,9 @@ def _limits(axes: Axes, points: Sequence[Point], budget: Budget | None) -> None:
         axes.set_xscale("log")
         margin = (high / low) ** 0.06
         axes.set_xlim(low / margin, high * margin)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: significant(value, 2)))
-        axes.xaxis.set_minor_formatter(
-            FuncFormatter(lambda value, _: significant(value, 1) if f"{value:e}"[0] in "25" else "")
-        )
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""))
+        axes.tick_params(axis="x", which="both", pad=4, labelsize=SMALL)
     else:
         margin = 0.08 * (high - low) or 0.1 * high
         axes.set_xlim(low - margin, high + margin)
@@ -75,7 +67,7 @@ def _limits(axes: Axes, points: Sequence[Point], budget: Budget | None) -> None:
     axes.set_ylim(min(finite) - margin, min(max(finite) + 1.6 * margin, 101))
 
 
-def _trials(axes: Axes, trials: Sequence[Point], chosen: Collection[str]) -> None:
+def _trials(axes: Axes, trials: Sequence[Point]) -> None:
     many = len(trials) > MANY
     for measured in (False, True):
         group = [point for point in trials if point.measured is measured]
@@ -97,7 +89,9 @@ def _trials(axes: Axes, trials: Sequence[Point], chosen: Collection[str]) -> Non
             [*x, axes.get_xlim()[1]], [*y, y[-1]], where="post", color=INK if many else MUTED, linewidth=1, zorder=3
         )
     for point in trials:
-        if point.name in chosen:
+        if not many:
+            _intervals(axes, point, MUTED, 0.9)
+        if point.shipped:
             axes.scatter(
                 [point.latency.ms],
                 [100 * point.accuracy],
@@ -109,12 +103,17 @@ def _trials(axes: Axes, trials: Sequence[Point], chosen: Collection[str]) -> Non
             )
 
 
-def _with_intervals(axes: Axes, point: Point, colour: str, marker: str, size: float) -> None:
-    x, y = point.latency.ms, 100 * point.accuracy
-    if math.isfinite(point.latency.low_ms) and math.isfinite(point.latency.high_ms):
-        axes.plot([point.latency.low_ms, point.latency.high_ms], [y, y], color=colour, linewidth=1.2, zorder=5)
+def _intervals(axes: Axes, point: Point, colour: str, width: float) -> None:
+    x, y, ends = point.latency.ms, 100 * point.accuracy, (point.latency.low_ms, point.latency.high_ms)
+    if all(map(math.isfinite, ends)):
+        axes.plot(ends, [y, y], color=colour, linewidth=width, zorder=2)
     if math.isfinite(point.low):
-        axes.plot([x, x], [100 * point.low, 100 * point.high], color=colour, linewidth=1.2, zorder=5)
+        axes.plot([x, x], [100 * point.low, 100 * point.high], color=colour, linewidth=width, zorder=5)
+
+
+def _with_intervals(axes: Axes, point: Point, colour: str, marker: str, size: float) -> None:
+    _intervals(axes, point, colour, 1.2)
+    x, y = point.latency.ms, 100 * point.accuracy
     axes.plot([x], [y], marker=marker, markersize=size, color=colour, markeredgewidth=0, linestyle="none", zorder=6)
 
 
@@ -156,9 +155,7 @@ def _budget(axes: Axes, budget: Budget) -> None:
     )
 
 
-def _key(
-    axes: Axes, trials: Sequence[Point], chosen: Collection[str], final: Point | None, baselines: Sequence[Point]
-) -> None:
+def _key(axes: Axes, trials: Sequence[Point], final: Point | None, baselines: Sequence[Point]) -> None:
     def entry(shown: bool, label: str, marker: str, size: float, face: str, edge: str) -> None:
         if shown:
             axes.plot(
@@ -167,7 +164,7 @@ def _key(
 
     entry(any(point.measured for point in trials), "trial, measured", "o", 5.5, FAINT, MUTED)
     entry(any(not point.measured for point in trials), "trial, predicted", "o", 5.5, "none", MUTED)
-    entry(any(point.name in chosen for point in trials), "chosen trial", "o", 9, "none", ACCENT)
+    entry(any(point.shipped for point in trials), "chosen trial", "o", 9, "none", ACCENT)
     if len(front(trials)) > 1:
         axes.plot([np.nan], [np.nan], color=MUTED, linewidth=1, label="front of the trials")
     entry(final is not None, "found network", "D", 6.5, ACCENT, ACCENT)

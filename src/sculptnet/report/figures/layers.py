@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -57,10 +57,21 @@ def draw(layers: Sequence[Layer]) -> Figure:
     """Bars in the order of the network; skips that cost nothing are thin marks on the ground line."""
     figure = new_figure(min(1500, max(480, 80 + 25 * len(layers))), 370)
     axes = figure.subplots()
-    searched = {layer.label for layer in layers if layer.stage >= 0}
-    colours = block_colours(searched)
-    top = max((layer.latency_ms for layer in layers), default=1.0) or 1.0
+    colours = block_colours(layer.label for layer in layers if layer.stage >= 0)
+    top = max(layer.latency_ms for layer in layers) or 1.0
     axes.set(xlim=(-0.7, len(layers) - 0.3), ylim=(0, HEADROOM * top))
+    _bars(axes, layers, colours)
+    _stages(axes, layers, top)
+    axes.set_xticks(range(len(layers)), [short(layer.label, 14) for layer in layers], rotation=90)
+    axes.set_ylabel("latency (ms)")
+    bare(axes, "bottom", "left")
+    axes.axhline(0, color=AXIS, linewidth=0.75, clip_on=False)
+    grid(axes)
+    _key(axes, layers, colours)
+    return figure
+
+
+def _bars(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str]) -> None:
     for index, layer in enumerate(layers):
         colour = FIXED if layer.stage < 0 else colours.get(layer.label, FIXED)
         if layer.identity:
@@ -80,14 +91,10 @@ def draw(layers: Sequence[Layer]) -> Figure:
         color=INK,
         fontsize=SMALL,
     )
-    _stages(axes, layers, top)
-    axes.set_xticks(range(len(layers)), [short(layer.label, 14) for layer in layers], rotation=90)
-    axes.set_ylabel("latency (ms)")
-    bare(axes, "bottom", "left")
-    axes.axhline(0, color=AXIS, linewidth=0.75, clip_on=False)
-    grid(axes)
-    kinds = sorted(searched - {"skip"}, key=natural)
-    handles = [Patch(color=colours[kind], label=short(kind, 14)) for kind in kinds]
+
+
+def _key(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str]) -> None:
+    handles = [Patch(color=colours[kind], label=short(kind, 14)) for kind in sorted(colours, key=natural)]
     if any(layer.label == "skip" and not layer.identity for layer in layers):
         handles.append(Patch(facecolor="none", edgecolor=MUTED, label="projecting skip"))
     handles.append(Patch(color=FIXED, label="not searched"))
@@ -103,7 +110,6 @@ def draw(layers: Sequence[Layer]) -> Figure:
         columnspacing=1.2,
         borderaxespad=0.2,
     )
-    return figure
 
 
 def _stages(axes: Axes, layers: Sequence[Layer], top: float) -> None:

@@ -40,6 +40,8 @@ def draw(course: Course, at_most_ms: float | None, uniform_entropy: float | None
         value, name, colour = references.get(column, (None, "", MUTED))
         if value is not None:
             _reference(axes, value, name, colour)
+    for axes in cells[max(0, len(shown) - columns) : len(shown)]:
+        axes.set_xlabel("epoch", fontsize=SMALL)
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
     return figure

@@ -31,6 +31,8 @@ def draw(curves: Sequence[Curve]) -> Figure:
         axes.set_title(title, color=INK, fontsize=SMALL)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         grid(axes)
+    for axes in cells[max(0, len(shown) - columns) : len(shown)]:
+        axes.set_xlabel("epoch", fontsize=SMALL)
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
     _names(cells[columns - 1], curves, shown[columns - 1])
