@@ -34,7 +34,7 @@ class HeldOut:
         networks: how many.
         mape_percent: mean absolute error over the measured latency.
         bias_percent: mean signed error; above 0, the table predicts too much.
-        spearman: rank correlation of prediction and measurement.
+        spearman: rank correlation of prediction and measurement; nan (in JSON null) where there is nothing to rank.
         noise_percent: mean difference between the two halves of each network's own samples: no table can be better.
         pairs: (predicted, measured) in milliseconds.
     """
@@ -124,6 +124,7 @@ class LatencyTable:
         held_out = None if self.held_out is None else asdict(self.held_out)
         if held_out is not None:
             held_out["pairs"] = [list(pair) for pair in held_out["pairs"]]
+            held_out["spearman"] = None if math.isnan(held_out["spearman"]) else held_out["spearman"]
         return {
             "schema": SCHEMA,
             "name": self.name,
@@ -238,14 +239,22 @@ def _read_held_out(data: Any, problems: list[str]) -> HeldOut | None:
     if not isinstance(data, Mapping) or set(data) != names:
         problems.append(f"held_out must be null or an object with the fields {', '.join(sorted(names))}")
         return None
-    numbers = {name: _number(data, name, problems, at="held_out.") for name in names - {"networks", "pairs"}}
+    unranked = {"spearman"} if data["spearman"] is None else set()
+    wanted = names - {"networks", "pairs"} - unranked
+    numbers = {name: _number(data, name, problems, at="held_out.") for name in wanted} | dict.fromkeys(
+        unranked, math.nan
+    )
     pairs = data["pairs"]
-    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+    if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
         problems.append("held_out.pairs must be a list of [predicted, measured]")
         pairs = []
     if data["networks"] != len(pairs):
         problems.append(f"held_out.networks is {data['networks']!r}, but there are {len(pairs)} pairs")
     return HeldOut(networks=len(pairs), pairs=tuple((pair[0], pair[1]) for pair in pairs), **numbers)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(number) in (int, float) for number in value)
 
 
 def _read_entries(rows: Any, blocks: tuple[type, ...], problems: list[str]) -> dict[Entry, float]:
