@@ -57,7 +57,7 @@ def _limits(axes: Axes, points: Sequence[Point], budget: Budget | None) -> None:
         axes.set_xlim(low / margin, high * margin)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""))
-        axes.tick_params(axis="x", which="both", pad=4, labelsize=SMALL)
+        axes.tick_params(axis="x", which="both", length=3, pad=4, labelsize=SMALL)
     else:
         margin = 0.08 * (high - low) or 0.1 * high
         axes.set_xlim(low - margin, high + margin)
