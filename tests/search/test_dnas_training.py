@@ -138,6 +138,21 @@ def test_a_theta_step_compares_two_candidates_where_weights_train_one() -> None:
     assert [ran.count(path) for path in state.learned.theta] == [2, 2]
 
 
+def test_batch_norm_hides_a_single_path_from_theta() -> None:
+    """Why one path with a straight-through factor is no substitute for comparing two."""
+    slot: Block = choice(Conv(8, 1), Conv(8, 3))
+    space = SearchSpace(Architecture(8, Conv(8, 1), ((slot, Conv(8, 3)),), PooledConv(16), Classifier(3)))
+    supernet, (images, labels) = MixedSupernet(space).double(), batch()
+    theta = {path: torch.zeros(2, dtype=torch.float64, requires_grad=True) for path in space.decisions}
+    both = sampled(theta, gumbel_noise(theta, 0, 0), 1.0, 2)
+    single = {path: (m > 0.5).double() * (1 + m - m.detach()) for path, m in both.all.items()}
+    sizes = []
+    for weights in (single, both.run):
+        loss = cross_entropy(supernet(images.double(), weights), labels)
+        sizes.append(torch.autograd.grad(loss, list(theta.values()), retain_graph=True)[0].abs().max().item())
+    assert sizes[0] < 1e-3 * sizes[1]
+
+
 def test_the_learning_rate_of_the_weights_falls_to_0_over_all_epochs() -> None:
     state, rates = training(1), []
     for epoch, step in itertools.product(range(3), range(2)):

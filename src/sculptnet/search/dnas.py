@@ -80,7 +80,8 @@ def dnas(
     gradient. At uniform P over n candidates its expectation is about (k-1)/k * n/(n-1) of the paper's (0.56 for k = 2,
     n = 9) while the latency's is whole, so the search leans to cheap blocks early; both agree as P concentrates.
     Weights of candidates that did not run have no gradient: SGD leaves them and their momentum as they are, without
-    decay.
+    decay. Each candidate is trained in about k/n of the steps: a short search needs a larger part of warm-up, or theta
+    judges blocks that have not learned anything yet.
 
     Args:
         problem: space and limits; objectives belong to whoever evaluates the proposals.
