@@ -62,7 +62,8 @@ def test_the_same_seed_gives_the_same_table_in_another_process(small: SearchSpac
     code = (
         "import json; from sculptnet.spaces import fbnet; from sculptnet.devices import measure_table;"
         "from sculptnet.testing import FakeDevice;"
-        f"table = measure_table(fbnet(3, 8, **{SMALL}), FakeDevice(), seed=5, num_calibration=2, num_held_out=2, clock=lambda: 0.0);"
+        f"space = fbnet(3, 8, **{SMALL});"
+        "table = measure_table(space, FakeDevice(), seed=5, num_calibration=2, num_held_out=2, clock=lambda: 0.0);"
         "print(json.dumps(table.to_json()))"
     )
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
