@@ -71,6 +71,12 @@ def test_draw_gives_up_and_names_the_limits_and_the_best_values() -> None:
     assert lowest > 10
 
 
+def test_draw_gives_up_on_what_proposes_nothing() -> None:
+    problem = Problem(SPACE, TOP1, (Limit(Macs(), 60_000),))
+    with pytest.raises(Infeasible, match="0 of 400 proposals meet"):
+        problem.draw(lambda count: EVERY_ROW[:0], 2)
+
+
 @pytest.mark.parametrize("quantile", [0.05, 0.9])
 def test_samples_are_uniform_over_what_is_feasible(quantile: float) -> None:
     problem = Problem(SPACE, TOP1)

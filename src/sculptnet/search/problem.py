@@ -108,12 +108,13 @@ class Problem:
         missing, left = count, count * tries
         lowest = dict.fromkeys((limit.metric for limit in self.limits), math.inf)
         while missing > 0 and left > 0:
-            rows = propose(min(left, missing if not kept else 2 * missing))
+            asked = min(left, missing if not kept else 2 * missing)
+            rows = propose(asked)
             costs = self.costs(rows)
-            lowest = {name: min(value, costs[name].min()) for name, value in lowest.items()}
+            lowest = {name: min(value, costs[name].min(initial=math.inf)) for name, value in lowest.items()}
             met = [costs[limit.metric] <= limit.at_most for limit in self.limits]
             kept.append(rows[np.all(met, axis=0)] if met else rows)
-            left -= len(rows)
+            left -= asked  # even if fewer came: loops end
             missing -= len(kept[-1])
         if missing > 0:
             raise Infeasible(self._complaint(f"{count - missing} of {count * tries - left} proposals", lowest))

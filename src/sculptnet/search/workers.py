@@ -48,7 +48,10 @@ def attempt(evaluate: Evaluate, task: Task, log: Log, progress: Progress) -> Out
     def log_trial(event: Event) -> None:
         log({**event, "trial": task.job.trial})
 
-    job = replace(task.job, log=log_trial, progress=progress, keep_curve=curves.append)
+    def keep_curve(curve: Curve) -> None:
+        curves.append(tuple(dict(event) for event in curve))
+
+    job = replace(task.job, log=log_trial, progress=progress, keep_curve=keep_curve)
     try:
         metrics = {name: float(value) for name, value in evaluate(task.candidate, job).items()}
     except Exception as error:  # whatever an evaluation raises belongs into its record; the search goes on
