@@ -112,6 +112,7 @@ SPACES = {
         ),
         recipe=Recipe(epochs=choice(1, 2)),
     ),
+    "recipe": space((Conv(8),), recipe=Recipe(epochs=choice(1, 2, 3))),
     "resolution": space(
         prefix((Conv(8, 3, 2), Conv(8, choice(1, 3))), 1, 2), resolution=between(8, 16, 4), stem=Conv(8, 3, 2)
     ),

@@ -212,7 +212,8 @@ class FactoredCost:
             return self.of(as_rows(picked, column)) <= at_most
 
         room = at_most - (lowest if self.cost.reduce is Reduce.SUM else self.cost.constant)
-        picked, pass_rate = conditional_draws(Budget(steps, weights, self.cost.reduce, room, within), rng, count)
+        budget = Budget(steps, weights, self.cost.reduce, room, within)
+        picked, pass_rate = conditional_draws(budget, rng, count) if self.decisions else ({}, 1.0)
         free = {path: rng.choice(len(chances[path]), count, p=chances[path]) for path in chances if path not in picked}
         rows = as_rows({**picked, **free}, column)
         return Draws(self.space.canonical(rows), pass_rate)
