@@ -71,9 +71,4 @@ class TestEvolution(SearchSuite):
 
 class TestTinyImages(DataSuite):
     def data(self) -> ImageData:
-        return tiny_images()
-
-
-class TestTinyGreyImages(DataSuite):
-    def data(self) -> ImageData:
         return tiny_images(2, per_class=6, resolution=12, grey=True, seed=3)
