@@ -84,27 +84,27 @@ def test_a_damaged_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
 
 def test_the_same_identity_continues_and_another_is_refused(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    assert run.open({"data": "a", "seed": 0}, fresh=False) is False
-    assert run.open({"data": "a", "seed": 0}, fresh=False) is True
+    assert run.open({"data": "a", "seed": 0}, {}, fresh=False) is False
+    assert run.open({"data": "a", "seed": 0}, {}, fresh=False) is True
     with pytest.raises(RunError) as caught:
-        run.open({"data": "b", "seed": 0}, fresh=False)
+        run.open({"data": "b", "seed": 0}, {}, fresh=False)
     assert "holds another run; give another --run-dir, or --fresh to replace it" in str(caught.value)
     assert '- data: there "a", now "b"' in str(caught.value)
     assert "seed" not in str(caught.value)
-    assert run.open({"data": "b", "seed": 0}, fresh=True) is False
+    assert run.open({"data": "b", "seed": 0}, {}, fresh=True) is False
 
 
 def test_a_newer_schema_and_a_foreign_folder_are_refused(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    run.open({}, fresh=False)
+    run.open({}, {}, fresh=False)
     info = run.info()
     (run.folder / "run.json").write_text(json.dumps({**info, "schema": 99}))
     with pytest.raises(RunError, match="has schema 99, this version reads up to 1; update SculptNet"):
-        run.open({}, fresh=False)
+        run.open({}, {}, fresh=False)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"x")
     with pytest.raises(RunError, match="is not empty and no run directory"):
-        RunDirectory(tmp_path / "photos").open({}, fresh=True)
+        RunDirectory(tmp_path / "photos").open({}, {}, fresh=True)
     with pytest.raises(RunError, match="is not empty and no run directory"), RunDirectory(tmp_path / "photos").locked():
         pytest.fail("a folder of somebody else's was locked")
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.jpg"]

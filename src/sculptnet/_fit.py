@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sculptnet.arch import Architecture
-from sculptnet.cost import Precision
+from sculptnet import blocks
+from sculptnet.arch import Architecture, classes_in
+from sculptnet.cost import Precision, macs
 from sculptnet.errors import RunError
 from sculptnet.export import load_network
-from sculptnet.flow.baselines import add_baselines
+from sculptnet.flow.baselines import add_baselines, missing_baselines
 from sculptnet.flow.context import Context, Voice, open_context
 from sculptnet.flow.finalists import find_best
 from sculptnet.flow.looking import look
-from sculptnet.flow.measuring import check_feasibility, measured_table
+from sculptnet.flow.measuring import check_feasibility, measured_table, space_blocks
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.searching import make_problem, planned
 from sculptnet.flow.shipping import ship
@@ -58,12 +59,13 @@ class FitResult:
         """
         if self.card is None:
             raise RunError(f"{self.folder} has no trained model yet; run `sculptnet fit {self.folder}`")
-        return load_network(RunDirectory(self.folder).model)
+        return load_network(RunDirectory(self.folder).model, blocks=(*blocks.ALL, *classes_in(self.architecture)))
 
     def summary(self) -> str:
         """The result as people read it."""
         if self.card is None:
-            return f"{self.folder}: stopped as asked; `sculptnet fit {self.folder}` goes on"
+            size = f"{macs(self.architecture) / 1e6:.1f} M MACs"
+            return f"Found a network of {size}; stopped as asked. `sculptnet fit {self.folder}` goes on"
         budget, lines = self.card["budget"], []
         for name, timing in self.card["measured"].items():
             accuracy = self.card["accuracy"][name]
@@ -104,6 +106,7 @@ def fit(
     skip_broken: bool = False,
     test_fraction: float = 0.2,
     accelerator: str = "auto",
+    root: Path | None = None,
     run_dir: Path | None = None,
     runs: Path = Path("runs"),
     fresh: bool = False,
@@ -120,25 +123,26 @@ def fit(
         Infeasible: the budget is under the fastest network of the space on this device.
     """
     request = FitRequest(
-        str(data),
-        latency_ms,
-        device,
-        threads,
-        precision,
-        method,
-        space,
-        resolution,
-        minutes,
-        seed,
-        tuple(settings),
-        table,
-        baselines,
-        skip_broken,
-        test_fraction,
-        accelerator,
-        run_dir,
-        runs,
-        fresh,
+        data=str(data),
+        settings=tuple(settings),
+        latency_ms=latency_ms,
+        device=device,
+        threads=threads,
+        precision=precision,
+        method=method,
+        space=space,
+        resolution=resolution,
+        minutes=minutes,
+        seed=seed,
+        table=table,
+        baselines=baselines,
+        skip_broken=skip_broken,
+        test_fraction=test_fraction,
+        accelerator=accelerator,
+        root=root,
+        run_dir=run_dir,
+        runs=runs,
+        fresh=fresh,
     )
     return run_flow(request, Stage.REPORT, Voice(say, progress))
 
@@ -151,9 +155,26 @@ def run_flow(request: FitRequest, until: Stage, voice: Voice, clock: Callable[[]
 
 
 def _stages(context: Context, until: Stage) -> FitResult:
+    done = _finished(context, until)
+    if done is not None:
+        return done
+    result = _worked(context, until)
+    context.log({"event": "command", "until": until.value, "seconds": round(context.elapsed_s(), 1)})
+    return result
+
+
+def _finished(context: Context, until: Stage) -> FitResult | None:
+    """The result of a run that has all that is asked for, without doing any of it again."""
     run = context.run
-    if not run.card.exists():
-        look(context)
+    if not run.card.exists() or (until is Stage.REPORT and (not run.report.exists() or missing_baselines(context))):
+        return None
+    architecture = load_network(run.model, blocks=space_blocks(context.space)).architecture
+    return FitResult(run.folder, architecture, read_json(run.card), run.report if run.report.exists() else None)
+
+
+def _worked(context: Context, until: Stage) -> FitResult:
+    run = context.run
+    look(context)
     table = measured_table(context)
     cost = check_feasibility(context, table)
     plan = planned(context, cost)
@@ -162,14 +183,15 @@ def _stages(context: Context, until: Stage) -> FitResult:
     architecture = candidate.architecture
     if until is Stage.SEARCH:
         return FitResult(run.folder, architecture, None, None)
-    network = None if run.card.exists() else train_candidate(context, candidate, plan)
-    if until is Stage.TRAIN:
-        return FitResult(run.folder, architecture, None, None)
-    recipe = rescaled(candidate.recipe, plan.epochs)
-    card = read_json(run.card) if network is None else ship(context, network, recipe, table)
+    if not run.card.exists():
+        network = train_candidate(context, candidate, plan)
+        if until is Stage.TRAIN:
+            return FitResult(run.folder, architecture, None, None)
+        ship(context, network, rescaled(candidate.recipe, plan.epochs), table)
+    card = read_json(run.card)
     if until is Stage.EXPORT:
         return FitResult(run.folder, architecture, card, None)
     if context.request.baselines:
-        add_baselines(context, table, cost, plan)
+        add_baselines(context, cost, plan)
     report = write_run_report(context, table, architecture, card)
     return FitResult(run.folder, architecture, card, report)

@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from sculptnet import __version__
 from sculptnet.console import INTERRUPTED, Console
 from sculptnet.errors import InvalidValue, SculptNetError
+
+if TYPE_CHECKING:
+    from sculptnet.flow.request import FitRequest
 
 BAD_REQUEST, OVER_BUDGET = 2, 3
 
@@ -66,6 +69,7 @@ Set: TypeAlias = Annotated[
 ]
 Table: TypeAlias = Annotated[Path | None, typer.Option("--table", help="A latency table measured before; re-checked.")]
 Accelerator: TypeAlias = Annotated[str, typer.Option("--accelerator", help="What torch trains on: auto, cpu, cuda.")]
+Root: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Where the files of a named data set are.")]
 RunDir: TypeAlias = Annotated[Path | None, typer.Option("--run-dir", help="Where the run is kept.")]
 Runs: TypeAlias = Annotated[Path, typer.Option("--runs", help="The folder of runs without a name.")]
 Fresh: TypeAlias = Annotated[bool, typer.Option("--fresh", help="Start anew; what an earlier run left is removed.")]
@@ -92,6 +96,7 @@ def _flow_command(until: str) -> Callable[..., None]:
         set_: Set = None,
         table: Table = None,
         accelerator: Accelerator = "auto",
+        root: Root = None,
         run_dir: RunDir = None,
         runs: Runs = Path("runs"),
         fresh: Fresh = False,
@@ -100,36 +105,26 @@ def _flow_command(until: str) -> Callable[..., None]:
         test_fraction: TestFraction = 0.2,
         as_json: AsJson = False,
     ) -> None:
-        from sculptnet.cost import Precision
-        from sculptnet.flow.request import FitRequest, request_of_run
-
-        if (Path(data) / "run.json").exists():
-            request = request_of_run(Path(data), fresh=fresh, baselines=baselines)
-        elif latency_ms is None:
-            raise InvalidValue("the budget is missing; give --latency-ms, the milliseconds one image may take")
-        else:
-            request = FitRequest(
-                data=data,
-                latency_ms=latency_ms,
-                device=device,
-                threads=threads,
-                precision=Precision(precision.value),
-                method=method,
-                space=space,
-                resolution=resolution,
-                minutes=minutes,
-                seed=seed,
-                settings=tuple(set_ or ()),
-                table=table,
-                baselines=baselines,
-                skip_broken=skip_broken,
-                test_fraction=test_fraction,
-                accelerator=accelerator,
-                run_dir=run_dir,
-                runs=runs,
-                fresh=fresh,
-            )
-        _run_flow(request, until, as_json)
+        options = {
+            "latency_ms": latency_ms,
+            "device": device,
+            "threads": threads,
+            "precision": precision.value,
+            "method": method,
+            "space": space,
+            "resolution": resolution,
+            "minutes": minutes,
+            "seed": seed,
+            "settings": tuple(set_ or ()),
+            "table": table,
+            "skip_broken": skip_broken,
+            "test_fraction": test_fraction,
+            "accelerator": accelerator,
+            "root": root,
+            "run_dir": run_dir,
+            "runs": runs,
+        }
+        _run_flow(_request(data, options, baselines, fresh), until, as_json)
 
     command.__doc__ = FLOW_HELP[until]
     return command
@@ -143,7 +138,26 @@ FLOW_HELP = {
 }
 
 
-def _run_flow(request: Any, until: str, as_json: bool) -> None:
+def _request(data: str, options: Mapping[str, Any], baselines: bool, fresh: bool) -> FitRequest:
+    """The request of the options, or of the run directory that `data` is."""
+    from sculptnet.cost import Precision
+    from sculptnet.flow.request import FitRequest, options_beside_a_run, request_of_run
+
+    if (Path(data) / "run.json").exists():
+        extra = options_beside_a_run(options)
+        if extra:
+            raise InvalidValue(
+                f"{data} is a run directory and has its options already; leave out {', '.join(extra)}, or name "
+                "the data for another run"
+            )
+        return request_of_run(Path(data), fresh=fresh, baselines=baselines)
+    if options["latency_ms"] is None:
+        raise InvalidValue("the budget is missing; give --latency-ms, the milliseconds one image may take")
+    precision = Precision(options["precision"])
+    return FitRequest(**{**options, "data": data, "precision": precision, "baselines": baselines, "fresh": fresh})
+
+
+def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:
     from sculptnet._fit import run_flow
     from sculptnet.flow.context import Voice
     from sculptnet.flow.stages import Stage
@@ -247,7 +261,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupted)  # outside of long work, which saves first (`Console`)
     try:
         app()
-    except SculptNetError as error:
+    except (SculptNetError, OSError) as error:  # a full disk, for one
         _fail(error)
 
 
@@ -255,7 +269,7 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
     sys.exit(INTERRUPTED)
 
 
-def _fail(error: SculptNetError) -> None:
+def _fail(error: Exception) -> None:
     if "--json" in sys.argv:
         print(json.dumps({"error": str(error), "kind": type(error).__name__}))
     print(f"Error: {error}", file=sys.stderr)

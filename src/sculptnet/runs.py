@@ -1,6 +1,6 @@
 """The run directory: the only module that knows file names.
 
-    run.json          command, settings, plan, seed, versions, device, schema version
+    run.json          command, identity (settings, seed, data, device), plan, schema version
     space.json        the templates searched          table.json        the latency table
     trials.jsonl      one trial a line                metrics.jsonl     one event a line
     measurements.jsonl  timings already made          checkpoints/NAME/000012.safetensors + .json
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, BinaryIO, final
 
 from sculptnet.errors import RunError
 
@@ -68,18 +68,28 @@ def read_json(path: Path) -> Any:
 
 
 def append_line(path: Path, value: Any) -> None:
-    """Appends one JSON line and flushes it; a line that an earlier kill tore is closed first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        if file.tell() > 0:
-            file.seek(-1, os.SEEK_END)
-            torn = file.read(1) != b"\n"
-            if torn:
-                file.seek(0)
-                whole = file.read().rfind(b"\n") + 1
-                file.truncate(whole)
-        file.write(json.dumps(value).encode() + b"\n")
-        file.flush()
+    """Appends one JSON line and flushes it; a line that an earlier kill tore is removed first.
+
+    Raises:
+        RunError: it could not be written, for example on a full disk.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            _drop_torn_line(file)
+            file.write(json.dumps(value).encode() + b"\n")
+            file.flush()
+    except OSError as error:
+        raise RunError(f"{path} could not be written ({error.strerror}); what it held is still there") from error
+
+
+def _drop_torn_line(file: BinaryIO) -> None:
+    if file.tell() == 0:
+        return
+    file.seek(-1, os.SEEK_END)
+    if file.read(1) != b"\n":
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def read_lines(path: Path, warn: Callable[[str], None]) -> list[Any]:
@@ -159,11 +169,12 @@ class RunDirectory:
     folder: Path
 
     # ------------------------------------------------------------------ identity
-    def open(self, identity: Mapping[str, Any], *, fresh: bool) -> bool:
+    def open(self, identity: Mapping[str, Any], command: Mapping[str, Any], *, fresh: bool) -> bool:
         """Makes the directory for `identity`, or checks that it holds the same run.
 
         Args:
             identity: what makes a run this run: its settings, space and data fingerprint; plain JSON.
+            command: what was asked, in full; plain JSON, kept when the directory is made.
             fresh: remove what an earlier run left.
 
         Returns:
@@ -178,7 +189,9 @@ class RunDirectory:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         self._refuse_foreign()
         if not self.exists():
-            write_json(self.folder / "run.json", {"schema": SCHEMA, "identity": dict(identity)})
+            write_json(
+                self.folder / "run.json", {"schema": SCHEMA, "identity": dict(identity), "command": dict(command)}
+            )
             return False
         there = self.info()["identity"]
         differing = sorted(key for key in {*there, *identity} if there.get(key) != identity.get(key))

@@ -14,7 +14,7 @@ from sculptnet.arch.choice import (
     require_decided,
     same,
 )
-from sculptnet.arch.json import architecture_from_json, from_json, recipe_from_json, to_json
+from sculptnet.arch.json import architecture_from_json, classes_in, from_json, recipe_from_json, to_json
 from sculptnet.arch.recipe import (
     AdamW,
     Augmentation,
@@ -50,6 +50,7 @@ __all__ = [
     "architecture_from_json",
     "between",
     "choice",
+    "classes_in",
     "first_open",
     "from_json",
     "options_of",

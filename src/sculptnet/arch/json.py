@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from sculptnet.arch.architecture import Architecture
-from sculptnet.arch.choice import OneOf, Prefix, Same, choice, join, prefix
+from sculptnet.arch.choice import OneOf, Prefix, Same, children, choice, join, prefix
 from sculptnet.arch.recipe import RECIPE_PARTS, Recipe
 from sculptnet.errors import InvalidValue, collected, suggestion
 
@@ -40,6 +40,13 @@ def to_json(value: Any) -> Json:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise InvalidValue(f"{type(value).__name__} cannot be written as JSON: {value!r}")
+
+
+def classes_in(node: Any) -> tuple[type, ...]:
+    """The dataclasses that a value or template is made of, at any depth, by name: what reading it back must know."""
+    found = {type(child) for _, child in children(node, "") if is_dataclass(child)}
+    deeper = {kind for _, child in children(node, "") for kind in classes_in(child)}
+    return tuple(sorted((found | deeper) - {OneOf, Prefix, Same}, key=lambda kind: kind.__name__))
 
 
 def from_json(data: Json, blocks: Iterable[type]) -> Any:

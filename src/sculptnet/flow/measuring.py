@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sculptnet import blocks
-from sculptnet.arch import SearchSpace
+from sculptnet.arch import SearchSpace, classes_in
 from sculptnet.cost import FactoredCost, HeldOut, LatencyTable, check_covers, table_from_json
 from sculptnet.devices import FileMemo, measure_table, recheck
 from sculptnet.errors import Infeasible, InvalidValue
@@ -20,9 +20,8 @@ LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was 
 
 
 def space_blocks(space: SearchSpace) -> tuple[type, ...]:
-    """The block classes that files of this space may name: ours, and the user's own that stand in it."""
-    own = {type(block) for _, slot in space.architecture.named() for block in getattr(slot, "options", (slot,))}
-    return (*blocks.ALL, *sorted(own - set(blocks.ALL), key=lambda kind: kind.__name__))
+    """The classes that files of this space may name: ours, and the user's own that stand in it."""
+    return tuple(dict.fromkeys((*blocks.ALL, *classes_in(space.architecture))))
 
 
 def measured_table(context: Context) -> LatencyTable:
@@ -60,7 +59,15 @@ def _given_table(context: Context, path: Path) -> LatencyTable:
             f"{path} was measured on {table.precision.value} graphs, the budget judges "
             f"{context.request.precision.value}; measure one with --precision {context.request.precision.value}"
         )
-    error = recheck(table, context.space, context.device, seed=context.request.seed, networks=3).error
+    error = recheck(
+        table,
+        context.space,
+        context.device,
+        seed=context.request.seed,
+        networks=3,
+        memo=FileMemo(context.run.measurements),
+        progress=context.voice.progress,
+    ).error
     context.voice.say(f"Table {path}, re-checked on {error.networks} networks: {error.mape_percent:.1f} % off")
     if error.mape_percent > LARGEST_DRIFT_PERCENT:
         raise InvalidValue(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from sculptnet import data as sources
@@ -40,9 +41,13 @@ def open_device(name: str, threads: int) -> Device:
     return maker(threads)
 
 
-def load_data(name: str, *, test_fraction: float, seed: int, skip_broken: bool, progress: Progress) -> ImageData:
+def load_data(
+    name: str, *, root: Path | None, test_fraction: float, seed: int, skip_broken: bool, progress: Progress
+) -> ImageData:
     """A folder, a data set by name, or a function of the user's that takes a `data.Request`."""
     module, colon, _ = name.partition(":")
     if colon and module.replace(".", "").isidentifier():
-        return find(name, sources.BY_NAME, "data set")(Request(None, test_fraction, seed))
-    return sources.load(name, test_fraction=test_fraction, seed=seed, skip_broken=skip_broken, progress=progress)
+        return find(name, sources.BY_NAME, "data set")(Request(root, test_fraction, seed, progress))
+    return sources.load(
+        name, root=root, test_fraction=test_fraction, seed=seed, skip_broken=skip_broken, progress=progress
+    )

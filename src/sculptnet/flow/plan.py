@@ -10,7 +10,9 @@ from typing import Any
 from sculptnet.errors import InvalidValue
 
 SHARES = {"search": 0.25, "trials": 0.2, "training": 0.55}  # of what is left after measuring and shipping
-PAPER_SEARCH_EPOCHS, PAPER_WARMUP_EPOCHS = 90, 10  # FBNet
+PAPER_SEARCH_EPOCHS = 90  # FBNet
+PAPER_WARMUP_SHARE = 10 / 90  # of the epochs, with all branches (FBNet)
+SAMPLED_WARMUP_SHARE = 1 / 3  # with sampled branches, where a step trains a few candidates of each layer only
 FEWEST_SEARCH_EPOCHS = 12  # below, the temperature falls too fast to learn; fewer images an epoch instead
 WEIGHT_SHARE = 0.8  # of the search's images train weights, the rest the architecture (FBNet, section 3.3)
 
@@ -74,6 +76,7 @@ class Wishes:
     epochs: int | None = None
     trials: int | None = None
     searches: bool = True
+    samples_branches: bool = True
 
 
 def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) -> Plan:
@@ -116,7 +119,8 @@ def _search_part(seconds: float, speed: Speed, images: int, wishes: Wishes) -> t
     epoch_steps = all_steps if wishes.search_epochs else min(all_steps, max(2, math.floor(steps / epochs)))
     warmup = wishes.search_warmup_epochs
     if warmup is None:
-        warmup = min(epochs - 1, max(1, round(epochs * PAPER_WARMUP_EPOCHS / PAPER_SEARCH_EPOCHS)))
+        share = SAMPLED_WARMUP_SHARE if wishes.samples_branches else PAPER_WARMUP_SHARE
+        warmup = min(epochs - 1, max(1, round(epochs * share)))
     search_images = min(images, epoch_steps * speed.batch_size)
     return epochs, max(0, warmup), search_images, epochs * epoch_steps * speed.search_step_s
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class FitRequest:
         test_fraction: of the images, where the data has no test part of its own.
         accelerator: what torch trains on: `cpu`, `cuda` or `auto`.
         run_dir: where everything is kept; by default a name under `runs` made from this request and the data.
+        root: a folder that holds the files of a named data set.
         runs: the folder of unnamed runs.
         fresh: start anew.
     """
@@ -60,6 +61,7 @@ class FitRequest:
     test_fraction: float = 0.2
     accelerator: str = "auto"
     run_dir: Path | None = None
+    root: Path | None = None
     runs: Path = Path("runs")
     fresh: bool = False
 
@@ -77,6 +79,8 @@ class FitRequest:
             problems.append(f"--test-fraction must lie between 0 and 1, got {self.test_fraction:g}")
         if self.accelerator not in ("auto", "cpu", "cuda"):
             problems.append(f"--accelerator must be auto, cpu or cuda, got {self.accelerator!r}")
+        if self.table is not None and not self.table.is_file():
+            problems.append(f"--table {self.table} does not exist; `sculptnet measure SPACE --out FILE` makes one")
         for check in (self._check_device, self.given, self.chosen_method, self.space_maker, self.recipe):
             try:
                 check()
@@ -114,7 +118,15 @@ def request_of_run(folder: Path, *, fresh: bool, baselines: bool) -> FitRequest:
     command = dict(RunDirectory(folder).info()["command"])
     command["precision"] = Precision(command["precision"])
     command["settings"] = tuple(command["settings"])
-    command["table"] = Path(command["table"]) if command["table"] else None
-    command["runs"] = Path(command["runs"])
+    for name in ("table", "root", "runs"):
+        command[name] = Path(command[name]) if command[name] else None
     command["baselines"] = bool(command["baselines"]) or baselines
     return FitRequest(**command, run_dir=folder, fresh=fresh)
+
+
+def options_beside_a_run(options: Mapping[str, Any]) -> list[str]:
+    """The options that differ from their defaults, as they are typed."""
+    defaults = {field.name: field.default for field in fields(FitRequest)} | {"latency_ms": None}
+    plain = {name: value.value if isinstance(value, Precision) else value for name, value in defaults.items()}
+    names = [name for name, value in options.items() if value != plain[name]]
+    return ["--set" if name == "settings" else f"--{name.replace('_', '-')}" for name in names]

@@ -32,7 +32,7 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
     info = context.run.info()
     if "plan" in info:
         return Plan.from_json(info["plan"])
-    request, recipe = context.request, context.space.recipe
+    request, recipe = context.request, context.recipe()
     method, settings = request.chosen_method()
     rng = stream(request.seed, "flow/typical")
     uniform = {
@@ -56,10 +56,17 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
         epochs=recipe.epochs if "epochs" in fixed else None,
         trials=settings.get("draws"),
         searches=method.learns_weights,
+        samples_branches=branches_of(context) is not None,
     )
     plan = make_plan(request.minutes * 60 - context.elapsed_s(), speed, len(context.data.train), wishes)
     context.run.note("plan", plan.to_json())
     context.voice.say(describe_plan(plan, macs(typical)))
+    expected_s = context.elapsed_s() + sum(plan.seconds.values())
+    if expected_s > 1.1 * 60 * request.minutes:
+        context.voice.say(
+            f"Warning: the least sensible plan takes {minutes(expected_s)} in all, more than the {request.minutes:g} "
+            f"minutes asked for; fewer images, a lower --resolution or a narrower space (--set space.width=0.5) help"
+        )
     return plan
 
 
@@ -111,7 +118,7 @@ def make_search(context: Context, problem: Problem, plan: Plan) -> Search:
     if not method.learns_weights:
         return method.search(problem, seed, **settings)
     weights_part, theta_part = context.search_parts()
-    recipe = context.space.recipe
+    recipe = context.recipe()
     # label-preserving augmentation alone: a search sees each image a few times only
     light = replace(recipe, augmentation=replace(recipe.augmentation, mixup=0.0, randaugment_layers=0))
     share = plan.search_images / len(context.data.train)
@@ -120,13 +127,12 @@ def make_search(context: Context, problem: Problem, plan: Plan) -> Search:
         for part in (weights_part, theta_part)
     ]
     supernet = nets.MixedSupernet(context.space)
-    nets.initialise(supernet, stream_seed(seed, "supernet"))
     planned = {
         "epochs": plan.search_epochs,
         "warmup_epochs": plan.search_warmup_epochs,
         "tau_decay": math.exp(-PAPER_TAU_DECAY * PAPER_EPOCHS / plan.search_epochs),
         "branches": branches_of(context),
-        "draws": plan.draws,
+        "accelerator": context.accelerator,
     }
     return method.search(
         problem,
@@ -134,7 +140,6 @@ def make_search(context: Context, problem: Problem, plan: Plan) -> Search:
         supernet=supernet,
         weight_batches=parts[0],
         theta_batches=parts[1],
-        accelerator=context.accelerator,
         checkpoint=context.run.checkpoint("search"),
         clock=context.clock,
         log=context.log,

@@ -15,7 +15,7 @@ from sculptnet.export import Exported, accuracy_of_file, export_model, save_netw
 from sculptnet.flow.context import Context
 from sculptnet.flow.searching import EVALUATION_BATCH
 from sculptnet.nets import Network
-from sculptnet.runs import read_json, write_json
+from sculptnet.runs import write_json
 from sculptnet.train import accuracy_of
 
 CALIBRATION_IMAGES = 128
@@ -23,10 +23,7 @@ FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
 
 
 def ship(context: Context, network: Network, recipe: Recipe, table: LatencyTable) -> Mapping[str, Any]:
-    """Writes `model/` and returns its card; reads the card if it is there already."""
-    if context.run.card.exists():
-        card: Mapping[str, Any] = read_json(context.run.card)
-        return card
+    """Writes `model/` and returns its card."""
     context.voice.say("Exporting, and measuring every exported file")
     network.eval()
     folder = context.run.model
@@ -50,6 +47,7 @@ def export_files(context: Context, network: Network, folder: Path) -> Exported:
         context.data.classes,
         folder,
         calibration=[images.numpy() for images, _ in batches],
+        progress=context.voice.progress,
     )
 
 
@@ -57,12 +55,16 @@ def file_accuracies(context: Context, network: Network, exported: Exported) -> d
     """The accuracy of every file on the test images, with the runtime that will run it; read once, here."""
     classes = len(context.data.classes)
     test = EvaluationBatches(context.data.test, context.preprocessing, EVALUATION_BATCH, context.workers())
-    found = {"weights.safetensors": accuracy_of(network, test, classes, context.accelerator)}
+    found = {
+        "weights.safetensors": accuracy_of(
+            network, context.counted(test, "testing weights"), classes, context.accelerator
+        )
+    }
     network.to("cpu")
     for name, path in exported.paths().items():
         found[name] = accuracy_of_file(
             path,
-            ((images.numpy(), labels.numpy()) for images, labels in test),
+            context.counted(test, f"testing {name}"),
             classes,
             threads=context.request.threads,
         )
@@ -75,7 +77,11 @@ def time_files(context: Context, exported: Exported) -> dict[str, Timing]:
     """The latency of every file on the device, now."""
     models = {name: path.read_bytes() for name, path in exported.paths().items()}
     return measure_onnx(
-        models, context.device, memo=FileMemo(context.run.measurements), progress=context.voice.progress
+        models,
+        context.device,
+        reference=context.reference(),
+        memo=FileMemo(context.run.measurements),
+        progress=context.voice.progress,
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from itertools import pairwise
+from dataclasses import fields
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from sculptnet.arch import Architecture
 from sculptnet.cost import LatencyTable
 from sculptnet.flow.context import Context
+from sculptnet.flow.request import FitRequest
 from sculptnet.report import ReportData, write_report
 
 
@@ -29,7 +31,7 @@ def write_run_report(
         table=table,
         architecture=architecture,
         space=context.space,
-        seconds=worked_s(events),
+        seconds=worked_s(events, context.elapsed_s()),
     )
     return write_report(source, run.folder)
 
@@ -37,28 +39,16 @@ def write_run_report(
 def command_line(command: Mapping[str, Any]) -> str:
     """The command that made a run, as one would type it."""
     words = ["sculptnet", "fit", str(command["data"]), "--latency-ms", f"{command['latency_ms']:g}"]
-    named = {
-        "device": "onnxruntime",
-        "threads": 1,
-        "precision": "fp32",
-        "method": "fbnet",
-        "space": "fbnet",
-        "resolution": None,
-        "minutes": 60.0,
-        "seed": 0,
-        "table": None,
-    }
-    for name, default in named.items():
-        if command.get(name) != default:
-            value = command[name]
-            words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-    words += [word for entry in command.get("settings", ()) for word in ("--set", entry)]
-    return shlex.join(words + (["--baselines"] if command.get("baselines") else []))
+    for field in fields(FitRequest):
+        value, default = command.get(field.name), field.default
+        plain = default.value if isinstance(default, Enum) else default
+        if field.name in ("data", "latency_ms", "settings", "runs") or value is None or value == plain:
+            continue
+        option = f"--{field.name.replace('_', '-')}"
+        words += [option] if value is True else [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join([*words, *(word for entry in command["settings"] for word in ("--set", entry))])
 
 
-def worked_s(events: list[Mapping[str, Any]]) -> float | None:
-    """Seconds between the first and the last event, without the pauses between two commands."""
-    times = [event["time"] for event in events if "time" in event]
-    longest_step = 600.0  # a longer silence is a pause
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    return sum(gap for gap in gaps if gap < longest_step) if gaps else None
+def worked_s(events: list[Mapping[str, Any]], elapsed_s: float) -> float:
+    """Seconds that the commands of a run took together, this one included; killed ones left no note."""
+    return elapsed_s + sum(float(event["seconds"]) for event in events if event.get("event") == "command")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from sculptnet.arch import Architecture
@@ -61,6 +60,8 @@ def set_dropout(network: nn.Module, dropout: float, drop_path: float) -> None:
 
     Reference: Huang et al., Deep Networks with Stochastic Depth, ECCV 2016, section 3.
     """
+    from timm.layers.drop import DropPath  # imports torchvision: seconds that not every process needs
+
     residuals = [layer for layer in network.modules() if isinstance(layer, Residual) and layer.residual]
     for index, layer in enumerate(residuals, start=1):
         rate = drop_path * index / len(residuals)

@@ -94,7 +94,11 @@ class Training:
             now = clock()
             self.position = self.position.stepped(len(images), loss, correct, now - last)
             last = now
-            progress("search", *self.done())
+            try:
+                progress("search", *self.done())
+            except KeyboardInterrupt:  # between two steps the state is whole
+                self.save(checkpoint)
+                raise
             if now - saved >= checkpoint_seconds:
                 self.save(checkpoint)
                 saved = clock()

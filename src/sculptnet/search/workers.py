@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from sculptnet.arch import Candidate, Choices
-from sculptnet.errors import InvalidValue
+from sculptnet.errors import DataError, DeviceError, InvalidValue, RunError
 from sculptnet.search.protocol import Curve, Evaluate, Job
 from sculptnet.state import Event, Log, Progress, no_progress
 
@@ -54,6 +54,8 @@ def attempt(evaluate: Evaluate, task: Task, log: Log, progress: Progress) -> Out
     job = replace(task.job, log=log_trial, progress=progress, keep_curve=keep_curve)
     try:
         metrics = {name: float(value) for name, value in evaluate(task.candidate, job).items()}
+    except (RunError, DeviceError, DataError, OSError, MemoryError):
+        raise  # the surroundings failed, not the candidate: a record would keep that for ever
     except Exception as error:  # whatever an evaluation raises belongs into its record; the search goes on
         return Outcome({}, curves[-1] if curves else (), f"{type(error).__name__}: {error}")
     wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
