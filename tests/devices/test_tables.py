@@ -11,10 +11,10 @@ import pytest
 
 from sculptnet.arch import Architecture, SearchSpace, choice
 from sculptnet.blocks import ALL, Classifier, Conv, PooledConv
-from sculptnet.cost import cost_of, entries_of, table_from_json
+from sculptnet.cost import cost_of, entries_of, macs, table_from_json
 from sculptnet.devices import FileMemo, OnnxRuntime, Quality, measure_table, recheck
 from sculptnet.devices.graphs import Graphs
-from sculptnet.devices.tables import distinct_networks, typical_network
+from sculptnet.devices.tables import distinct_networks, leaning_networks, reference_network
 from sculptnet.errors import InvalidValue, NotMeasured
 from sculptnet.spaces import fbnet
 from sculptnet.testing import FakeDevice
@@ -75,6 +75,14 @@ def test_networks_are_drawn_without_repetition_and_more_begin_with_the_same(smal
     drawn = distinct_networks(small, 0, 40)
     assert len(set(drawn)) == len(drawn) == 40
     assert distinct_networks(small, 0, 20) == drawn[:20]
+
+
+def test_leaning_networks_reach_further_than_independent_ones() -> None:
+    space = fbnet()
+    lean = [macs(network) for network in leaning_networks(space, 0, 40)]
+    plain = [macs(network) for network in distinct_networks(space, 0, 40)]
+    assert min(lean) < 0.6 * min(plain)
+    assert max(lean) > 1.3 * max(plain)
 
 
 def test_entries_below_zero_count_as_zero_and_are_reported(small: SearchSpace) -> None:
@@ -152,10 +160,13 @@ def test_the_table_of_another_device_or_space_is_refused(small: SearchSpace) -> 
         recheck(table, fbnet(3, 8), EXACT, seed=0)
 
 
-def test_the_typical_network_lies_in_the_space_and_is_always_the_same(small: SearchSpace) -> None:
-    network = typical_network(small)
-    assert network == typical_network(small)
+def test_the_reference_is_a_network_of_the_space_at_64_pixels_or_less(small: SearchSpace) -> None:
+    network = reference_network(small)
+    assert network == reference_network(small)
     small.encode(network)
+    space = fbnet()
+    assert reference_network(space).resolution == 64
+    space.encode(replace(reference_network(space), resolution=224))
 
 
 # ---------------------------------------------------------------------- a real device

@@ -27,15 +27,15 @@ class Quality:
         chunk_ms: least time of the runs in one chunk, milliseconds.
         chunk_runs: least number of runs in one chunk.
         warm_up_runs: first runs of a session, which are dropped.
-        drift_percent: a chunk, or a run, is disturbed if the reference network before and after it differs by more.
+        drift_percent: a chunk is disturbed if the reference network before and after it differs by more.
         tries: how often a disturbed chunk is measured before the calmest try is taken.
     """
 
     rounds: int = 12
-    chunk_ms: float = 2.0
+    chunk_ms: float = 4.0
     chunk_runs: int = 3
     warm_up_runs: int = 2
-    drift_percent: float = 3.0
+    drift_percent: float = 8.0
     tries: int = 4
 
     def __post_init__(self) -> None:

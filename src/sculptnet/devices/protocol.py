@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple, TypeAlias, final
 
@@ -51,7 +51,7 @@ def measure(
         cpu_clock: CPU time of the thread that runs the model, seconds; a run during which another process had the CPU
             is disturbed. None where the runtime works in other threads.
     """
-    timer = _Timer(reference, quality, clock, cpu_clock)
+    timer = _timer(reference, quality, clock, cpu_clock)
     take = timer.alternating if alternate else timer.in_a_row
     seconds: dict[str, float] = {}
     extra_tries = 0
@@ -59,7 +59,7 @@ def measure(
     for done, (name, index) in enumerate(chunks, start=1):
         run = models[name]
         if name not in seconds:
-            seconds[name] = timer.first(run)
+            seconds[name] = timer.warm_up(run)
         best, tries = take(run, seconds[name]), 1
         while best.unrest > 1 and tries < quality.tries and extra_tries < EXTRA_TRIES * done:
             best = min(best, take(run, seconds[name]), key=lambda chunk: chunk.unrest)
@@ -78,15 +78,21 @@ class _Timed(NamedTuple):
     calm: bool  # this thread had the CPU
 
 
+def _timer(reference: Run, quality: Quality, clock: Clock, cpu_clock: Clock | None) -> _Timer:
+    timer = _Timer(reference, 0.0, quality, clock, cpu_clock)
+    return replace(timer, reference_s=timer.warm_up(reference))
+
+
 @final
 @dataclass(frozen=True)
 class _Timer:
     reference: Run
+    reference_s: float  # roughly, one run
     quality: Quality
     clock: Clock
     cpu_clock: Clock | None
 
-    def first(self, run: Run) -> float:
+    def warm_up(self, run: Run) -> float:
         """Seconds that a run takes, roughly, after the first runs of the session, which are dropped."""
         for _ in range(self.quality.warm_up_runs):
             run()
@@ -100,46 +106,44 @@ class _Timer:
         wall = self.clock() - start
         return _Timed(wall, self.cpu_clock is None or self.cpu_clock() - cpu_start >= BUSY_SHARE * wall)
 
-    def repeats(self, seconds: float) -> int:
-        """Runs, or pairs of runs, of `seconds` for one chunk."""
-        wanted = math.ceil(self.quality.chunk_ms / 1e3 / seconds)
+    def repeats(self, seconds: float, share: float = 1.0) -> int:
+        """Runs of `seconds` that fill this share of a chunk."""
+        wanted = math.ceil(share * self.quality.chunk_ms / 1e3 / seconds)
         return min(max(wanted, self.quality.chunk_runs), MOST_RUNS)
 
     def in_a_row(self, run: Run, seconds: float) -> _Chunk:
-        """The median of runs in a row over that of the reference before and after."""
-        before = self.several(self.reference, self.quality.chunk_runs)
+        """Runs in a row between two rows of runs of the reference, half as long."""
+        around = self.repeats(self.reference_s, 0.5)
+        before = self.several(self.reference, around)
         middle = self.several(run, self.repeats(seconds))
-        after = self.several(self.reference, self.quality.chunk_runs)
-        return self.joined(before, middle, after)
+        return self.joined(before, middle, self.several(self.reference, around))
 
-    def several(self, run: Run, runs: int) -> _Timed:
-        """The median of the calm ones of `runs` runs, after one that fetches the model back into the caches."""
+    def several(self, run: Run, runs: int) -> list[_Timed]:
+        """`runs` runs, after one that fetches the model back into the caches."""
         run()
-        timed = [self.once(run) for _ in range(runs)]
-        calm = [one.seconds for one in timed if one.calm]
-        enough = 2 * len(calm) >= runs
-        return _Timed(median(calm if enough else [one.seconds for one in timed]), enough)
+        return [self.once(run) for _ in range(runs)]
 
     def alternating(self, run: Run, seconds: float) -> _Chunk:
-        """The median ratio of a run to the runs of the reference just before and after it."""
+        """Runs with one of the reference before, between and after."""
         self.reference()
         references, runs = [self.once(self.reference)], []
-        pairs = self.repeats(seconds + references[0].seconds)
-        for _ in range(pairs):
+        for _ in range(self.repeats(seconds + self.reference_s)):
             runs.append(self.once(run))
             references.append(self.once(self.reference))
-        chunks = [self.joined(*three) for three in zip(references, runs, references[1:], strict=False)]
-        calm = [chunk for chunk in chunks if chunk.unrest <= 1]
-        used = calm if 2 * len(calm) >= pairs else chunks
-        return _Chunk(*(median(values) for values in zip(*used, strict=True)))
+        half = len(references) // 2
+        return self.joined(references[:half], runs, references[half:])
 
-    def joined(self, before: _Timed, middle: _Timed, after: _Timed) -> _Chunk:
-        """The time in the middle over the two of the reference."""
-        reference_s = (before.seconds + after.seconds) / 2
-        unrest = self.drift(before.seconds, after.seconds)
-        calm = before.calm and middle.calm and after.calm
-        return _Chunk(middle.seconds / reference_s, reference_s, unrest if calm else unrest + 100)
+    def joined(self, before: list[_Timed], middle: list[_Timed], after: list[_Timed]) -> _Chunk:
+        """The median time in the middle over that of the reference around it; single runs may be outliers."""
+        first, run, last = (_typical(timed) for timed in (before, middle, after))
+        reference_s = (first.seconds + last.seconds) / 2
+        unrest = 100 * abs(last.seconds - first.seconds) / reference_s / self.quality.drift_percent
+        calm = first.calm and run.calm and last.calm
+        return _Chunk(run.seconds / reference_s, reference_s, unrest if calm else unrest + 100)
 
-    def drift(self, before: float, after: float) -> float:
-        """How far two times of the reference lie apart, in units of what is allowed."""
-        return 100 * abs(after - before) / ((before + after) / 2) / self.quality.drift_percent
+
+def _typical(timed: list[_Timed]) -> _Timed:
+    """The median of the runs that had the CPU; if those are fewer than half, of all, and that is not calm."""
+    calm = [one.seconds for one in timed if one.calm]
+    enough = 2 * len(calm) >= len(timed)
+    return _Timed(median(calm if enough else [one.seconds for one in timed]), enough)

@@ -21,8 +21,9 @@ from sculptnet.errors import InvalidValue, collected
 from sculptnet.state import Log, Progress, no_log, no_progress
 from sculptnet.streams import stream
 
-TYPICAL_OF = 9
-DRAWN = 20  # random networks for each that calibrates; those are spread evenly over the predicted latency
+TYPICAL_OF = 5
+REFERENCE_RESOLUTION = 64  # pixels, at most
+DRAWN = 10  # networks for each that is measured; those are spread evenly over the predicted latency
 
 
 def measure_table(
@@ -45,8 +46,9 @@ def measure_table(
        block and its input shape alone. The subtraction can come out slightly below zero for tiny blocks; such entries
        count as 0 and the table says how many there are. Between any two runs a typical network of the space runs, so
        that a block finds the caches as the rest of a network leaves them: in a loop of its own, a block of a small
-       network takes half of what it takes in the network.
-    2. Slope and constant are fitted on `num_calibration` whole networks, spread over the range of random ones.
+       network takes half of what it takes in the network. At high resolution, where that matters less, a small
+       version of that network stands in for it.
+    2. Slope and constant are fitted on `num_calibration` whole networks, spread from small to large ones.
     3. `num_held_out` other random networks are measured and predicted; that error is part of the table.
 
     Args:
@@ -70,7 +72,7 @@ def measure_table(
         raise InvalidValue(collected(wrong, "measure_table"))
     start = clock()
     graphs = graphs_of(precision)
-    reference = graphs.network(typical_network(space))
+    reference = graphs.network(reference_network(space))
     measurer = _Measurer(device, graphs, reference, quality or Quality(), memo, progress)
     raw = measurer.entries(space)
     table = LatencyTable(
@@ -80,8 +82,10 @@ def measure_table(
         floored=sum(value < 0 for value in raw.values()),
         details=device.describe(),
     )
-    drawn = distinct_networks(space, seed, num_calibration * DRAWN + num_held_out)
-    calibration, validation = _split(table, drawn, num_calibration, num_held_out)
+    drawn = distinct_networks(space, seed, 2 * num_held_out + 2)
+    validation = drawn[: min(num_held_out, len(drawn) // 2)]
+    others = dict.fromkeys([*leaning_networks(space, seed, num_calibration * DRAWN), *drawn[len(validation) :]])
+    calibration = _spread(table, [network for network in others if network not in set(validation)], num_calibration)
     timings = measurer.networks(calibration, "calibration")
     slope, constant = fit_affine(_predicted(table, calibration), np.array([timing.median_ms for timing in timings]))
     reference_ms = timings[0].reference_ms
@@ -118,7 +122,7 @@ def recheck(
     memo: Memo | None = None,
     progress: Progress = no_progress,
 ) -> Recheck:
-    """Measures `networks` whole networks, spread over the range of random ones, to see whether `table` fits `device`.
+    """Measures `networks` whole networks, spread from small to large ones, to see whether `table` fits `device`.
 
     Raises:
         InvalidValue: the table was made on another device.
@@ -128,22 +132,41 @@ def recheck(
         raise InvalidValue(
             f"the table was made on {table.device}, not on {device.name}; measure again or change --device"
         )
-    chosen = _spread(table, distinct_networks(space, seed, networks * DRAWN), networks)
+    chosen = _spread(table, leaning_networks(space, seed, networks * DRAWN), networks)
     graphs = graphs_of(table.precision)
-    reference = graphs.network(typical_network(space))
+    reference = graphs.network(reference_network(space))
     timings = _Measurer(device, graphs, reference, quality or Quality(), memo, progress).networks(chosen, "re-checked")
     speed = 1.0 if table.reference_ms is None else table.reference_ms / timings[0].reference_ms
     return Recheck(held_out(_predicted(table, chosen), timings), speed)
 
 
-def typical_network(space: SearchSpace) -> Architecture:
-    """The one of a few random networks with the median number of multiply-adds: the same one in every process."""
+def leaning_networks(space: SearchSpace, seed: int, count: int) -> list[Architecture]:
+    """Up to `count` different random architectures from one end of the space to the other.
+
+    Each leans, more or less, towards the first, the last or some option between in all its decisions at once; networks
+    whose decisions are drawn independently all have about the same size.
+    """
+    rng = stream(seed, "devices.tables: leaning networks")
+    shape = (count, len(space.decisions))
+    favourites = np.floor(rng.random((count, 1)) * space.num_options).astype(np.int64)
+    leans = rng.random(shape) < rng.random((count, 1))
+    rows = space.canonical(np.where(leans, favourites, rng.integers(space.num_options, size=shape)))
+    return list(dict.fromkeys(space.decode(row).architecture for row in rows))
+
+
+def reference_network(space: SearchSpace) -> Architecture:
+    """A typical network of `space`, the same one in every process.
+
+    It has the median number of multiply-adds among a few random ones and, where the resolution is high, a lower one:
+    its weights still pass through the caches, and each of its many runs takes a fraction of the time.
+    """
     drawn = distinct_networks(space, 0, TYPICAL_OF)
-    return sorted(drawn, key=macs)[len(drawn) // 2]
+    typical = sorted(drawn, key=macs)[len(drawn) // 2]
+    return replace(typical, resolution=min(typical.resolution, REFERENCE_RESOLUTION))
 
 
 def distinct_networks(space: SearchSpace, seed: int, count: int) -> list[Architecture]:
-    """Up to `count` different random architectures of `space`, in an order that depends on `seed` alone."""
+    """Up to `count` different uniformly random architectures of `space`."""
     rows = space.sample(stream(seed, "devices.tables: networks"), 2 * count)
     return list(dict.fromkeys(space.decode(row).architecture for row in rows))[:count]
 
@@ -205,18 +228,13 @@ def _predicted(
 
 
 def _spread(table: LatencyTable, architectures: list[Architecture], count: int) -> list[Architecture]:
-    """`count` of `architectures`, evenly spread over their ranks by predicted latency."""
-    order = np.argsort(_predicted(table, architectures), kind="stable")
-    ranks = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
-    return [architectures[order[rank]] for rank in ranks]
-
-
-def _split(
-    table: LatencyTable, drawn: list[Architecture], num_calibration: int, num_held_out: int
-) -> tuple[list[Architecture], list[Architecture]]:
-    """Networks to fit and others to check: first come the held-out ones, as drawn, at most half of a tiny space."""
-    kept = min(num_held_out, len(drawn) // 2)
-    return _spread(table, drawn[kept:], num_calibration), drawn[:kept]
+    """`count` of `architectures`, evenly spread over their range of predicted latency, its ends included."""
+    predicted = _predicted(table, architectures)
+    chosen: list[int] = []
+    for wanted in np.linspace(predicted.min(), predicted.max(), min(count, len(architectures))):
+        by_distance = np.argsort(np.abs(predicted - wanted), kind="stable")
+        chosen.append(next(int(index) for index in by_distance if index not in chosen))
+    return [architectures[index] for index in chosen]
 
 
 def _summary(table: LatencyTable) -> Mapping[str, object]:
