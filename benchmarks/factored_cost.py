@@ -93,8 +93,8 @@ def page(rounds: Sequence[Mapping[str, float]]) -> str:
         "",
         f"{date.today().isoformat()}. FBNet's space (22 slots, 9 candidates, 224 px), multiply-adds, one thread of "
         f"{os.cpu_count()} ({processor()}); {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, NumPy {np.__version__}. n = {len(rounds)} rounds after one that is not counted; median (least to greatest), "
-        "processor seconds.",
+        f"Python {platform.python_version()}, NumPy {np.__version__}. n = {len(rounds)} rounds after one that is not "
+        "counted; median (least to greatest), processor seconds.",
         "",
         f"| way | architectures per second | times as fast as `{ONE_BY_ONE}` |",
         "|---|---|---|",

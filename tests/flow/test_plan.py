@@ -10,7 +10,13 @@ from sculptnet.errors import InvalidValue
 from sculptnet.flow.plan import Plan, Speed, Wishes, make_plan
 
 SPEED = Speed(
-    search_step_s=0.1, train_step_s=0.05, batch_size=100, trial_measure_s=1.0, shipping_s=20.0, peak_bytes=2**30
+    search_step_s=0.1,
+    train_step_s=0.05,
+    batch_size=100,
+    trial_measure_s=1.0,
+    shipping_s=20.0,
+    peak_bytes=2**30,
+    torch_threads=2,
 )
 
 

@@ -20,7 +20,7 @@ from sculptnet.arch import Recipe, SearchSpace, to_json
 from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split, decoded, default_preprocessing
 from sculptnet.devices import Device, Model
 from sculptnet.devices.measure import graphs_of
-from sculptnet.devices.tables import typical_network
+from sculptnet.devices.tables import reference_network
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.parts import load_data, open_device
 from sculptnet.flow.request import FitRequest
@@ -65,7 +65,7 @@ class Context:
 
     def reference(self) -> Model:
         """The network whose time tells the device's speed, as in the table."""
-        return graphs_of(self.request.precision).network(typical_network(self.space))
+        return graphs_of(self.request.precision).network(reference_network(self.space))
 
     def recipe(self) -> Recipe:
         """The recipe of comparisons: the space's, with the first option of whatever it leaves open."""

@@ -19,14 +19,15 @@ WEIGHT_SHARE = 0.8  # of the search's images train weights, the rest the archite
 
 @dataclass(frozen=True)
 class Speed:
-    """What a step costs here, measured on trial steps.
+    """What things cost here: steps are measured on trial steps, the rest is estimated.
 
     Attributes:
         search_step_s, train_step_s: seconds of one step of the supernet and of the network in the middle of the budget.
         batch_size: images a step.
-        trial_measure_s: seconds to export and time one finalist.
-        shipping_s: seconds for export, int8, accuracy with the runtime, timing, report.
+        trial_measure_s: estimated seconds to export and time one finalist.
+        shipping_s: estimated seconds for export, int8, accuracy with the runtime, timing, report.
         peak_bytes: the most memory that this process held so far, trial steps included.
+        torch_threads: with which the steps were fastest; fewer than cores where other programs keep some busy.
     """
 
     search_step_s: float
@@ -35,6 +36,7 @@ class Speed:
     trial_measure_s: float
     shipping_s: float
     peak_bytes: int
+    torch_threads: int
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Plan:
     epochs: int
     seconds: Mapping[str, float]
     peak_bytes: int
+    torch_threads: int
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -105,7 +108,18 @@ def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) ->
         "training": epochs * train_epoch,
         "shipping": speed.shipping_s,
     }
-    return Plan(search_epochs, warmup, search_images, draws, trials, trial_epochs, epochs, expected, speed.peak_bytes)
+    return Plan(
+        search_epochs,
+        warmup,
+        search_images,
+        draws,
+        trials,
+        trial_epochs,
+        epochs,
+        expected,
+        speed.peak_bytes,
+        speed.torch_threads,
+    )
 
 
 def _search_part(seconds: float, speed: Speed, images: int, wishes: Wishes) -> tuple[int, int, int, float]:

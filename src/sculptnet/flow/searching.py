@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from sculptnet import nets
 from sculptnet.arch import Recipe
@@ -19,7 +20,6 @@ from sculptnet.streams import stream, stream_seed
 
 PAPER_TAU_DECAY, PAPER_EPOCHS = 0.045, 90  # FBNet: tau falls by exp(-0.045) an epoch, over 90 epochs
 EVALUATION_BATCH = 256
-TRIAL_MEASURE_S = 1.0
 
 
 def make_problem(context: Context, table: LatencyTable) -> Problem:
@@ -31,7 +31,9 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
     """The run's plan: read if it is there, else made once from trial steps and the minutes left."""
     info = context.run.info()
     if "plan" in info:
-        return Plan.from_json(info["plan"])
+        plan = Plan.from_json(info["plan"])
+        torch.set_num_threads(plan.torch_threads)  # another number would round differently
+        return plan
     request, recipe = context.request, context.recipe()
     method, settings = request.chosen_method()
     rng = stream(request.seed, "flow/typical")
@@ -47,7 +49,6 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
         branches_of(context),
         typical,
         method.learns_weights,
-        TRIAL_MEASURE_S,
     )
     fixed = request.given()["recipe"]
     wishes = Wishes(
@@ -79,7 +80,7 @@ def describe_plan(plan: Plan, typical_macs: int) -> str:
     return (
         f"Plan: {'; '.join(parts)}\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); "
         f"a typical network in the budget has {typical_macs / 1e6:.1f} M MACs; "
-        f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps"
+        f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; torch uses {plan.torch_threads} threads"
     )
 
 

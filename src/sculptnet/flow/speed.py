@@ -19,20 +19,19 @@ from sculptnet.nets import MixedSupernet, Network
 from sculptnet.streams import stream
 
 TRIAL_STEPS = 3
+TRIAL_MEASURE_S = 1.0  # to export and time one network
 SHIPPING_SECONDS = 20.0  # export, int8, timing, report; accuracy with the runtimes is added by the number of images
 THETA_EXTRA = 1.1  # steps of the architecture, one in five, cost up to half more than the weights' steps timed here
 RUNTIME_SHARE = 0.35  # of a training step that classifying the same images with a runtime takes
 
 
 def measure_speed(
-    context: Context,
-    batches: TrainingBatches,
-    branches: int | None,
-    typical: Architecture,
-    searches: bool,
-    measure_s: float,
+    context: Context, batches: TrainingBatches, branches: int | None, typical: Architecture, searches: bool
 ) -> Speed:
-    """Times trial steps of the supernet and of a typical network.
+    """Times trial steps of the supernet and of a typical network, and leaves torch with the threads that were fastest.
+
+    A thread per core is far slower than one thread where other programs keep a core busy: all threads wait for the one
+    that has to wait.
 
     Args:
         context: the run.
@@ -40,24 +39,33 @@ def measure_speed(
         branches: candidates a slot that one search step runs; None for all.
         typical: a network that fits the budget.
         searches: whether a supernet is trained at all.
-        measure_s: seconds that timing one whole network took while the table was validated.
     """
     images, labels = next(iter(batches.epoch(0)))
-    channels_last = images.to(context.accelerator).contiguous(memory_format=torch.channels_last)
+    placed = images.to(context.accelerator).contiguous(memory_format=torch.channels_last)
     labels = labels.to(context.accelerator)
     network = Network(typical).to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train_s = _step_seconds(network, lambda: network(channels_last), labels, context.clock)
+    train_s, threads = _fastest_threads(lambda: _step_seconds(network, lambda: network(placed), labels, context.clock))
     search_s = 0.0
     if searches:
         supernet = MixedSupernet(context.space)
         supernet.to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
         weights = _branch_weights(context.space, branches, context.request.seed)
-        search_s = THETA_EXTRA * _step_seconds(
-            supernet, lambda: supernet(channels_last, weights), labels, context.clock
-        )
+        search_s = THETA_EXTRA * _step_seconds(supernet, lambda: supernet(placed, weights), labels, context.clock)
     test_batches = len(context.data.test) / len(labels)
     shipping_s = SHIPPING_SECONDS + 2 * RUNTIME_SHARE * test_batches * train_s
-    return Speed(search_s, train_s, batches.batch_size, measure_s, shipping_s, peak_bytes())
+    return Speed(search_s, train_s, batches.batch_size, TRIAL_MEASURE_S, shipping_s, peak_bytes(), threads)
+
+
+def _fastest_threads(time_step: Callable[[], float]) -> tuple[float, int]:
+    """The time of a step and the number of threads: all that torch has, or one if that is faster."""
+    given = torch.get_num_threads()
+    seconds = {given: time_step()}
+    if given > 1:
+        torch.set_num_threads(1)
+        seconds[1] = time_step()
+    threads = min(seconds, key=lambda count: seconds[count])
+    torch.set_num_threads(threads)
+    return seconds[threads], threads
 
 
 def _step_seconds(
