@@ -32,7 +32,7 @@ def table(tiny_fbnet: SearchSpace) -> LatencyTable:
         seconds=3.0,
         reference_ms=0.125,
         floored=1,
-        details={"cpu": "a", "threads": 1},
+        details={"cpu": "a", "runtime": "onnxruntime", "threads": 2},
     )
 
 
@@ -60,7 +60,7 @@ def test_what_was_not_measured_is_an_error_that_names_block_shape_device_and_rem
     text = str(caught.value)
     for part in ("onnxruntime-1t", "InvertedResidual(out_channels=99, kernel_size=7", "8x5x5", "stages.1.0"):
         assert part in text
-    assert "sculptnet measure" in text
+    assert "run `sculptnet measure SPACE --device onnxruntime --threads 2 --out table.json`" in text
 
 
 def test_a_table_that_covers_a_space_passes_and_all_that_is_missing_is_listed(

@@ -100,7 +100,8 @@ class LatencyTable:
             return self.slope * self.entries_ms[block, shape]
         except KeyError:
             raise NotMeasured(
-                f"{self.device} has no {self.precision.value} latency of {block} at input {shape} ({path}); {_REMEDY}"
+                f"{self.device} has no {self.precision.value} latency of {block} at input {shape} ({path}); "
+                f"{_remedy(self)}"
             ) from None
 
     def warnings(self) -> tuple[str, ...]:
@@ -137,7 +138,11 @@ class LatencyTable:
 
 
 _PLAIN = ("device", "slope", "constant", "seconds", "reference_ms", "floored")
-_REMEDY = "measure the space it belongs to: `sculptnet measure SPACE --device RUNTIME --out table.json`"
+
+
+def _remedy(table: LatencyTable) -> str:
+    runtime, threads = table.details.get("runtime", "RUNTIME"), table.details.get("threads", 1)
+    return f"run `sculptnet measure SPACE --device {runtime} --threads {threads} --out table.json` for its space"
 
 
 def _doubts(held_out: HeldOut) -> list[str]:
@@ -167,7 +172,9 @@ def check_covers(table: LatencyTable, space: SearchSpace) -> None:
         shown = missing[:SHOWN_ENTRIES]
         if len(missing) > len(shown):
             shown.append(f"and {len(missing) - len(shown)} more")
-        raise NotMeasured(collected(shown, f"the table of {table.device} does not cover the space") + f"\n{_REMEDY}")
+        raise NotMeasured(
+            collected(shown, f"the table of {table.device} does not cover the space") + f"\n{_remedy(table)}"
+        )
 
 
 # ---------------------------------------------------------------------- reading
