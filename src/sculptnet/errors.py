@@ -79,7 +79,7 @@ def collected(problems: Sequence[str], subject: str) -> str:
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """`'; did you mean ...?'` for near misses of a name, else the list of the known names."""
+    """`did you mean ...?` for near misses of a name, else the list of the known names."""
     names = sorted(known)
     near = difflib.get_close_matches(wrong, names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"

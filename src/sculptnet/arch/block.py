@@ -27,7 +27,7 @@ class Block(ABC):
 
     A subclass has the fields `out_channels` and, if it can reduce the size, `stride`; it writes `module`. Users call
     `build`, which checks first that nothing is open. Any field may hold an open value (`choice`, `between`, `same`),
-    except `stride`, which a search space must know.
+    except `stride` and `padding`, which a search space must know.
     """
 
     out_channels: int
