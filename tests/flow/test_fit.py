@@ -198,3 +198,42 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
         assert (RunDirectory(resumed.folder).model / name).read_bytes() == (
             RunDirectory(finished.folder).model / name
         ).read_bytes()
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_exits_with_130(ask: Callable[[Path], FitRequest], photos: Path, tmp_path: Path) -> None:
+    settings = [word for entry in ask(tmp_path).settings for word in ("--set", entry)]
+    longer = ["--set", "search.epochs=2000"]
+    command = [
+        sys.executable,
+        "-m",
+        "sculptnet",
+        "fit",
+        str(photos),
+        "--latency-ms",
+        "0.2",
+        "--device",
+        "sculptnet.testing:fake_device",
+        "--minutes",
+        "60",
+        "--accelerator",
+        "cpu",
+        "--run-dir",
+        str(tmp_path / "run"),
+        *settings,
+        *longer,
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if "Searching" in line:
+                time.sleep(5.0)
+                run.send_signal(signal.SIGINT)
+                break
+        rest = run.stderr.read()
+        assert run.stdout is not None
+        assert run.stdout.read() == ""
+    assert run.returncode == 130
+    assert "Stopping after this step and saving; press Ctrl-C again to stop at once" in rest
+    assert "The same command goes on from here" in rest
+    assert RunDirectory(tmp_path / "run").checkpoint("search").load() is not None
