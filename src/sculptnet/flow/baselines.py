@@ -207,7 +207,7 @@ def _judge(context: Context, baseline: Baseline) -> None:
         reference=context.reference(),
         progress=context.voice.progress,
     )
-    timing = timings[path.name]
+    timing = timings[path.name].at(shipped_reference_ms(context))
     event: dict[str, Any] = {
         "event": "baseline",
         "name": baseline.name,
@@ -227,7 +227,14 @@ def _measured(context: Context, architectures: Sequence[Architecture]) -> list[T
         named,
         context.device,
         precision=context.request.precision,
+        reference=context.reference(),
         memo=FileMemo(context.run.measurements),
         progress=context.voice.progress,
     )
-    return [found[name] for name in named]
+    return [found[name].at(shipped_reference_ms(context)) for name in named]
+
+
+def shipped_reference_ms(context: Context) -> float:
+    """The device's speed when the shipped file was timed: comparisons are stated at it, since speeds drift."""
+    card = read_json(context.run.card)
+    return float(card["measured"][card["budget"]["file"]]["reference_ms"])

@@ -137,4 +137,5 @@ def describe_timing(timing: Timing) -> dict[str, float]:
         "low_ms": timing.low_ms,
         "high_ms": timing.high_ms,
         "noise_percent": timing.noise_percent,
+        "reference_ms": timing.reference_ms,
     }
