@@ -237,3 +237,13 @@ def test_ctrl_c_saves_and_exits_with_130(ask: Callable[[Path], FitRequest], phot
     assert "Stopping after this step and saving; press Ctrl-C again to stop at once" in rest
     assert "The same command goes on from here" in rest
     assert RunDirectory(tmp_path / "run").checkpoint("search").load() is not None
+
+
+@pytest.mark.slow
+def test_comparisons_are_added_to_a_finished_run_once(finished: FitResult, ask: Callable[[Path], FitRequest]) -> None:
+    request = replace(ask(finished.folder), baselines=True)
+    for _ in range(2):
+        run_flow(request, Stage.REPORT, SILENT)
+    events = [event for event in RunDirectory(finished.folder).events(print) if event["event"] == "baseline"]
+    assert [event["name"] for event in events] == ["mobilenet_v2", "random"]
+    assert all(event["latency_ms"] > 0 for event in events)
