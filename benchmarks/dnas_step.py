@@ -67,8 +67,8 @@ def work(variant: Variant, threads: int) -> None:
     from sculptnet import spaces
     from sculptnet.cost import FactoredCost, Macs
     from sculptnet.nets import MixedSupernet
-    from sculptnet.search.dnas_state import Constants, Position
-    from sculptnet.search.dnas_training import Training
+    from sculptnet.search.differentiable.state import Constants, Position
+    from sculptnet.search.differentiable.training import Training
 
     torch.set_num_threads(threads)
     space = spaces.fbnet(CLASSES, RESOLUTION)

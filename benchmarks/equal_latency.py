@@ -16,7 +16,8 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import sculptnet
-from sculptnet.runs import RunDirectory, read_json, write_atomic
+from sculptnet.files import read_json, write_atomic
+from sculptnet.runs import RunDirectory
 
 RESULTS = Path(__file__).parent / "results"
 NAMES = {"found": "found network", "mobilenet_v2": "MobileNetV2, scaled", "random": "random network of the space"}

@@ -13,6 +13,7 @@ from sculptnet.arch import Architecture, classes_in
 from sculptnet.cost import Precision, macs
 from sculptnet.errors import RunError
 from sculptnet.export import load_network
+from sculptnet.files import read_json
 from sculptnet.flow.baselines import add_baselines, missing_baselines
 from sculptnet.flow.context import Context, Voice, open_context
 from sculptnet.flow.finalists import find_best
@@ -25,7 +26,7 @@ from sculptnet.flow.stages import Stage
 from sculptnet.flow.training import train_candidate
 from sculptnet.flow.writing import write_run_report
 from sculptnet.nets import Network
-from sculptnet.runs import RunDirectory, read_json
+from sculptnet.runs import RunDirectory
 from sculptnet.state import Progress, no_progress
 from sculptnet.train import rescaled
 

@@ -24,47 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, final
 
 from sculptnet.errors import RunError
+from sculptnet.files import read_json, write_atomic, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SCHEMA = 1
 LOCK = ".lock"
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes a file so that it is there whole or not at all; what was there before stays if this fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise RunError(f"{path} could not be written ({error.strerror}); nothing there was changed") from error
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as JSON, whole or not at all."""
-    write_atomic(path, json.dumps(value, indent=1) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Reads a JSON file.
-
-    Raises:
-        RunError: it is absent or no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{path} does not exist; the step that makes it has not finished") from error
-    except (ValueError, OSError) as error:
-        raise RunError(f"{path} cannot be read as JSON ({error}); restore it, or start anew with --fresh") from error
 
 
 def append_line(path: Path, value: Any) -> None:
@@ -267,10 +233,6 @@ class RunDirectory:
     def checkpoint(self, name: str) -> FileCheckpoint:
         """The checkpoints of one piece of work, such as `search` or `final`."""
         return FileCheckpoint(self.folder / "checkpoints" / name)
-
-    def drop_checkpoint(self, name: str) -> None:
-        """Removes the checkpoints of work that is done and whose result is kept elsewhere."""
-        shutil.rmtree(self.folder / "checkpoints" / name, ignore_errors=True)
 
     def trial_folder(self, trial: int) -> Path:
         """Where a trial leaves what it made."""

@@ -19,7 +19,7 @@ def test_devices_are_opened_by_name() -> None:
 
 
 def test_an_unknown_device_is_an_error_with_a_suggestion() -> None:
-    with pytest.raises(InvalidValue, match="there is no device 'onxruntime'; did you mean onnxruntime"):
+    with pytest.raises(InvalidValue, match="unknown device 'onxruntime'; did you mean onnxruntime"):
         open_device("onxruntime")
 
 

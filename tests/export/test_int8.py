@@ -15,11 +15,11 @@ from torch import nn
 from sculptnet.arch import Block, TensorShape
 from sculptnet.blocks import Activation, Classifier, Conv, InvertedResidual, PooledConv, Skip, SqueezeExcite
 from sculptnet.errors import InvalidValue
-from sculptnet.export import images_of, open_session, quantise, to_onnx
+from sculptnet.export import open_session, quantise, to_onnx
 from sculptnet.export.int8 import OPERATIONS, activation_ranges
 from sculptnet.export.session import Images
 from sculptnet.nets import Network
-from sculptnet.spaces.fbnet import CANDIDATES, candidate
+from sculptnet.spaces.fbnet_space import CANDIDATES, candidate
 
 IMAGE = TensorShape(3, 16, 16)
 BLOCKS = [
@@ -140,14 +140,6 @@ def test_channels_of_zeros_and_huge_biases_are_kept(rng: np.random.Generator) ->
     exact, coarse = run(model, image), run(quantise(model, [image]), image)
     np.testing.assert_allclose(coarse, exact, atol=4.0)  # the step of one output range that holds 1000
     assert np.isfinite(coarse).all()
-
-
-def test_images_of_takes_as_many_as_asked_for() -> None:
-    batches = [(torch.full((4, 3, 2, 2), float(index)), torch.zeros(4)) for index in range(3)]
-    assert [len(part) for part in images_of(batches, 6)] == [4, 2]
-    assert [len(part) for part in images_of(batches, 4)] == [4]
-    assert [len(part) for part in images_of(batches, 100)] == [4, 4, 4]
-    assert next(images_of(batches, 6)).dtype == np.float32
 
 
 def test_no_images_is_an_error(network: Network) -> None:

@@ -12,7 +12,7 @@ from sculptnet.arch import SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs, Parameters
 from sculptnet.errors import Infeasible, InvalidValue
-from sculptnet.search import BY_NAME, Limit, Objective, Problem, Proposals, drive, evolution, random_search
+from sculptnet.search import Limit, Objective, Problem, Proposals, drive, evolution, random_search
 from sculptnet.search.pareto import front
 
 LAYERS = 10
@@ -113,8 +113,3 @@ def test_settings_out_of_range_are_told_at_once() -> None:
         assert text in str(caught.value)
     with pytest.raises(InvalidValue, match="batch must be at least 1, got 0"):
         next(random_search(problem, 0, batch=0))
-
-
-def test_methods_are_listed() -> None:
-    assert BY_NAME["random"] is random_search
-    assert BY_NAME["evolution"] is evolution

@@ -70,6 +70,10 @@ class SearchSpace:
         """The number of options of each decision, shape `(decisions,)`."""
         return np.array([len(node.options) for node in self.decisions.values()], dtype=np.int64)
 
+    def uniform(self) -> dict[str, npt.NDArray[np.float64]]:
+        """For every decision a vector that gives each option the same probability."""
+        return {path: np.full(len(node.options), 1 / len(node.options)) for path, node in self.decisions.items()}
+
     def size(self) -> int:
         """The number of different candidates, exactly."""
         return space_size(self.architecture, self.recipe)

@@ -1,6 +1,6 @@
 """What a network costs: counted, measured, and over whole search spaces at once."""
 
-from sculptnet.cost.count import (
+from sculptnet.cost.counting import (
     ConvFcWeights,
     Counts,
     Macs,

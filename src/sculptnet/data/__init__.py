@@ -1,7 +1,7 @@
 """Labelled images: sources, what is known of them before training, and batches."""
 
 from sculptnet.data.choose import decoded, default_preprocessing
-from sculptnet.data.folder import folder
+from sculptnet.data.folders import folder
 from sculptnet.data.images import Files, ImageData, InMemory, Split, stratified, subset
 from sculptnet.data.inspection import Findings, inspect
 from sculptnet.data.loading import EvaluationBatches, TrainingBatches

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -43,6 +43,11 @@ class Preprocessing:
             problems.append(f"std must be above 0, got {self.std}")
         if problems:
             raise InvalidValue(collected(problems, "Preprocessing"))
+
+    def at(self, resolution: int) -> Preprocessing:
+        """The same for a network of another resolution: `resize` is scaled with it."""
+        resize = max(resolution, round(self.resize * resolution / self.resolution))
+        return replace(self, resolution=resolution, resize=resize)
 
 
 def preprocessing_from_json(data: Any) -> Preprocessing:

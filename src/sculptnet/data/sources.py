@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Protocol, final
 
 from sculptnet.data.cifar import cifar10, cifar100
-from sculptnet.data.elpv import elpv
-from sculptnet.data.fashion_mnist import fashion_mnist
-from sculptnet.data.folder import folder
+from sculptnet.data.fashion import fashion_mnist
+from sculptnet.data.folders import folder
 from sculptnet.data.images import ImageData
+from sculptnet.data.solar_cells import elpv
 from sculptnet.errors import DataError, suggestion
 from sculptnet.state import Progress, no_progress
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
@@ -17,6 +17,7 @@ from sculptnet.arch import Candidate, to_json
 from sculptnet.cost import macs, parameters
 from sculptnet.data import EvaluationBatches, Preprocessing, Split, TrainingBatches
 from sculptnet.errors import TrainingDiverged
+from sculptnet.files import write_atomic
 from sculptnet.nets import Network, initialise
 from sculptnet.search import Job
 from sculptnet.state import Checkpoint, NoCheckpoint
@@ -86,7 +87,7 @@ class ByTraining:
     def _trained(self, candidate: Candidate, job: Job, machine: Machine) -> Trained:
         recipe = candidate.recipe if job.epochs is None else rescaled(candidate.recipe, job.epochs)
         resolution, num_classes = candidate.architecture.resolution, candidate.architecture.num_classes
-        preprocessing = _at(self.preprocessing, resolution)
+        preprocessing = self.preprocessing.at(resolution)
         held_out = EvaluationBatches(self.held_out, preprocessing, self.evaluation_batch_size, self.num_workers)
 
         def evaluate(network: nn.Module) -> Mapping[str, float]:
@@ -125,14 +126,5 @@ def _number(candidate: Candidate, replicate: int) -> int:
     return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "little")
 
 
-def _at(preprocessing: Preprocessing, resolution: int) -> Preprocessing:
-    resize = max(resolution, round(preprocessing.resize * resolution / preprocessing.resolution))
-    return replace(preprocessing, resolution=resolution, resize=resize)
-
-
 def _save_weights(network: nn.Module, path: Path) -> None:
-    """Written beside its place and renamed, so that it is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}))
-    partial.replace(path)
+    write_atomic(path, save({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}))

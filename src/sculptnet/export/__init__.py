@@ -3,7 +3,7 @@
 from sculptnet.export.agreement import Agreement, compare, parity
 from sculptnet.export.files import Exported, ExportedFile, export_model, versions
 from sculptnet.export.graph import to_onnx
-from sculptnet.export.int8 import images_of, quantise
+from sculptnet.export.int8 import quantise
 from sculptnet.export.metadata import Metadata
 from sculptnet.export.prediction import Predictions, predict
 from sculptnet.export.session import OnnxModel, accuracy_of_file, open_session
@@ -19,7 +19,6 @@ __all__ = [
     "accuracy_of_file",
     "compare",
     "export_model",
-    "images_of",
     "load_network",
     "open_session",
     "parity",

@@ -14,7 +14,7 @@ convolutions trained on Fashion-MNIST, 10,000 test images, 86.3 % in float32):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
-from torch import Tensor
 
 from sculptnet.errors import InvalidValue
 from sculptnet.export.lean import PRODUCER
@@ -162,16 +161,6 @@ def _require_finite(name: str, values: npt.NDArray[Any]) -> None:
             f"quantise: {name} has values that are not finite numbers; check that the images are normalised and that "
             "training did not diverge"
         )
-
-
-def images_of(batches: Iterable[tuple[Tensor, Tensor]], num_images: int) -> Iterator[Images]:
-    """The images of the first batches as `quantise` takes them, `num_images` in all (fewer if the batches end)."""
-    left = num_images
-    for images, _ in batches:
-        if left <= 0:
-            return
-        yield np.ascontiguousarray(images[:left].cpu().numpy(), dtype=np.float32)
-        left -= len(images)
 
 
 def _with_extremes(model: ModelProto, watched: Iterable[str]) -> ModelProto:

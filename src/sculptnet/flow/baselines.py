@@ -20,12 +20,12 @@ from sculptnet.data import EvaluationBatches, subset
 from sculptnet.devices import FileMemo, Timing, measure_networks, measure_onnx
 from sculptnet.errors import InvalidValue
 from sculptnet.export import accuracy_of_file, quantise, to_onnx
+from sculptnet.files import read_json, write_atomic
 from sculptnet.flow.context import Context
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import EVALUATION_BATCH, minutes
 from sculptnet.flow.shipping import CALIBRATION_IMAGES, FILE_OF
 from sculptnet.flow.training import train_candidate, train_module
-from sculptnet.runs import read_json, write_atomic
 from sculptnet.streams import stream, stream_seed
 from sculptnet.train import rescaled
 
@@ -43,6 +43,7 @@ class Baseline:
 
     name: str
     network: nn.Module
+    resolution: int
     macs: int | None
     parameters: int
 
@@ -81,7 +82,7 @@ def _mobilenet(context: Context, target_ms: float, plan: Plan) -> Baseline:
         architecture = context.space.architecture
         return zoo.mobilenet_v2(
             architecture.num_classes,
-            architecture.resolution,
+            context.preprocessing.resolution,
             width=width,
             stem_stride=architecture.stem.stride,
             strides=strides,
@@ -117,9 +118,7 @@ def stage_strides(template: Architecture) -> tuple[int, ...] | None:
 def _random(context: Context, cost: FactoredCost, target_ms: float, plan: Plan) -> Baseline:
     """A random network of the space whose measured latency is nearest to the target."""
     rng = stream(context.request.seed, "flow/baselines/random")
-    options = {path: len(node.options) for path, node in context.space.decisions.items()}
-    uniform = {path: np.full(count, 1 / count) for path, count in options.items()}
-    rows = cost.draw_within(uniform, target_ms, rng, 64 * RANDOM_DRAWS).choices
+    rows = cost.draw_within(context.space.uniform(), target_ms, rng, 64 * RANDOM_DRAWS).choices
     near = rows[cost.of(rows) >= NEAR * target_ms]
     rows = (near if len(near) >= RANDOM_DRAWS else rows[np.argsort(-cost.of(rows))])[:RANDOM_DRAWS]
     architectures = [context.space.decode(row).architecture for row in rows]
@@ -131,7 +130,7 @@ def _random(context: Context, cost: FactoredCost, target_ms: float, plan: Plan) 
 def _trained(context: Context, title: str, name: str, architecture: Architecture, plan: Plan) -> Baseline:
     context.voice.say(f"Training {title}, {macs(architecture) / 1e6:.1f} M MACs")
     network = train_candidate(context, Candidate(architecture, context.recipe()), plan, f"baseline:{name}")
-    return Baseline(name, network, macs(architecture), parameters(architecture))
+    return Baseline(name, network, architecture.resolution, macs(architecture), parameters(architecture))
 
 
 def _lite0_fits(context: Context) -> bool:
@@ -152,7 +151,8 @@ def _lite0(context: Context, plan: Plan) -> Baseline:
         torch.manual_seed(stream_seed(context.request.seed, "flow/baselines/lite0"))
         network = pretrained_lite0(len(context.data.classes))
     train_module(context, network, rescaled(context.recipe(), plan.epochs), "baseline:efficientnet_lite0")
-    return Baseline("efficientnet_lite0", network, None, sum(p.numel() for p in network.parameters()))
+    resolution = context.preprocessing.resolution
+    return Baseline("efficientnet_lite0", network, resolution, None, sum(p.numel() for p in network.parameters()))
 
 
 def pretrained_lite0(num_classes: int) -> nn.Module:
@@ -183,7 +183,7 @@ def pretrained_lite0(num_classes: int) -> nn.Module:
 
 def _judge(context: Context, baseline: Baseline) -> None:
     """Exports, times and tests a comparison as the shipped network was, and logs it."""
-    size = context.preprocessing.resolution
+    context, size = context.at(baseline.resolution), baseline.resolution
     model = to_onnx(baseline.network.eval(), TensorShape(3, size, size), dynamic_batch=True)
     precision = context.request.precision
     if precision is Precision.INT8:

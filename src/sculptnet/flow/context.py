@@ -18,13 +18,14 @@ from torch import Tensor
 from sculptnet import settings
 from sculptnet.arch import Recipe, SearchSpace, to_json
 from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split, decoded, default_preprocessing
-from sculptnet.devices import Device, Model
+from sculptnet.devices import Device, Model, open_device
 from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.tables import reference_network
 from sculptnet.errors import InvalidValue
-from sculptnet.flow.parts import load_data, open_device
+from sculptnet.files import write_json
+from sculptnet.flow.parts import load_data
 from sculptnet.flow.request import FitRequest
-from sculptnet.runs import RunDirectory, write_json
+from sculptnet.runs import RunDirectory
 from sculptnet.state import Event, Progress
 
 LARGEST_NATIVE = 64  # pixels; images up to here are searched at their own size
@@ -73,6 +74,10 @@ class Context:
         recipe: Recipe = self.space.fill(self.space.recipe, "recipe", first)
         return recipe
 
+    def at(self, resolution: int) -> Context:
+        """The same run, seen by a network of another resolution than the largest of the space."""
+        return replace(self, preprocessing=self.preprocessing.at(resolution))
+
     def workers(self) -> int:
         """Processes that decode image files: one per core, at most four; none for images in memory."""
         return 0 if isinstance(self.data.train, InMemory) else min(4, os.cpu_count() or 1)
@@ -107,7 +112,7 @@ def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) 
     made = maker(len(data.classes), resolution, **arguments)
     space = replace(made, recipe=settings.apply(made.recipe, request.given()["recipe"], "recipe"))
     device = open_device(request.device, request.threads)
-    identity = identity_of(request, data, space)
+    identity = identity_of(request, data, space, resolution)
     run = RunDirectory(request.run_dir or request.runs / run_name(data, identity))
     with run.locked():
         continued = run.open(identity, command_of(request), fresh=request.fresh)
@@ -138,7 +143,7 @@ def native_resolution(data: ImageData, accelerator: str) -> int:
     return CUDA_RESOLUTION if accelerator == "cuda" else CPU_RESOLUTION
 
 
-def identity_of(request: FitRequest, data: ImageData, space: SearchSpace) -> Mapping[str, Any]:
+def identity_of(request: FitRequest, data: ImageData, space: SearchSpace, resolution: int) -> Mapping[str, Any]:
     """What makes a run this run. Comparisons may be added to a run later, so `baselines` is no part of it."""
     return {
         "data": data.name,
@@ -149,7 +154,7 @@ def identity_of(request: FitRequest, data: ImageData, space: SearchSpace) -> Map
         "threads": request.threads,
         "precision": request.precision.value,
         "method": request.method,
-        "resolution": space.architecture.resolution,
+        "resolution": resolution,
         "minutes": request.minutes,
         "seed": request.seed,
         "settings": sorted(request.settings),

@@ -90,7 +90,7 @@ def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Pla
         at_most=context.request.latency_ms / SPEED_MARGIN,
         training=by_training(context),
     )
-    if not method.learns_weights:
+    if method.supernet is None:
         records = run_logged(context, make_search(context, problem, plan), problem, evaluate, plan.trials)
         return chosen(context, records)
     fitting = measured_draws(context, problem, replace(evaluate, training=None), plan)

@@ -12,8 +12,8 @@ from sculptnet.arch import SearchSpace, classes_in
 from sculptnet.cost import FactoredCost, HeldOut, LatencyTable, check_covers, table_from_json
 from sculptnet.devices import FileMemo, measure_table, recheck
 from sculptnet.errors import Infeasible, InvalidValue
+from sculptnet.files import read_json, write_json
 from sculptnet.flow.context import Context
-from sculptnet.runs import read_json, write_json
 from sculptnet.streams import stream
 
 LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sculptnet.search import Search, evolution, random_search
-from sculptnet.search.dnas import dnas
+from sculptnet.arch import SearchSpace
+from sculptnet.nets import MixedSupernet, RelaxedSupernet
+from sculptnet.search import Search, dnas, evolution, random_search
 
 
 @dataclass(frozen=True)
@@ -16,17 +17,18 @@ class Method:
 
     Attributes:
         search: called with the problem and the seed; its keyword-only arguments are what `--set search.` changes.
-        learns_weights: it trains a supernet and yields draws from what it learned, which are then measured and trained
-            from scratch; else every proposal is measured and trained briefly, and the search learns from that.
+        supernet: made of the space for a search that trains one and yields draws from what it learned, which are then
+            measured and trained from scratch. None: every proposal is measured and trained briefly, and the search
+            learns from that.
     """
 
     search: Callable[..., Search]
-    learns_weights: bool = False
+    supernet: Callable[[SearchSpace], RelaxedSupernet] | None = None
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "fbnet": Method(dnas, learns_weights=True),
+        "fbnet": Method(dnas, MixedSupernet),
         "random": Method(random_search),
         "evolution": Method(evolution),
     }

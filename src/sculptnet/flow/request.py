@@ -11,9 +11,10 @@ from typing import Any
 from sculptnet import settings, spaces
 from sculptnet.arch import Recipe, SearchSpace
 from sculptnet.cost import Precision
+from sculptnet.devices import open_device
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.flow.methods import METHODS, Method
-from sculptnet.flow.parts import find, open_device
+from sculptnet.named import find
 from sculptnet.runs import RunDirectory
 
 SETTING_GROUPS = ("space", "search", "recipe")

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import torch
 
-from sculptnet import nets
 from sculptnet.arch import Recipe
 from sculptnet.cost import FactoredCost, LatencyTable, macs
 from sculptnet.data import Split, TrainingBatches, subset
@@ -37,10 +35,7 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
     request, recipe = context.request, context.recipe()
     method, settings = request.chosen_method()
     rng = stream(request.seed, "flow/typical")
-    uniform = {
-        path: np.full(len(node.options), 1 / len(node.options)) for path, node in context.space.decisions.items()
-    }
-    row = cost.draw_within(uniform, request.latency_ms, rng, 1).choices[0]
+    row = cost.draw_within(context.space.uniform(), request.latency_ms, rng, 1).choices[0]
     typical = context.space.decode(row).architecture
     context.voice.say("Timing trial steps")
     speed = measure_speed(
@@ -48,7 +43,7 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
         training_batches(context, context.data.train, recipe),
         branches_of(context),
         typical,
-        method.learns_weights,
+        method.supernet,
     )
     fixed = request.given()["recipe"]
     wishes = Wishes(
@@ -56,7 +51,7 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
         search_warmup_epochs=settings.get("warmup_epochs"),
         epochs=recipe.epochs if "epochs" in fixed else None,
         trials=settings.get("draws"),
-        searches=method.learns_weights,
+        searches=method.supernet is not None,
         samples_branches=branches_of(context) is not None,
     )
     plan = make_plan(request.minutes * 60 - context.elapsed_s(), speed, len(context.data.train), wishes)
@@ -116,7 +111,7 @@ def make_search(context: Context, problem: Problem, plan: Plan) -> Search:
     """The method's generator, with the settings of the user and of the plan."""
     method, settings = context.request.chosen_method()
     seed = context.request.seed
-    if not method.learns_weights:
+    if method.supernet is None:
         return method.search(problem, seed, **settings)
     weights_part, theta_part = context.search_parts()
     recipe = context.recipe()
@@ -127,7 +122,7 @@ def make_search(context: Context, problem: Problem, plan: Plan) -> Search:
         training_batches(context, _share_of(part, share, recipe.batch_size, seed), light)
         for part in (weights_part, theta_part)
     ]
-    supernet = nets.MixedSupernet(context.space)
+    supernet = method.supernet(context.space)
     planned = {
         "epochs": plan.search_epochs,
         "warmup_epochs": plan.search_warmup_epochs,

@@ -12,10 +12,10 @@ from sculptnet.cost import LatencyTable, Precision, conv_fc_weights, cost_of, ma
 from sculptnet.data import EvaluationBatches, subset
 from sculptnet.devices import FileMemo, Timing, measure_onnx
 from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
+from sculptnet.files import write_json
 from sculptnet.flow.context import Context
 from sculptnet.flow.searching import EVALUATION_BATCH
 from sculptnet.nets import Network
-from sculptnet.runs import write_json
 from sculptnet.train import accuracy_of
 
 CALIBRATION_IMAGES = 128
@@ -24,6 +24,7 @@ FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
 
 def ship(context: Context, network: Network, recipe: Recipe, table: LatencyTable) -> Mapping[str, Any]:
     """Writes `model/` and returns its card."""
+    context = context.at(network.architecture.resolution)
     context.voice.say("Exporting, and measuring every exported file")
     network.eval()
     folder = context.run.model

@@ -6,6 +6,7 @@ import resource
 import sys
 from collections.abc import Callable, Mapping
 from statistics import median
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,10 @@ from sculptnet.arch import Architecture, SearchSpace
 from sculptnet.data import TrainingBatches
 from sculptnet.flow.context import Context
 from sculptnet.flow.plan import Speed
-from sculptnet.nets import MixedSupernet, Network
+from sculptnet.nets import Network, RelaxedSupernet
 from sculptnet.streams import stream
 
+MakeSupernet: TypeAlias = Callable[[SearchSpace], RelaxedSupernet]
 TRIAL_STEPS = 3
 TRIAL_MEASURE_S = 1.0  # to export and time one network
 SHIPPING_SECONDS = 20.0  # export, int8, timing, report; accuracy with the runtimes is added by the number of images
@@ -26,7 +28,11 @@ RUNTIME_SHARE = 0.35  # of a training step that classifying the same images with
 
 
 def measure_speed(
-    context: Context, batches: TrainingBatches, branches: int | None, typical: Architecture, searches: bool
+    context: Context,
+    batches: TrainingBatches,
+    branches: int | None,
+    typical: Architecture,
+    make_supernet: MakeSupernet | None,
 ) -> Speed:
     """Times trial steps of the supernet and of a typical network, and leaves torch with the threads that were fastest.
 
@@ -38,7 +44,7 @@ def measure_speed(
         batches: the training images.
         branches: candidates a slot that one search step runs; None for all.
         typical: a network that fits the budget.
-        searches: whether a supernet is trained at all.
+        make_supernet: what the search trains; None if it trains no supernet.
     """
     images, labels = next(iter(batches.epoch(0)))
     placed = images.to(context.accelerator).contiguous(memory_format=torch.channels_last)
@@ -46,8 +52,8 @@ def measure_speed(
     network = Network(typical).to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
     train_s, threads = _fastest_threads(lambda: _step_seconds(network, lambda: network(placed), labels, context.clock))
     search_s = 0.0
-    if searches:
-        supernet = MixedSupernet(context.space)
+    if make_supernet is not None:
+        supernet = make_supernet(context.space)
         supernet.to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
         weights = _branch_weights(context.space, branches, context.request.seed)
         search_s = THETA_EXTRA * _step_seconds(supernet, lambda: supernet(placed, weights), labels, context.clock)

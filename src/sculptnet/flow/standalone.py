@@ -13,16 +13,17 @@ from typing import Any, TypeAlias
 from sculptnet import blocks, devices, settings, spaces, zoo
 from sculptnet.arch import Architecture, Recipe, architecture_from_json
 from sculptnet.cost import LatencyTable, Precision, macs, parameters, table_from_json
-from sculptnet.devices import Device, measure_onnx, measure_table
+from sculptnet.devices import Device, FileMemo, measure_onnx, measure_table, open_device
 from sculptnet.devices.measure import graphs_of
 from sculptnet.errors import InvalidValue, suggestion
 from sculptnet.export import predict
+from sculptnet.files import read_json, write_json
 from sculptnet.flow.context import Voice
 from sculptnet.flow.measuring import describe_error
 from sculptnet.flow.methods import METHODS, Method
-from sculptnet.flow.parts import find, open_device
 from sculptnet.flow.request import SETTING_GROUPS
-from sculptnet.runs import RunDirectory, read_json, write_json
+from sculptnet.named import find
+from sculptnet.runs import RunDirectory
 
 Result: TypeAlias = tuple[str, Any]
 DEFAULT_RESOLUTION = 224
@@ -42,7 +43,10 @@ def measure_target(
     out: Path | None,
     voice: Voice,
 ) -> Result:
-    """A latency table, if `target` is a space; one measurement, if it is a zoo name, an architecture file or .onnx."""
+    """A latency table, if `target` is a space; one measurement, if it is a zoo name, an architecture file or .onnx.
+
+    While a table is measured, its chunks are kept beside `out`; the same call goes on after a kill.
+    """
     opened = open_device(device, threads)
     if target in spaces.BY_NAME or ":" in target:
         return _measure_space(
@@ -74,9 +78,11 @@ def _measure_space(
     maker = find(target, spaces.BY_NAME, "space")
     arguments = settings.bind(maker, settings.split(given, SETTING_GROUPS)["space"], "space")
     space = maker(num_classes, resolution, **arguments)
-    table = measure_table(space, device, seed=seed, precision=precision, progress=voice.progress)
-    if out is not None:
+    memo = None if out is None else FileMemo(out.with_name(f"{out.name}.measurements.jsonl"))
+    table = measure_table(space, device, seed=seed, precision=precision, memo=memo, progress=voice.progress)
+    if out is not None and memo is not None:
         write_json(out, table.to_json())
+        memo.path.unlink(missing_ok=True)
     return describe_table(table), table.to_json()
 
 

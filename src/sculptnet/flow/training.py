@@ -31,7 +31,8 @@ def train_candidate(context: Context, candidate: Candidate, plan: Plan, name: st
     """Trains the network of `candidate` for `plan.epochs`, or goes on where an earlier call stopped."""
     network = Network(candidate.architecture)
     nets.initialise(network, stream_seed(context.request.seed, f"weights/{name}"))
-    train_module(context, network, rescaled(candidate.recipe, plan.epochs), name)
+    here = context.at(candidate.architecture.resolution)
+    train_module(here, network, rescaled(candidate.recipe, plan.epochs), name)
     return network
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sculptnet.arch import IMAGE_CHANNELS, Architecture, Block, OneOf, SearchSpace, TensorShape, options_of
 from sculptnet.errors import InvalidSpace, InvalidValue, collected
 from sculptnet.nets.network import Network
+from sculptnet.nets.relaxed import RelaxedSupernet
 
 
 class Candidates(nn.ModuleList):
@@ -31,7 +32,7 @@ class Candidates(nn.ModuleList):
         return reduce(torch.add, terms)
 
 
-class MixedSupernet(nn.Module):
+class MixedSupernet(RelaxedSupernet):
     """All networks of a space whose decisions are whole blocks, one set of weights per candidate block.
 
     The architecture is an argument of `forward`, never a state. The names of modules and parameters begin with the

@@ -38,9 +38,11 @@ class Network(nn.Module):
 def initialise(module: nn.Module, seed: int) -> None:
     """Draws all weights anew: convolutions He-normal by fan-out, linear layers normal(0, 0.01), batch norm 1 and 0.
 
+    Other layers are drawn by their own `reset_parameters`; parameters of a layer without one stay as they were built.
     The result depends on `seed` and the module's structure alone, not on torch's global generator.
     """
     generator = torch.Generator().manual_seed(seed)
+    _reset_others(module, seed)
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             fan_out = layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels // layer.groups
@@ -53,6 +55,17 @@ def initialise(module: nn.Module, seed: int) -> None:
         bias = getattr(layer, "bias", None)
         if isinstance(bias, nn.Parameter):
             bias.zero_()
+
+
+def _reset_others(module: nn.Module, seed: int) -> None:
+    """Layers that `initialise` has no rule for, by their own."""
+    others = [layer for layer in module.modules() if not isinstance(layer, (nn.Conv2d, nn.Linear, nn.BatchNorm2d))]
+    resets = [layer.reset_parameters for layer in others if callable(getattr(layer, "reset_parameters", None))]
+    if resets:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            for reset in resets:
+                reset()  # type: ignore[operator]
 
 
 def set_dropout(network: nn.Module, dropout: float, drop_path: float) -> None:

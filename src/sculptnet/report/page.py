@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from sculptnet import __version__
+from sculptnet.files import write_atomic
 from sculptnet.report.html import Html, element, joined, with_code
 from sculptnet.report.parts import Absent, Part, Section
 from sculptnet.report.result_sections import classes_apart, training_curves
@@ -20,7 +21,6 @@ from sculptnet.report.search_sections import (
 from sculptnet.report.source import ReportData
 from sculptnet.report.style import css_variables
 from sculptnet.report.summary import budget_in_space, header, what_was_used
-from sculptnet.runs import write_atomic
 
 PAGE = "report.html"
 FIGURES = "figures"

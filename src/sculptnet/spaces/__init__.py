@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from sculptnet.arch import SearchSpace
-from sculptnet.spaces.fbnet import fbnet
+from sculptnet.spaces.fbnet_space import fbnet
 
 BY_NAME: Mapping[str, Callable[..., SearchSpace]] = MappingProxyType({"fbnet": fbnet})
 

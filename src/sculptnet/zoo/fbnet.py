@@ -10,7 +10,7 @@ from __future__ import annotations
 from sculptnet.arch import Architecture, Block
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.errors import InvalidValue
-from sculptnet.spaces.fbnet import CHANNELS, STRIDES, candidate
+from sculptnet.spaces.fbnet_space import CHANNELS, STRIDES, candidate
 from sculptnet.zoo.published import Published
 
 PAPER = "Wu et al., FBNet, CVPR 2019 (arXiv 1812.03443), figure 4"

@@ -10,11 +10,11 @@ import torch
 
 from sculptnet.cost import FactoredCost, Reduce
 from sculptnet.errors import DeviceError, Infeasible, InvalidValue, collected
-from sculptnet.nets import MixedSupernet
-from sculptnet.search.dnas_draws import proposals
-from sculptnet.search.dnas_loss import MICROSECONDS_PER_MS, loss_unit
-from sculptnet.search.dnas_state import Constants
-from sculptnet.search.dnas_training import Batches, Training
+from sculptnet.nets import RelaxedSupernet
+from sculptnet.search.differentiable.draws import proposals
+from sculptnet.search.differentiable.loss import MICROSECONDS_PER_MS, loss_unit
+from sculptnet.search.differentiable.state import Constants
+from sculptnet.search.differentiable.training import Batches, Training
 from sculptnet.search.problem import Limit, Problem
 from sculptnet.search.protocol import Search
 from sculptnet.state import Checkpoint, Log, NoCheckpoint, Progress, no_log, no_progress
@@ -27,7 +27,7 @@ def dnas(
     problem: Problem,
     seed: int,
     *,
-    supernet: MixedSupernet,
+    supernet: RelaxedSupernet,
     weight_batches: Batches,
     theta_batches: Batches,
     epochs: int = 90,
@@ -174,7 +174,7 @@ def _problems(constants: Constants) -> list[str]:
 
 
 def _environment_problems(
-    problem: Problem, supernet: MixedSupernet, batches: Mapping[str, Batches], accelerator: str, draws: int
+    problem: Problem, supernet: RelaxedSupernet, batches: Mapping[str, Batches], accelerator: str, draws: int
 ) -> list[str]:
     problems = [
         f"{name}_batches must have at least one step per epoch, got {source.steps_per_epoch}; give more images or "
@@ -187,7 +187,7 @@ def _environment_problems(
     if accelerator not in ACCELERATORS:
         problems.append(f"accelerator must be one of {', '.join(ACCELERATORS)}, got {accelerator!r}")
     if supernet.space != problem.space:
-        problems.append("the supernet is of another space than the problem; make it by MixedSupernet(problem.space)")
+        problems.append("the supernet is of another space than the problem; make it of problem.space")
     return problems
 
 

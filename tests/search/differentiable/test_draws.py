@@ -15,7 +15,7 @@ from sculptnet.arch import Architecture, Block, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv, Skip
 from sculptnet.cost import Macs, cost_of
 from sculptnet.search import Limit, Objective, Problem
-from sculptnet.search.dnas_draws import proposals
+from sculptnet.search.differentiable.draws import proposals
 from sculptnet.state import no_log
 
 SLOT: Block = choice(Conv(8, 3), Conv(8, 1), Skip(8))

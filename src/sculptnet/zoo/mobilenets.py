@@ -5,7 +5,7 @@ from __future__ import annotations
 from sculptnet.arch import Architecture, Block
 from sculptnet.blocks import Activation, Classifier, Conv, InvertedResidual, PooledConv, round_channels
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.spaces.fbnet import LARGEST_SMALL_IMAGE, SMALL_IMAGE_STRIDES, STRIDES
+from sculptnet.spaces.fbnet_space import LARGEST_SMALL_IMAGE, SMALL_IMAGE_STRIDES, STRIDES
 from sculptnet.zoo.published import Published
 
 EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)

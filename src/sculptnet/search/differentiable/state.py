@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sculptnet.errors import RunError, collected
-from sculptnet.nets import MixedSupernet
+from sculptnet.nets import RelaxedSupernet
 
 
 @final
@@ -85,7 +85,7 @@ class Learned:
             say where they start; any constant gives the same probabilities, weight decay alone prefers 0.
     """
 
-    def __init__(self, supernet: MixedSupernet, constants: Constants) -> None:
+    def __init__(self, supernet: RelaxedSupernet, constants: Constants) -> None:
         self.supernet = supernet
         self.theta = {
             path: torch.zeros(len(node.options), dtype=torch.float64, requires_grad=True)

@@ -15,9 +15,9 @@ from sculptnet.arch import Architecture, Block, SearchSpace, TensorShape, choice
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Skip
 from sculptnet.cost import FactoredCost, Reduce
 from sculptnet.nets import MixedSupernet
-from sculptnet.search.dnas_loss import gumbel_noise, sampled
-from sculptnet.search.dnas_state import Constants, Position, Tally, position_from_json
-from sculptnet.search.dnas_training import Training
+from sculptnet.search.differentiable.loss import gumbel_noise, sampled
+from sculptnet.search.differentiable.state import Constants, Position, Tally, position_from_json
+from sculptnet.search.differentiable.training import Training
 
 SLOT: Block = choice(InvertedResidual(8, 1, 2), InvertedResidual(8, 3, 2), Skip(8))
 SPACE = SearchSpace(Architecture(8, Conv(8, 1), ((SLOT, SLOT),), PooledConv(16), Classifier(3)))
@@ -129,6 +129,7 @@ def test_weights_of_candidates_that_did_not_run_stay_as_they_are(branches: int |
 def test_a_theta_step_compares_two_candidates_where_weights_train_one() -> None:
     state = training(1)
     ran: list[str] = []
+    assert isinstance(state.learned.supernet, MixedSupernet)
     for path, slot in state.learned.supernet.slots():
         if path in state.learned.theta:
             for block in slot.children():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sculptnet.search.dnas_loss import (
+from sculptnet.search.differentiable.loss import (
     cosine,
     cost_factor,
     gumbel_noise,

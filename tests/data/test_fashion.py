@@ -11,7 +11,7 @@ import pytest
 from torchvision.datasets import FashionMNIST
 
 from sculptnet.data import InMemory, inspect
-from sculptnet.data.fashion_mnist import CHECKSUMS, DEBIAN_FOLDER, fashion_mnist
+from sculptnet.data.fashion import CHECKSUMS, DEBIAN_FOLDER, fashion_mnist
 from sculptnet.errors import DataError
 
 

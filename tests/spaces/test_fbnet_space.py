@@ -11,7 +11,7 @@ from sculptnet.blocks import InvertedResidual, Skip
 from sculptnet.cost import conv_fc_weights, macs
 from sculptnet.errors import InvalidValue
 from sculptnet.spaces import fbnet
-from sculptnet.spaces.fbnet import CANDIDATES, candidate
+from sculptnet.spaces.fbnet_space import CANDIDATES, candidate
 
 
 def test_the_space_has_9_to_the_22_networks() -> None:

@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy
 
 from sculptnet.cost import FactoredCost
 from sculptnet.errors import TrainingDiverged
-from sculptnet.nets import MixedSupernet, initialise
-from sculptnet.search.dnas_loss import (
+from sculptnet.nets import RelaxedSupernet, initialise
+from sculptnet.search.differentiable.loss import (
     cosine,
     cost_factor,
     gumbel_noise,
@@ -25,7 +25,7 @@ from sculptnet.search.dnas_loss import (
     sampled,
     temperature,
 )
-from sculptnet.search.dnas_state import Constants, Learned, Position, position_from_json, require_same
+from sculptnet.search.differentiable.state import Constants, Learned, Position, position_from_json, require_same
 from sculptnet.state import Checkpoint, Log, Progress
 from sculptnet.streams import stream_seed
 
@@ -49,7 +49,7 @@ class Training:
 
     def __init__(
         self,
-        supernet: MixedSupernet,
+        supernet: RelaxedSupernet,
         factored: FactoredCost | None,
         constants: Constants,
         batches: Mapping[str, Batches],
