@@ -27,8 +27,8 @@ import torch
 
 from sculptnet.arch import SearchSpace
 from sculptnet.cost import LatencyTable, Precision, macs
+from sculptnet.cost.errors_of_tables import spearman
 from sculptnet.devices import Device, FileMemo, Quality, measure_table, open_device
-from sculptnet.devices.statistics import spearman
 from sculptnet.devices.tables import distinct_networks
 from sculptnet.spaces import fbnet
 from sculptnet.streams import stream

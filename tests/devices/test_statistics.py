@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
 
 from sculptnet.devices import Measurement, Timing
-from sculptnet.devices.statistics import fit_affine, held_out, median_interval, spearman, timing_of
+from sculptnet.devices.statistics import held_out, median_interval, timing_of
 
 
 def measurements(ratios: list[float]) -> list[Measurement]:
@@ -54,28 +53,6 @@ def test_the_interval_of_the_median_is_the_tabulated_pair_of_order_statistics(co
 def test_the_interval_holds_the_median_at_least_as_often_as_it_says(rng: np.random.Generator) -> None:
     intervals = [median_interval(rng.exponential(size=12)) for _ in range(2000)]
     assert np.mean([low <= math.log(2) <= high for low, high in intervals]) >= 0.95
-
-
-def test_an_affine_law_is_found_exactly(rng: np.random.Generator) -> None:
-    sums = rng.uniform(1, 5, 10)
-    assert fit_affine(sums, 1.25 * sums + 0.5) == pytest.approx((1.25, 0.5))
-
-
-def test_sums_that_do_not_differ_leave_the_constant_at_zero() -> None:
-    assert fit_affine(np.full(4, 2.0), np.full(4, 3.0)) == pytest.approx((1.5, 0.0))
-    assert fit_affine(np.array([2.0]), np.array([3.0])) == pytest.approx((1.5, 0.0))
-
-
-def test_a_falling_line_is_not_believed() -> None:
-    slope, constant = fit_affine(np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]))
-    assert slope > 0
-    assert constant == 0.0
-
-
-def test_rank_correlation_is_scipys_ties_included(rng: np.random.Generator) -> None:
-    left, right = rng.integers(0, 6, 30).astype(float), rng.integers(0, 6, 30).astype(float)
-    assert spearman(left, right) == pytest.approx(float(spearmanr(left, right)[0]))
-    assert math.isnan(spearman(left, np.ones(30)))
 
 
 def test_held_out_error_of_known_numbers() -> None:

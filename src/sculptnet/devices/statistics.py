@@ -1,20 +1,17 @@
-"""From chunks to numbers: a median with its interval, its noise, and how well predictions rank and fit."""
+"""From chunks to numbers: a median with its interval, its noise, and how well predictions fit."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-import numpy.typing as npt
-from scipy.stats import binom, rankdata
+from scipy.stats import binom
 
 from sculptnet.cost import HeldOut
+from sculptnet.cost.errors_of_tables import Vector, error_of
 from sculptnet.devices.plan import Measurement
-
-Vector = npt.NDArray[np.float64]
 
 
 @final
@@ -72,36 +69,7 @@ def median_interval(values: Vector, confidence: float = 0.95) -> tuple[float, fl
     return float(ordered[rank]), float(ordered[count - 1 - rank])
 
 
-def fit_affine(sums: Vector, measured: Vector) -> tuple[float, float]:
-    """Slope and constant of `measured = slope * sums + constant`, least squares of the relative error.
-
-    Where the sums do not differ enough to tell the two apart, or the slope would not be positive, the constant is 0.
-    """
-    weights = 1 / measured
-    through_zero = float(np.sum(weights**2 * sums * measured) / np.sum((weights * sums) ** 2))
-    if len(sums) < 3 or np.ptp(sums) <= 0.02 * float(np.mean(sums)):
-        return through_zero, 0.0
-    design = np.stack([sums * weights, weights], axis=1)
-    slope, constant = np.linalg.lstsq(design, np.ones(len(sums)), rcond=None)[0]
-    return (float(slope), float(constant)) if slope > 0 else (through_zero, 0.0)
-
-
-def spearman(left: Vector, right: Vector) -> float:
-    """Rank correlation; nan for fewer than two values or where one side is constant."""
-    if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:
-        return math.nan
-    return float(np.corrcoef(rankdata(left), rankdata(right))[0, 1])
-
-
 def held_out(predicted_ms: Vector, timings: Sequence[Timing]) -> HeldOut:
     """How well `predicted_ms` says what was measured."""
-    measured = np.array([timing.median_ms for timing in timings])
-    error = (predicted_ms - measured) / measured
-    return HeldOut(
-        networks=len(timings),
-        mape_percent=100 * float(np.mean(np.abs(error))),
-        bias_percent=100 * float(np.mean(error)),
-        spearman=spearman(predicted_ms, measured),
-        noise_percent=float(np.mean([timing.noise_percent for timing in timings])),
-        pairs=tuple((float(p), float(m)) for p, m in zip(predicted_ms, measured, strict=True)),
-    )
+    measured_ms = np.array([timing.median_ms for timing in timings])
+    return error_of(predicted_ms, measured_ms, float(np.mean([timing.noise_percent for timing in timings])))

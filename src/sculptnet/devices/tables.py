@@ -12,11 +12,12 @@ import numpy as np
 from sculptnet.arch import Architecture, SearchSpace, TensorShape
 from sculptnet.cost import HeldOut, LatencyTable, Precision, cost_of, entries_of, macs
 from sculptnet.cost.entries import Entry
+from sculptnet.cost.errors_of_tables import fit_affine
 from sculptnet.devices.graphs import Graphs, neighbours
 from sculptnet.devices.measure import graphs_of, times
 from sculptnet.devices.memo import Memo
 from sculptnet.devices.plan import Device, Model, Quality
-from sculptnet.devices.statistics import Timing, fit_affine, held_out
+from sculptnet.devices.statistics import Timing, held_out
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.state import Log, Progress, no_log, no_progress
 from sculptnet.streams import stream
