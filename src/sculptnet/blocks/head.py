@@ -9,7 +9,7 @@ from typing import final
 from torch import nn
 
 from sculptnet.arch import Block, TensorShape, require_decided
-from sculptnet.blocks.checks import channel_problems, check
+from sculptnet.blocks.checks import channel_problems, check, count_problems
 from sculptnet.blocks.layers import Activation, Classify, Pool, conv_bn
 
 
@@ -55,3 +55,42 @@ class Classifier(Block):
 
     def label(self) -> str:
         return "fc"
+
+
+@final
+@dataclass(frozen=True)
+class MBPool(Block):
+    """The head that convolves after pooling, where one pixel is left (Howard et al., MobileNetV3, ICCV 2019, figure 5).
+
+    1x1 convolution to `expansion` times the input width, batch norm, activation; the mean over all pixels; 1x1
+    convolution to `out_channels` without batch norm, activation.
+
+    Attributes:
+        bias: of the second convolution: MobileNetV3 has one; FBNetV2 and FBNetV3, whose name this is, do not.
+    """
+
+    out_channels: int
+    expansion: int = 6
+    activation: Activation = Activation.HARD_SWISH
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        check(self, [*channel_problems(self.out_channels), *count_problems(self.expansion, "expansion")])
+
+    def out_shape(self, shape: TensorShape) -> TensorShape:
+        require_decided(self, "MBPool.out_shape")
+        return TensorShape(self.out_channels, 1, 1)
+
+    def module(self, in_channels: int) -> nn.Module:
+        hidden = in_channels * self.expansion
+        layers: OrderedDict[str, nn.Module] = OrderedDict(
+            expand=conv_bn(in_channels, hidden, 1, activation=self.activation),
+            pool=Pool(),
+            conv=nn.Conv2d(hidden, self.out_channels, 1, bias=self.bias),
+        )
+        if self.activation is not Activation.NONE:
+            layers["act"] = self.activation.module()
+        return nn.Sequential(layers)
+
+    def label(self) -> str:
+        return "mbpool"

@@ -32,6 +32,25 @@ _MODULES: dict[Activation, type[nn.Module]] = {
 }
 
 
+class Padding(Enum):
+    """How many zeros a convolution sees around its input, on every side. The output's size never depends on the kernel.
+
+    `HALF`: `kernel_size // 2`; strides round sizes up. `SHORT`: one less, as in some strided layers of FBNetV3's
+    published code; the map shrinks by one pixel on every side first.
+    """
+
+    HALF = "half"
+    SHORT = "short"
+
+    def pixels(self, kernel_size: int) -> int:
+        """Zeros on each side."""
+        return kernel_size // 2 - (1 if self is Padding.SHORT else 0)
+
+    def size_after(self, size: int, stride: int) -> int:
+        """Height or width of the output; below 1 where the input is too small."""
+        return (size - (3 if self is Padding.SHORT else 1)) // stride + 1
+
+
 def conv_bn(
     in_channels: int,
     out_channels: int,
@@ -39,11 +58,12 @@ def conv_bn(
     stride: int = 1,
     groups: int = 1,
     activation: Activation = Activation.RELU,
+    padding: Padding = Padding.HALF,
 ) -> nn.Sequential:
-    """Convolution without bias, padding `kernel_size // 2`; batch norm; activation."""
-    padding = kernel_size // 2
+    """Convolution without bias; batch norm; activation."""
+    zeros = padding.pixels(kernel_size)
     layers: OrderedDict[str, nn.Module] = OrderedDict(
-        conv=nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False),
+        conv=nn.Conv2d(in_channels, out_channels, kernel_size, stride, zeros, groups=groups, bias=False),
         bn=nn.BatchNorm2d(out_channels),
     )
     if activation is not Activation.NONE:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sculptnet.arch import options_of
 from sculptnet.blocks.checks import check, count_problems
+from sculptnet.blocks.layers import Activation
 
 
 class SqueezeBase(Enum):
@@ -33,13 +34,17 @@ class SqueezeExcite:
         ratio: squeezed width over the width that `of` names.
         of: MnasNet and FBNetV3 take the block's input, FBNetV2 and Once-for-All the hidden width.
         gate: sigmoid (MnasNet) or hard sigmoid (FBNetV2, FBNetV3, Once-for-All).
-        divisor: the squeezed width is rounded to a multiple of it, never below 90 %.
+        divisor: the squeezed width is rounded to a multiple of it, never below `floor` of the exact width.
+        activation: between the two convolutions; FBNetV2 and FBNetV3 take the block's.
+        floor: 0.9 at Google, 0.95 at Facebook.
     """
 
     ratio: float = 0.25
     of: SqueezeBase = SqueezeBase.HIDDEN
     gate: Gate = Gate.HARD_SIGMOID
     divisor: int = 8
+    activation: Activation = Activation.RELU
+    floor: float = 0.9
 
     def __post_init__(self) -> None:
         ratios = [ratio for ratio in options_of(self.ratio) if not 0 < ratio <= 1]
@@ -49,16 +54,17 @@ class SqueezeExcite:
     def module(self, in_channels: int, hidden_channels: int) -> nn.Module:
         """A new module for features of `hidden_channels` in a block of `in_channels`."""
         base = hidden_channels if self.of is SqueezeBase.HIDDEN else in_channels
-        return SqueezeExciteModule(hidden_channels, round_channels(base * self.ratio, self.divisor), self.gate)
+        squeezed = round_channels(base * self.ratio, self.divisor, self.floor)
+        return SqueezeExciteModule(hidden_channels, squeezed, self.gate, self.activation)
 
 
 class SqueezeExciteModule(nn.Module):
-    """Pool, squeeze, ReLU, excite, gate; the input times that."""
+    """Pool, squeeze, activation, excite, gate; the input times that."""
 
-    def __init__(self, channels: int, squeezed_channels: int, gate: Gate) -> None:
+    def __init__(self, channels: int, squeezed_channels: int, gate: Gate, activation: Activation) -> None:
         super().__init__()
         self.squeeze = nn.Conv2d(channels, squeezed_channels, 1)
-        self.act = nn.ReLU()
+        self.act = activation.module()
         self.excite = nn.Conv2d(squeezed_channels, channels, 1)
         self.gate = nn.Sigmoid() if gate is Gate.SIGMOID else nn.Hardsigmoid()
 
