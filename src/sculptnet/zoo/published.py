@@ -18,6 +18,7 @@ class Published:
         macs: multiply-adds that the authors state, rounded as they round; None where they state none.
         top1: ImageNet accuracy in percent that the authors state; None where they state none.
         evidence: where the two numbers were read, and what does not fit.
+        timm: what timm calls the same network; None where timm has none.
     """
 
     name: str
@@ -26,3 +27,4 @@ class Published:
     macs: float | None
     top1: float | None
     evidence: str
+    timm: str | None = None
