@@ -90,12 +90,24 @@ def test_json_gives_back_the_same_table(table: LatencyTable) -> None:
 
 
 def test_a_table_without_check_or_reference_gives_back_the_same(table: LatencyTable) -> None:
-    unranked = table_from_json(replace(table, held_out=replace(HELD_OUT, spearman=math.nan)).to_json(), ALL)
-    assert unranked.held_out is not None
-    assert math.isnan(unranked.held_out.spearman)
+    unranked = replace(table, held_out=replace(HELD_OUT, spearman=math.nan, noise_percent=math.nan))
+    held_out = table_from_json(json.loads(json.dumps(unranked.to_json())), ALL).held_out
+    assert held_out is not None
+    assert math.isnan(held_out.spearman)
+    assert math.isnan(held_out.noise_percent)
     bare = replace(table, held_out=None, reference_ms=None, precision=Precision.INT8)
     again = table_from_json(json.loads(json.dumps(bare.to_json())), ALL)
     assert (again.held_out, again.reference_ms, again.precision) == (None, None, Precision.INT8)
+
+
+def test_predicted_entries_are_marked_and_measured_ones_are_not(table: LatencyTable) -> None:
+    some = frozenset(list(table.entries_ms)[3:5])
+    marked = replace(table, predicted=some, predictor_mape_percent=7.25)
+    data = json.loads(json.dumps(marked.to_json()))
+    assert [index for index, row in enumerate(data["entries"]) if "predicted" in row] == [3, 4]
+    again = table_from_json(data, ALL)
+    assert (again.predicted, again.predictor_mape_percent) == (some, 7.25)
+    assert "predictor_mape_percent" not in table.to_json()
 
 
 def set_at(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -131,7 +143,13 @@ def set_at(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (set_at("entries.0.shape", [1, 2]), "entries.0.shape must be three whole numbers above 0"),
         (set_at("entries.0.block.kind", "Cnov"), "Cnov"),
         (set_at("entries.0.block", 3), "entries.0.block is 3, not a block"),
-        (set_at("entries.0.extra", 3), "entries.0 must have the fields block, shape and latency_ms"),
+        (set_at("entries.0.predicted", 1), "entries.0.predicted must be true or false, got 1"),
+        (
+            set_at("entries.0.predicted", True),
+            "predictor_mape_percent belongs to files with predicted entries; here are 1",
+        ),
+        (set_at("predictor_mape_percent", 3.0), "predictor_mape_percent belongs to files with predicted entries; here"),
+        (set_at("entries.0.extra", 3), "entries.0 must have the fields block, shape and latency_ms, and may"),
     ],
 )
 def test_every_wrong_value_in_a_file_is_named(table: LatencyTable, change: Callable[..., None], text: str) -> None:
@@ -174,6 +192,11 @@ def test_a_good_table_warns_of_nothing(table: LatencyTable) -> None:
         ({"held_out": replace(HELD_OUT, noise_percent=3.1)}, "too noisy to measure: .* 3.1 % .* above 3 %"),
         ({"held_out": replace(HELD_OUT, mape_percent=2.5)}, "wrong by 2.5 % .* noise of 0.7 % explains 2.4 %"),
         ({"held_out": None}, "was not checked on whole networks"),
+        ({"held_out": replace(HELD_OUT, noise_percent=math.nan)}, "wrong by 1.5 % .* how noisy they are is not known"),
+        (
+            {"predicted": frozenset([(Conv(8), TensorShape(3, 16, 16))]), "predictor_mape_percent": 7.25},
+            "1 of 28 blocks were not measured but predicted; the predictor is wrong by 7.2 %",
+        ),
         ({"floored": 2}, "2 of 28 blocks measured slightly below zero"),
     ],
 )

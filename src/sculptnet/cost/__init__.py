@@ -14,6 +14,7 @@ from sculptnet.cost.counting import (
 from sculptnet.cost.entries import entries_of
 from sculptnet.cost.factored import Draws, Extreme, FactoredCost
 from sculptnet.cost.model import CostModel, Reduce, cost_of
+from sculptnet.cost.published_tables import read_fbnet_pi4_table, read_fbnet_tables
 from sculptnet.cost.table import HeldOut, LatencyTable, Precision, check_covers, table_from_json
 
 __all__ = [
@@ -37,5 +38,7 @@ __all__ = [
     "entries_of",
     "macs",
     "parameters",
+    "read_fbnet_pi4_table",
+    "read_fbnet_tables",
     "table_from_json",
 ]

@@ -16,6 +16,8 @@ from sculptnet.errors import InvalidValue, NotMeasured, SculptNetError, collecte
 SCHEMA = 1
 TOO_NOISY_PERCENT = 3.0  # split-half noise above which nothing can be said about a device
 SHOWN_ENTRIES = 12
+PUBLISHED = "published"  # in `details`: where a table comes from that was read, not measured
+RELATIVE = "relative_to"  # in `details`: what a published table's entries leave out
 
 
 class Precision(Enum):
@@ -35,7 +37,8 @@ class HeldOut:
         mape_percent: mean absolute error over the measured latency.
         bias_percent: mean signed error; above 0, the table predicts too much.
         spearman: rank correlation of prediction and measurement; nan (in JSON null) where there is nothing to rank.
-        noise_percent: mean difference between the two halves of each network's own samples: no table can be better.
+        noise_percent: mean difference between the two halves of each network's own samples: no table can be better; nan
+            (in JSON null) where nobody knows.
         pairs: (predicted, measured) in milliseconds.
     """
 
@@ -65,6 +68,8 @@ class LatencyTable:
         reference_ms: the protocol's reference network while the table was made; the device's speed at that time.
         floored: how many entries came out below zero.
         details: what the device says of itself (runtime, version, threads, cpu).
+        predicted: entries that were not measured but estimated from others (`cost.fill`).
+        predictor_mape_percent: how far such estimates were off on measured entries; None where there are none.
     """
 
     device: str
@@ -77,6 +82,8 @@ class LatencyTable:
     reference_ms: float | None = None
     floored: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+    predicted: frozenset[Entry] = frozenset()
+    predictor_mape_percent: float | None = None
 
     @property
     def name(self) -> str:
@@ -113,19 +120,25 @@ class LatencyTable:
             found.append(
                 f"{self.floored} of {len(self.entries_ms)} blocks measured slightly below zero and count as 0 ms"
             )
+        if self.predicted:
+            found.append(
+                f"{len(self.predicted)} of {len(self.entries_ms)} blocks were not measured but predicted; the "
+                f"predictor is wrong by {self.predictor_mape_percent or math.nan:.1f} % on measured blocks"
+            )
         return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; `table_from_json` reads it."""
         rows = [
             {"block": to_json(block), "shape": list(shape), "latency_ms": value}
+            | ({"predicted": True} if (block, shape) in self.predicted else {})
             for (block, shape), value in self.entries_ms.items()
         ]
         plain = {name: getattr(self, name) for name in _PLAIN}
         held_out = None if self.held_out is None else asdict(self.held_out)
         if held_out is not None:
             held_out["pairs"] = [list(pair) for pair in held_out["pairs"]]
-            held_out["spearman"] = None if math.isnan(held_out["spearman"]) else held_out["spearman"]
+            held_out |= {key: None for key in _MAYBE_NAN if math.isnan(held_out[key])}
         return {
             "schema": SCHEMA,
             "name": self.name,
@@ -134,13 +147,21 @@ class LatencyTable:
             "details": dict(self.details),
             "held_out": held_out,
             "entries": rows,
+            **({} if self.predictor_mape_percent is None else {_PREDICTOR: self.predictor_mape_percent}),
         }
 
 
+_PREDICTOR = "predictor_mape_percent"  # absent from files without predicted entries
+_MAYBE_NAN = ("spearman", "noise_percent")
 _PLAIN = ("device", "slope", "constant", "seconds", "reference_ms", "floored")
 
 
 def _remedy(table: LatencyTable) -> str:
+    if PUBLISHED in table.details:
+        return (
+            f"it comes from {table.details[PUBLISHED]}: take the space, resolution and widths that it was made for, or "
+            "read it with partial=True and let `cost.fill` predict the rest"
+        )
     runtime, threads = table.details.get("runtime", "RUNTIME"), table.details.get("threads", 1)
     return f"run `sculptnet measure SPACE --device {runtime} --threads {threads} --out table.json` for its space"
 
@@ -152,11 +173,13 @@ def _doubts(held_out: HeldOut) -> list[str]:
             f"too noisy to measure: the same network differs by {held_out.noise_percent:.1f} % between two halves of "
             f"its samples, above {TOO_NOISY_PERCENT:g} %; stop other programs, or raise the number of rounds"
         )
-    allowed = 2 * held_out.noise_percent + 1
+    unknown = math.isnan(held_out.noise_percent)
+    allowed = 1 + (0.0 if unknown else 2 * held_out.noise_percent)
     if held_out.mape_percent > allowed:
+        noise = f"the noise of {held_out.noise_percent:.1f} % explains {allowed:.1f} %"
         found.append(
-            f"the table is wrong by {held_out.mape_percent:.1f} % on networks it was not fitted on; the noise of "
-            f"{held_out.noise_percent:.1f} % explains {allowed:.1f} %: leave that much room under a budget"
+            f"the table is wrong by {held_out.mape_percent:.1f} % on networks it was not fitted on; "
+            f"{'how noisy they are is not known' if unknown else noise}: leave that much room under a budget"
         )
     return found
 
@@ -196,14 +219,15 @@ def table_from_json(data: Any, blocks: Iterable[type]) -> LatencyTable:
             "measure again, or use the version that wrote it"
         )
     problems: list[str] = []
-    known = {"schema", "name", "precision", "details", "held_out", "entries", *_PLAIN}
+    known = {"schema", "name", "precision", "details", "held_out", "entries", _PREDICTOR, *_PLAIN}
     problems += [f"{key} is no field; {suggestion(key, known)}" for key in sorted(set(data) - known)]
-    problems += [f"{key} is missing" for key in sorted(known - {"name", "details"} - set(data))]
+    problems += [f"{key} is missing" for key in sorted(known - {"name", "details", _PREDICTOR} - set(data))]
     if problems:
         raise InvalidValue(collected(problems, "latency table"))
+    predicted: set[Entry] = set()
     table = LatencyTable(
         device=data["device"],
-        entries_ms=_read_entries(data["entries"], tuple(blocks), problems),
+        entries_ms=_read_entries(data["entries"], tuple(blocks), predicted, problems),
         slope=_number(data, "slope", problems, above=0.0),
         constant=_number(data, "constant", problems),
         precision=_read_precision(data["precision"], problems),
@@ -212,11 +236,15 @@ def table_from_json(data: Any, blocks: Iterable[type]) -> LatencyTable:
         reference_ms=None if data["reference_ms"] is None else _number(data, "reference_ms", problems, above=0.0),
         floored=int(_number(data, "floored", problems)),
         details=data.get("details", {}),
+        predicted=frozenset(predicted),
+        predictor_mape_percent=None if data.get(_PREDICTOR) is None else _number(data, _PREDICTOR, problems),
     )
     if not isinstance(table.device, str) or not table.device:
         problems.append(f"device must be a name such as 'onnxruntime-1t', got {table.device!r}")
     if not isinstance(table.details, Mapping):
         problems.append(f"details must be an object, got {table.details!r}")
+    if (table.predictor_mape_percent is None) == bool(predicted):
+        problems.append(f"{_PREDICTOR} belongs to files with predicted entries; here are {len(predicted)}")
     if problems:
         raise InvalidValue(collected(problems, "latency table"))
     return table
@@ -246,10 +274,10 @@ def _read_held_out(data: Any, problems: list[str]) -> HeldOut | None:
     if not isinstance(data, Mapping) or set(data) != names:
         problems.append(f"held_out must be null or an object with the fields {', '.join(sorted(names))}")
         return None
-    unranked = {"spearman"} if data["spearman"] is None else set()
-    wanted = names - {"networks", "pairs"} - unranked
+    unknown = {name for name in _MAYBE_NAN if data[name] is None}
+    wanted = names - {"networks", "pairs"} - unknown
     numbers = {name: _number(data, name, problems, at="held_out.") for name in wanted} | dict.fromkeys(
-        unranked, math.nan
+        unknown, math.nan
     )
     pairs = data["pairs"]
     if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
@@ -264,15 +292,18 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(type(number) in (int, float) for number in value)
 
 
-def _read_entries(rows: Any, blocks: tuple[type, ...], problems: list[str]) -> dict[Entry, float]:
+def _read_entries(
+    rows: Any, blocks: tuple[type, ...], predicted: set[Entry], problems: list[str]
+) -> dict[Entry, float]:
+    """Milliseconds by entry; those that the file marks are added to `predicted`."""
     if not isinstance(rows, list):
         problems.append(f"entries must be a list, got {type(rows).__name__}")
         return {}
     found: dict[Entry, float] = {}
     for index, row in enumerate(rows):
         at = f"entries.{index}"
-        if not isinstance(row, Mapping) or set(row) != {"block", "shape", "latency_ms"}:
-            problems.append(f"{at} must have the fields block, shape and latency_ms")
+        if not isinstance(row, Mapping) or set(row) - {"predicted"} != {"block", "shape", "latency_ms"}:
+            problems.append(f"{at} must have the fields block, shape and latency_ms, and may have predicted")
             continue
         entry = _read_entry(row, blocks, at, problems)
         value = _number(row, "latency_ms", problems, at=f"{at}.")
@@ -282,6 +313,10 @@ def _read_entries(rows: Any, blocks: tuple[type, ...], problems: list[str]) -> d
             problems.append(f"{at} repeats {entry[0]} at input {entry[1]}")
         elif entry is not None:
             found[entry] = value
+            if row.get("predicted", False) is True:
+                predicted.add(entry)
+        if not isinstance(row.get("predicted", False), bool):
+            problems.append(f"{at}.predicted must be true or false, got {row['predicted']!r}")
     return found
 
 
