@@ -6,8 +6,11 @@ from itertools import pairwise
 
 import pytest
 
+from sculptnet.arch import Augmentation, Recipe
+from sculptnet.data import Preprocessing
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.plan import Plan, Speed, Wishes, make_plan
+from sculptnet.flow.searching import hindrances
 
 SPEED = Speed(
     search_step_s=0.1,
@@ -59,3 +62,16 @@ def test_a_plan_comes_back_from_json_and_a_damaged_one_is_named() -> None:
     assert Plan.from_json(plan.to_json()) == plan
     with pytest.raises(InvalidValue, match=r"run\.json: the plan cannot be read .* start anew with --fresh"):
         Plan.from_json({"epochs": 3})
+
+
+def test_what_hinders_short_trainings_is_named_unless_the_user_set_it() -> None:
+    grey = (0.5, 0.5, 0.5)
+    small, photograph = Preprocessing(28, 28, grey, grey), Preprocessing(64, 73, grey, grey)
+    smoothing, shifts, crops = (
+        f"recipe.{name}" for name in ("label_smoothing=0", "augmentation.crop_padding=0", "augmentation.crop_scale=1")
+    )
+    assert hindrances(Recipe(), small, {}) == [smoothing, shifts]
+    assert hindrances(Recipe(), photograph, {}) == [smoothing, crops]
+    assert hindrances(Recipe(), small, {"label_smoothing": "0.1"}) == [shifts]
+    plain = Recipe(label_smoothing=0.0, augmentation=Augmentation(crop_padding=0.0, crop_scale=1.0))
+    assert hindrances(plain, small, {}) == hindrances(plain, photograph, {}) == []
