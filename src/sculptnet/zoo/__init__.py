@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sculptnet.zoo import fbnet, mobilenets
+from sculptnet.zoo import fbnet, fbnetv2, fbnetv3, mobilenets
 from sculptnet.zoo.mobilenets import mobilenet_v2
 from sculptnet.zoo.published import Published
 
 BY_NAME: Mapping[str, Published] = MappingProxyType(
-    {entry.name: entry for entry in (*fbnet.ENTRIES, *mobilenets.ENTRIES)}
+    {entry.name: entry for entry in (*fbnet.ENTRIES, *fbnetv2.ENTRIES, *fbnetv3.ENTRIES, *mobilenets.ENTRIES)}
 )
 
 __all__ = ["BY_NAME", "Published", "mobilenet_v2"]

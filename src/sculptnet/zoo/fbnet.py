@@ -120,7 +120,8 @@ ENTRIES = (
         PAPER,
         None,
         None,
-        f"{_K5}the network of timm's fbnetc_100; no numbers published with the paper",
+        f"{_K5}no numbers published with the paper",
+        "fbnetc_100",
     ),
     Published(
         "fbnet_s8",

@@ -62,5 +62,6 @@ ENTRIES = (
         300e6,
         72.0,
         "both from the paper's table 4",
+        "mobilenetv2_100",
     ),
 )
