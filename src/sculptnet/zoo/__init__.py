@@ -1,14 +1,7 @@
 """Published networks as values, one file per paper, and `BY_NAME`: what the command line offers."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from sculptnet.zoo import fbnet, fbnetv2, fbnetv3, mobilenets
+from sculptnet.zoo.catalogue import BY_NAME
 from sculptnet.zoo.mobilenets import mobilenet_v2
 from sculptnet.zoo.published import Published
-
-BY_NAME: Mapping[str, Published] = MappingProxyType(
-    {entry.name: entry for entry in (*fbnet.ENTRIES, *fbnetv2.ENTRIES, *fbnetv3.ENTRIES, *mobilenets.ENTRIES)}
-)
 
 __all__ = ["BY_NAME", "Published", "mobilenet_v2"]
