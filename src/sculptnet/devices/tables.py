@@ -12,11 +12,11 @@ import numpy as np
 from sculptnet.arch import Architecture, SearchSpace, TensorShape
 from sculptnet.cost import HeldOut, LatencyTable, Precision, cost_of, entries_of, macs
 from sculptnet.cost.entries import Entry
-from sculptnet.cost.errors_of_tables import fit_affine
+from sculptnet.cost.errors_of_tables import Vector, fit_affine
 from sculptnet.devices.graphs import Graphs, neighbours
 from sculptnet.devices.measure import graphs_of, times
 from sculptnet.devices.memo import Memo
-from sculptnet.devices.plan import Device, Model, Quality
+from sculptnet.devices.plan import Device, Model, Plan, Quality
 from sculptnet.devices.statistics import Timing, held_out
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.state import Log, Progress, no_log, no_progress
@@ -24,6 +24,7 @@ from sculptnet.streams import stream
 
 TYPICAL_OF = 5
 REFERENCE_RESOLUTION = 64  # pixels, at most
+EMPTY, CALIBRATION, HELD_OUT = "empty graph", "calibration", "held-out"  # names of models
 DRAWN = 10  # networks for each that is measured; those are spread evenly over the predicted latency
 
 
@@ -67,35 +68,92 @@ def measure_table(
         InvalidValue: a number of networks that makes no sense.
         DeviceError: the device cannot run a block or answers wrongly.
     """
-    wrong = [f"num_calibration must be at least 1, got {num_calibration}"] if num_calibration < 1 else []
-    wrong += [f"num_held_out must be at least 0, got {num_held_out}"] if num_held_out < 0 else []
-    if wrong:
-        raise InvalidValue(collected(wrong, "measure_table"))
     start = clock()
-    graphs = graphs_of(precision)
-    reference = graphs.network(reference_network(space))
-    measurer = _Measurer(device, graphs, reference, quality or Quality(), memo, progress)
-    raw = measurer.entries(space)
-    table = LatencyTable(
-        device.name,
-        {entry: max(0.0, value) for entry, value in raw.items()},
-        precision=precision,
-        floored=sum(value < 0 for value in raw.values()),
-        details=device.describe(),
-    )
-    drawn = distinct_networks(space, seed, 2 * num_held_out + 2)
-    validation = drawn[: min(num_held_out, len(drawn) // 2)]
-    others = dict.fromkeys([*leaning_networks(space, seed, num_calibration * DRAWN), *drawn[len(validation) :]])
-    calibration = _spread(table, [network for network in others if network not in set(validation)], num_calibration)
-    timings = measurer.networks(calibration, "calibration")
-    slope, constant = fit_affine(_predicted(table, calibration), np.array([timing.median_ms for timing in timings]))
-    reference_ms = timings[0].reference_ms
-    table = replace(table, slope=slope, constant=constant, reference_ms=reference_ms, seconds=clock() - start)
-    if validation:
-        timings = [timing.at(reference_ms) for timing in measurer.networks(validation, "held-out")]
-        table = replace(table, held_out=held_out(_predicted(table, validation), timings))
+    work = TableWork(space, seed, graphs_of(precision), quality or Quality(), num_calibration, num_held_out)
+    table = work.table(device, memo=memo, progress=progress, seconds=lambda: clock() - start)
     log({"event": "table", **_summary(table)})
     return table
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class TableWork:
+    """What a table is made from, whatever the device; see `measure_table`.
+
+    Attributes:
+        space, seed, num_calibration, num_held_out, quality: as there.
+        graphs: makes the models.
+        size: what the calibration networks are spread evenly over; by default the latency that the blocks predict.
+            With another one every model is known before anything is measured (`plans`).
+    """
+
+    space: SearchSpace
+    seed: int
+    graphs: Graphs
+    quality: Quality
+    num_calibration: int = 10
+    num_held_out: int = 20
+    size: Callable[[Architecture], float] | None = None
+
+    def __post_init__(self) -> None:
+        least = {"num_calibration": 1, "num_held_out": 0}
+        wrong = [
+            f"{name} must be at least {low}, got {getattr(self, name)}"
+            for name, low in least.items()
+            if getattr(self, name) < low
+        ]
+        if wrong:
+            raise InvalidValue(collected(wrong, "measure_table"))
+
+    def plans(self) -> tuple[Plan, ...]:
+        """Everything that `table` measures, in its order.
+
+        Raises:
+            InvalidValue: the networks depend on what the blocks take.
+        """
+        if self.size is None:
+            raise InvalidValue("TableWork.plans: the calibration networks follow from measurements; give a `size`")
+        held_out, others = self._drawn()
+        chosen = spread(list(map(self.size, others)), others, self.num_calibration)
+        reference = self.graphs.network(reference_network(self.space))
+        blocks = Plan(block_models(self.space, self.graphs), reference, self.quality, alternate=True)
+        networks = (network_models(self.graphs, *some) for some in ((chosen, CALIBRATION), (held_out, HELD_OUT)))
+        return blocks, *(Plan(models, reference, self.quality) for models in networks if models)
+
+    def table(
+        self, device: Device, *, memo: Memo | None, progress: Progress, seconds: Callable[[], float]
+    ) -> LatencyTable:
+        """Measures the table; `seconds` says what that took, asked before the held-out networks are measured."""
+        reference = self.graphs.network(reference_network(self.space))
+        measurer = _Measurer(device, self.graphs, reference, self.quality, memo, progress)
+        found = measurer.times(block_models(self.space, self.graphs), alternate=True)
+        raw = entries_from(self.space, found)
+        table = LatencyTable(
+            device.name,
+            {entry: max(0.0, value) for entry, value in raw.items()},
+            precision=self.graphs.precision,
+            floored=sum(value < 0 for value in raw.values()),
+            details=device.describe(),
+        )
+        validation, others = self._drawn()
+        sizes = _predicted(table, others) if self.size is None else list(map(self.size, others))
+        calibration = spread(sizes, others, self.num_calibration)
+        timings = measurer.networks(calibration, CALIBRATION)
+        slope, constant = fit_affine(_predicted(table, calibration), np.array([timing.median_ms for timing in timings]))
+        reference_ms = timings[0].reference_ms
+        table = replace(table, slope=slope, constant=constant, reference_ms=reference_ms, seconds=seconds())
+        if not validation:
+            return table
+        timings = [timing.at(reference_ms) for timing in measurer.networks(validation, HELD_OUT)]
+        return replace(table, held_out=held_out(_predicted(table, validation), timings))
+
+    def _drawn(self) -> tuple[list[Architecture], list[Architecture]]:
+        """The held-out networks, and those to choose the calibration networks from."""
+        drawn = distinct_networks(self.space, self.seed, 2 * self.num_held_out + 2)
+        validation = drawn[: min(self.num_held_out, len(drawn) // 2)]
+        leaning = leaning_networks(self.space, self.seed, self.num_calibration * DRAWN)
+        others = dict.fromkeys([*leaning, *drawn[len(validation) :]])
+        return validation, [network for network in others if network not in set(validation)]
 
 
 @final
@@ -133,7 +191,8 @@ def recheck(
         raise InvalidValue(
             f"the table was made on {table.device}, not on {device.name}; measure again or change --device"
         )
-    chosen = _spread(table, leaning_networks(space, seed, networks * DRAWN), networks)
+    leaning = leaning_networks(space, seed, networks * DRAWN)
+    chosen = spread(_predicted(table, leaning), leaning, networks)
     graphs = graphs_of(table.precision)
     reference = graphs.network(reference_network(space))
     timings = _Measurer(device, graphs, reference, quality or Quality(), memo, progress).networks(chosen, "re-checked")
@@ -181,29 +240,11 @@ class _Measurer:
     memo: Memo | None
     progress: Progress
 
-    def entries(self, space: SearchSpace) -> dict[Entry, float]:
-        """Milliseconds of every block that is no identity, as subtracted."""
-        wanted = [entry for entry in entries_of(space) if not entry[0].is_identity(entry[1].channels)]
-        models = {f"{block} at input {shape}": self.graphs.context(block, shape) for block, shape in wanted}
-        bare = {shape: f"context of {shape}" for entry in wanted for shape in _sides(entry)}
-        models |= {name: self.graphs.bare(shape) for shape, name in bare.items()}
-        models["empty graph"] = self.graphs.empty()
-        found = self._times(models, alternate=True)
-        call_ms = found["empty graph"].median_ms
-        # One neighbour costs half of what the two around the same feature map add to an empty call.
-        side = {shape: (found[name].median_ms - call_ms) / 2 for shape, name in bare.items()}
-        return {
-            entry: found[f"{entry[0]} at input {entry[1]}"].median_ms - call_ms - sum(side[s] for s in _sides(entry))
-            for entry in wanted
-        }
-
     def networks(self, chosen: Sequence[Architecture], what: str) -> list[Timing]:
         """Whole networks, each several times in a row."""
-        models = {f"{what} network {index}": self.graphs.network(one) for index, one in enumerate(chosen)}
-        found = self._times(models, alternate=False)
-        return [found[name] for name in models]
+        return list(self.times(network_models(self.graphs, chosen, what), alternate=False).values())
 
-    def _times(self, models: Mapping[str, Model], *, alternate: bool) -> dict[str, Timing]:
+    def times(self, models: Mapping[str, Model], *, alternate: bool) -> dict[str, Timing]:
         return times(
             models,
             self.device,
@@ -213,6 +254,45 @@ class _Measurer:
             memo=self.memo,
             progress=self.progress,
         )
+
+
+def network_models(graphs: Graphs, chosen: Sequence[Architecture], what: str) -> dict[str, Model]:
+    """Whole networks, by the names that errors use."""
+    return {f"{what} network {index}": graphs.network(one) for index, one in enumerate(chosen)}
+
+
+def block_models(space: SearchSpace, graphs: Graphs) -> dict[str, Model]:
+    """Every block that is no identity in its context, the contexts alone, and the empty graph."""
+    wanted = _wanted(space)
+    models = {_name(entry): graphs.context(*entry) for entry in wanted}
+    sides = dict.fromkeys(shape for entry in wanted for shape in _sides(entry))
+    models |= {_bare(shape): graphs.bare(shape) for shape in sides}
+    return {**models, EMPTY: graphs.empty()}
+
+
+def entries_from(space: SearchSpace, found: Mapping[str, Timing]) -> dict[Entry, float]:
+    """Milliseconds of every block, as subtracted, from the timings of `block_models`."""
+    call_ms = found[EMPTY].median_ms
+
+    def side_ms(shape: TensorShape) -> float:
+        # One neighbour costs half of what the two around the same feature map add to an empty call.
+        return (found[_bare(shape)].median_ms - call_ms) / 2
+
+    return {
+        entry: found[_name(entry)].median_ms - call_ms - sum(map(side_ms, _sides(entry))) for entry in _wanted(space)
+    }
+
+
+def _wanted(space: SearchSpace) -> list[Entry]:
+    return [entry for entry in entries_of(space) if not entry[0].is_identity(entry[1].channels)]
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry[0]} at input {entry[1]}"
+
+
+def _bare(shape: TensorShape) -> str:
+    return f"context of {shape}"
 
 
 def _sides(entry: Entry) -> list[TensorShape]:
@@ -228,12 +308,12 @@ def _predicted(
     return np.array([cost_of(table, architecture) for architecture in architectures], dtype=np.float64)
 
 
-def _spread(table: LatencyTable, architectures: list[Architecture], count: int) -> list[Architecture]:
-    """`count` of `architectures`, evenly spread over their range of predicted latency, its ends included."""
-    predicted = _predicted(table, architectures)
+def spread(sizes: Sequence[float] | Vector, architectures: Sequence[Architecture], count: int) -> list[Architecture]:
+    """`count` of `architectures`, evenly spread over the range of their `sizes`, its ends included."""
+    values = np.asarray(sizes, dtype=np.float64)
     chosen: list[int] = []
-    for wanted in np.linspace(predicted.min(), predicted.max(), min(count, len(architectures))):
-        by_distance = np.argsort(np.abs(predicted - wanted), kind="stable")
+    for wanted in np.linspace(values.min(), values.max(), min(count, len(architectures))):
+        by_distance = np.argsort(np.abs(values - wanted), kind="stable")
         chosen.append(next(int(index) for index in by_distance if index not in chosen))
     return [architectures[index] for index in chosen]
 
