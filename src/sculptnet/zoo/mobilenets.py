@@ -63,5 +63,6 @@ ENTRIES = (
         72.0,
         "both from the paper's table 4",
         "mobilenetv2_100",
+        "mobilenet_v2",
     ),
 )

@@ -18,7 +18,7 @@ class Published:
         macs: multiply-adds that the authors state, rounded as they round; None where they state none.
         top1: ImageNet accuracy in percent that the authors state; None where they state none.
         evidence: where the two numbers were read, and what does not fit.
-        timm: what timm calls the same network; None where timm has none.
+        timm, torchvision: what they call the same network; None where they have none.
     """
 
     name: str
@@ -28,3 +28,4 @@ class Published:
     top1: float | None
     evidence: str
     timm: str | None = None
+    torchvision: str | None = None
