@@ -38,6 +38,29 @@ class PooledConv(Block):
 
 @final
 @dataclass(frozen=True)
+class GlobalPool(Block):
+    """The mean over all pixels alone, ResNet's head. `out_channels`: the width of the features, which stays."""
+
+    out_channels: int
+
+    def __post_init__(self) -> None:
+        check(self, channel_problems(self.out_channels))
+
+    def out_shape(self, shape: TensorShape) -> TensorShape:
+        require_decided(self, "GlobalPool.out_shape")
+        return TensorShape(self.out_channels, 1, 1)
+
+    def module(self, in_channels: int) -> nn.Module:
+        if in_channels != self.out_channels:
+            check(self, [f"out_channels must be the input's {in_channels} channels, got {self.out_channels}"])
+        return Pool()
+
+    def label(self) -> str:
+        return "pool"
+
+
+@final
+@dataclass(frozen=True)
 class Classifier(Block):
     """One linear layer from the head's features to `out_channels` logits."""
 

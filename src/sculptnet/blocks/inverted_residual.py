@@ -63,7 +63,7 @@ class InvertedResidual(Block):
 
     def out_shape(self, shape: TensorShape) -> TensorShape:
         rounded_up = super().out_shape(shape)
-        if self.padding is Padding.HALF:
+        if self.padding is not Padding.SHORT:
             return rounded_up
         height, width = (self.padding.size_after(size, self.stride) for size in shape[1:])
         if min(height, width) < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from enum import Enum
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,17 +34,20 @@ _MODULES: dict[Activation, type[nn.Module]] = {
 
 
 class Padding(Enum):
-    """How many zeros a convolution sees around its input, on every side. The output's size never depends on the kernel.
+    """How many zeros a convolution sees around its input. The output's size never depends on the kernel.
 
-    `HALF`: `kernel_size // 2`; strides round sizes up. `SHORT`: one less, as in some strided layers of FBNetV3's
-    published code; the map shrinks by one pixel on every side first.
+    `HALF`: `kernel_size // 2` on every side; strides round sizes up. `SHORT`: one less, as in some strided layers of
+    FBNetV3's published code; the map shrinks by one pixel on every side first. `SAME`: TensorFlow's, sizes as with
+    `HALF`; a strided convolution gets just the zeros that it reads, an odd one at the bottom and the right. Networks
+    that were trained with it compute something else without.
     """
 
     HALF = "half"
     SHORT = "short"
+    SAME = "same"
 
     def pixels(self, kernel_size: int) -> int:
-        """Zeros on each side."""
+        """Zeros on each side that do not depend on the input's size."""
         return kernel_size // 2 - (1 if self is Padding.SHORT else 0)
 
     def size_after(self, size: int, stride: int) -> int:
@@ -61,14 +65,49 @@ def conv_bn(
     padding: Padding = Padding.HALF,
 ) -> nn.Sequential:
     """Convolution without bias; batch norm; activation."""
-    zeros = padding.pixels(kernel_size)
+    as_read = padding is Padding.SAME and stride > 1
+    conv, zeros = (SameConv2d, 0) if as_read else (nn.Conv2d, padding.pixels(kernel_size))
     layers: OrderedDict[str, nn.Module] = OrderedDict(
-        conv=nn.Conv2d(in_channels, out_channels, kernel_size, stride, zeros, groups=groups, bias=False),
+        conv=conv(in_channels, out_channels, kernel_size, stride, zeros, groups=groups, bias=False),
         bn=nn.BatchNorm2d(out_channels),
     )
     if activation is not Activation.NONE:
         layers["act"] = activation.module()
     return nn.Sequential(layers)
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution that pads its input as TensorFlow does (`Padding.SAME`)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x`: `(batch, channels, height, width)`."""
+        sizes = (int(x.shape[-2]), int(x.shape[-1]))  # plain numbers: constants in an exported graph
+        stride, kernel = self.stride[0], self.kernel_size[0]
+        totals = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in sizes]
+        zeros = [total // 2 for total in totals] + [total - total // 2 for total in totals]
+        if torch.onnx.is_in_onnx_export():
+            y: Tensor = _PaddedConvolution.apply(x, self.weight, stride, self.groups, zeros)
+            return y
+        return _padded_convolution(x, self.weight, stride, self.groups, zeros)
+
+
+def _padded_convolution(x: Tensor, weight: Tensor, stride: int, groups: int, zeros: list[int]) -> Tensor:
+    top, left, bottom, right = zeros
+    padded = nn.functional.pad(x, (left, right, top, bottom))
+    return nn.functional.conv2d(padded, weight, None, stride, groups=groups)
+
+
+class _PaddedConvolution(torch.autograd.Function):
+    """One node in an exported graph: ONNX's convolution pads each side by itself, PyTorch's does not."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor, weight: Tensor, stride: int, groups: int, zeros: list[int]) -> Tensor:
+        return _padded_convolution(x, weight, stride, groups, zeros)
+
+    @staticmethod
+    def symbolic(graph: Any, x: Any, weight: Any, stride: int, groups: int, zeros: list[int]) -> Any:
+        settings = {"strides_i": [stride] * 2, "pads_i": zeros, "group_i": groups}
+        return graph.op("Conv", x, weight, **settings)
 
 
 class ChannelShuffle(nn.Module):
@@ -86,17 +125,24 @@ class ChannelShuffle(nn.Module):
 
 
 class Residual(nn.Module):
-    """`body(x)`, plus `x` if `residual`; training may drop the body's part of a sample (`drop_path`)."""
+    """`body(x)`, plus `x` if `residual`; training may drop the body's part of a sample (`drop_path`).
 
-    def __init__(self, body: nn.Module, residual: bool) -> None:
+    `shortcut`: what `x` goes through before it is added, or None.
+    """
+
+    def __init__(self, body: nn.Module, residual: bool, shortcut: nn.Module | None = None) -> None:
         super().__init__()
-        self.body, self.residual = body, residual
+        self.body, self.residual, self.shortcut = body, residual, shortcut
         self.drop_path: nn.Module = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """`x`: `(batch, channels, height, width)`."""
         y: Tensor = self.body(x)
-        return x + self.drop_path(y) if self.residual else y
+        if not self.residual:
+            return y
+        added: Tensor = x if self.shortcut is None else self.shortcut(x)
+        y = self.drop_path(y)
+        return added + y
 
 
 class Pool(nn.Module):

@@ -5,7 +5,17 @@ from types import MappingProxyType
 
 from sculptnet.arch import SearchSpace
 from sculptnet.spaces.fbnet_space import fbnet
+from sculptnet.spaces.mnasnet_space import mnasnet
+from sculptnet.spaces.ofa_spaces import ofa_mobilenet_v3, ofa_proxyless, ofa_resnet50
 
-BY_NAME: Mapping[str, Callable[..., SearchSpace]] = MappingProxyType({"fbnet": fbnet})
+BY_NAME: Mapping[str, Callable[..., SearchSpace]] = MappingProxyType(
+    {
+        "fbnet": fbnet,
+        "mnasnet": mnasnet,
+        "ofa_mobilenet_v3": ofa_mobilenet_v3,
+        "ofa_proxyless": ofa_proxyless,
+        "ofa_resnet50": ofa_resnet50,
+    }
+)
 
-__all__ = ["BY_NAME", "fbnet"]
+__all__ = ["BY_NAME", "fbnet", "mnasnet", "ofa_mobilenet_v3", "ofa_proxyless", "ofa_resnet50"]
