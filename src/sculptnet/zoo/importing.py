@@ -29,7 +29,8 @@ def import_weights(network: Network, weights: Mapping[str, Tensor], *, eps: floa
         weights: of another library's module, in the order of computation, as its `state_dict()` has them. A linear
             layer on one pixel may stand where we have a 1x1 convolution.
         eps: of the batch norm that the weights were trained with. Where it is not ours, variances are shifted by the
-            difference, so that in eval mode both networks compute the same.
+            difference, so that in eval mode both networks compute the same; in training, channels whose variance is
+            far below `eps` get a larger scale here than at home.
 
     Raises:
         InvalidValue: the first tensor that differs in kind or shape, the number of tensors, and every tensor that holds
