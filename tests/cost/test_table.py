@@ -197,7 +197,7 @@ def test_a_good_table_warns_of_nothing(table: LatencyTable) -> None:
             {"predicted": frozenset([(Conv(8), TensorShape(3, 16, 16))]), "predictor_mape_percent": 7.25},
             "1 of 28 blocks were not measured but predicted; the predictor is wrong by 7.2 %",
         ),
-        ({"floored": 2}, "2 of 28 blocks measured slightly below zero"),
+        ({"floored": 2}, "2 of 28 blocks came out slightly below zero"),
     ],
 )
 def test_each_doubt_is_a_warning(table: LatencyTable, changed: dict[str, Any], text: str) -> None:

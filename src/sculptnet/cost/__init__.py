@@ -14,7 +14,9 @@ from sculptnet.cost.counting import (
 from sculptnet.cost.entries import entries_of
 from sculptnet.cost.factored import Draws, Extreme, FactoredCost
 from sculptnet.cost.model import CostModel, Reduce, cost_of
+from sculptnet.cost.predictor import LatencyPredictor, fill, fit_predictor
 from sculptnet.cost.published_tables import read_fbnet_pi4_table, read_fbnet_tables
+from sculptnet.cost.published_yaml import read_ofa_table, read_proxyless_table
 from sculptnet.cost.table import HeldOut, LatencyTable, Precision, check_covers, table_from_json
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Extreme",
     "FactoredCost",
     "HeldOut",
+    "LatencyPredictor",
     "LatencyTable",
     "Macs",
     "Parameters",
@@ -36,9 +39,13 @@ __all__ = [
     "cost_of",
     "count",
     "entries_of",
+    "fill",
+    "fit_predictor",
     "macs",
     "parameters",
     "read_fbnet_pi4_table",
     "read_fbnet_tables",
+    "read_ofa_table",
+    "read_proxyless_table",
     "table_from_json",
 ]

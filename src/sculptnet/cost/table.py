@@ -15,8 +15,11 @@ from sculptnet.errors import InvalidValue, NotMeasured, SculptNetError, collecte
 
 SCHEMA = 1
 TOO_NOISY_PERCENT = 3.0  # split-half noise above which nothing can be said about a device
+THROTTLING_PERCENT = 20.0  # slowdown while a table is measured above which the device did not hold its speed
 SHOWN_ENTRIES = 12
 PUBLISHED = "published"  # in `details`: where a table comes from that was read, not measured
+SLOWDOWN = "slowdown_percent"  # in `details`: how much slower the reference network became during the measurement
+OPENED_AS = "opened_as"  # in `details`: how a device elsewhere is named on the command line
 RELATIVE = "relative_to"  # in `details`: what a published table's entries leave out
 
 
@@ -116,9 +119,15 @@ class LatencyTable:
         found = [] if self.held_out is None else _doubts(self.held_out)
         if self.held_out is None:
             found.append("the table was not checked on whole networks; its error is unknown")
+        slowdown = self.details.get(SLOWDOWN, 0.0)
+        if slowdown > THROTTLING_PERCENT:
+            found.append(
+                f"throttling: the reference network became {slowdown:.0f} % slower during the measurement, above "
+                f"{THROTTLING_PERCENT:g} %; cool the device or set a fixed clock, and measure again"
+            )
         if self.floored:
             found.append(
-                f"{self.floored} of {len(self.entries_ms)} blocks measured slightly below zero and count as 0 ms"
+                f"{self.floored} of {len(self.entries_ms)} blocks came out slightly below zero and count as 0 ms"
             )
         if self.predicted:
             found.append(
@@ -162,8 +171,9 @@ def _remedy(table: LatencyTable) -> str:
             f"it comes from {table.details[PUBLISHED]}: take the space, resolution and widths that it was made for, or "
             "read it with partial=True and let `cost.fill` predict the rest"
         )
-    runtime, threads = table.details.get("runtime", "RUNTIME"), table.details.get("threads", 1)
-    return f"run `sculptnet measure SPACE --device {runtime} --threads {threads} --out table.json` for its space"
+    device = table.details.get(OPENED_AS) or table.details.get("runtime", "RUNTIME")
+    threads = table.details.get("threads", 1)
+    return f"run `sculptnet measure SPACE --device {device} --threads {threads} --out table.json` for its space"
 
 
 def _doubts(held_out: HeldOut) -> list[str]:
