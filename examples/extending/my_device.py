@@ -17,8 +17,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from sculptnet.devices import Measurement, Model, Plan, check_answer, example_input
-from sculptnet.devices.onnxruntime import cpu_name
-from sculptnet.devices.protocol import measure
+from sculptnet.devices.local import cpu_name, measure_plan
 from sculptnet.errors import DeviceError
 from sculptnet.state import Progress, no_progress
 
@@ -45,13 +44,7 @@ class Reference:
 
     def measure(self, plan: Plan, progress: Progress = no_progress) -> Iterator[Measurement]:
         """The library's protocol around plain calls: rounds, and runs of a reference network between all chunks."""
-        reference = self._open("reference network", plan.reference)
-        runs = {name: self._open(name, model) for name, model in plan.models.items()}
-        total = len(runs) * plan.quality.rounds
-        found = measure(runs, reference, plan.quality, held=plan.held)
-        for done, measurement in enumerate(found, start=1 + len(plan.held)):
-            progress(f"measuring on {self.name}", done, total)
-            yield measurement
+        return measure_plan(self.name, plan, self._open, progress)
 
     def _open(self, name: str, model: Model) -> Callable[[], object]:
         """A call that runs `model` once, after its answer was compared with PyTorch's."""

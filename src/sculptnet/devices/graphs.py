@@ -1,4 +1,4 @@
-"""ONNX models to time: blocks between fixed neighbours, and whole networks, put together from exported blocks.
+"""Models to time: blocks between fixed neighbours, and whole networks, put together from exported blocks.
 
 Each distinct block is exported once; a network of 24 blocks is a chain of their graphs. That gives the same operators
 as exporting the network whole, and takes milliseconds instead of half a second.
@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias, final
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from torch import nn
@@ -105,14 +107,19 @@ class Graphs:
         return self._parts[block, shape]
 
     def _model(self, parts: Sequence[Part], shape: TensorShape) -> Model:
-        graph = chain([part.graph for part in parts])
+        graph, module = chain([part.graph for part in parts]), nn.Sequential(*(part.module for part in parts)).eval()
         if self.quantise is not None:
             graph = self.quantise(graph, shape)
-        with torch.no_grad():
-            answer = torch.from_numpy(example_input((1, *shape)))
-            for part in parts:
-                answer = part.module(answer)
-        return Model(graph.SerializeToString(), (1, *shape), answer.numpy(), TOLERANCE[self.precision])
+        answer = answer_of(module, (1, *shape))
+        same = module if self.precision is Precision.FP32 else None
+        return Model(graph.SerializeToString(), (1, *shape), answer, TOLERANCE[self.precision], same)
+
+
+def answer_of(module: nn.Module, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """What `module` answers to `example_input(shape)`."""
+    with torch.no_grad():
+        answer: npt.NDArray[np.float32] = module(torch.from_numpy(example_input(shape))).numpy()
+    return answer
 
 
 def chain(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:

@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+from torch import nn
 
 from sculptnet.arch import Architecture
 from sculptnet.cost import Precision
-from sculptnet.devices.graphs import Graphs, Quantise, reference_model
+from sculptnet.devices.graphs import Graphs, Quantise, answer_of, reference_model
 from sculptnet.devices.memo import Memo, NoMemo, memo_key
-from sculptnet.devices.plan import Device, Measurement, Model, Plan, Quality, example_input
+from sculptnet.devices.plan import Device, Limited, Measurement, Model, Plan, Quality, example_input
 from sculptnet.devices.statistics import Timing, timing_of
-from sculptnet.errors import InvalidValue
+from sculptnet.errors import DeviceError, InvalidValue
 from sculptnet.state import Progress, no_progress
 
 
@@ -72,6 +73,7 @@ def measure_networks(
     progress: Progress = no_progress,
 ) -> dict[str, Timing]:
     """Measures whole untrained networks on `device`; weights do not change the time. `reference`: see `times`."""
+    check_precision(device, precision)
     graphs = graphs_of(precision)
     models = {name: graphs.network(architecture) for name, architecture in architectures.items()}
     return times(models, device, reference=reference, quality=quality, memo=memo, progress=progress)
@@ -81,6 +83,7 @@ def measure_onnx(
     models: Mapping[str, bytes],
     device: Device,
     *,
+    modules: Mapping[str, nn.Module] | None = None,
     reference: Model | None = None,
     quality: Quality | None = None,
     memo: Memo | None = None,
@@ -88,12 +91,26 @@ def measure_onnx(
 ) -> dict[str, Timing]:
     """Measures serialised ONNX models at batch 1, as they are: exported files, or networks from elsewhere.
 
+    Args:
+        models: by name.
+        device: where.
+        modules: by the same names, for devices that run PyTorch modules: the float32 networks, in eval mode, on the
+            CPU, that the models were exported from. Their answers are what the device must answer.
+        reference, quality, memo, progress: see `times`.
+
     Raises:
         InvalidValue: a model has several inputs, or sizes other than the batch are open.
-        DeviceError: a model does not run there.
+        DeviceError: a model does not run there, answers wrongly, or has no module and needs one.
     """
-    prepared = {name: Model(data, _input_shape(name, data)) for name, data in models.items()}
+    modules = modules or {}
+    prepared = {name: onnx_model(name, data, modules.get(name)) for name, data in models.items()}
     return times(prepared, device, reference=reference, quality=quality, memo=memo, progress=progress)
+
+
+def onnx_model(name: str, data: bytes, module: nn.Module | None = None) -> Model:
+    """A serialised model as it is, at batch 1; see `measure_onnx`."""
+    shape = _input_shape(name, data)
+    return Model(data, shape, None if module is None else answer_of(module, shape), module=module)
 
 
 def _input_shape(name: str, data: bytes) -> tuple[int, ...]:
@@ -106,6 +123,21 @@ def _input_shape(name: str, data: bytes) -> tuple[int, ...]:
     if not sizes or any(size < 1 for size in sizes[1:]):
         raise InvalidValue(f"{name}: only the batch may be open, the input {inputs[0].name} has the sizes {sizes}")
     return (1, *sizes[1:])
+
+
+def precisions_of(device: Device) -> frozenset[Precision]:
+    """What `device` can run."""
+    return frozenset(map(Precision, device.precisions) if isinstance(device, Limited) else Precision)
+
+
+def check_precision(device: Device, precision: Precision) -> None:
+    """Raises `DeviceError` if `device` does not run `precision`."""
+    able = sorted(one.value for one in precisions_of(device))
+    if precision.value not in able:
+        raise DeviceError(
+            f"{device.name} runs {' and '.join(able)} only, not {precision.value}; give --precision {able[0]} or "
+            "another --device"
+        )
 
 
 def graphs_of(precision: Precision) -> Graphs:

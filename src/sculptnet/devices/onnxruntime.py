@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import onnxruntime
 
+from sculptnet.devices.local import check_threads, cores, cpu_name, measure_plan, own_cpu_clock
 from sculptnet.devices.plan import Measurement, Model, Plan, check_answer, example_input
-from sculptnet.devices.protocol import Run, measure
-from sculptnet.errors import DeviceError, InvalidValue
+from sculptnet.devices.protocol import Run
+from sculptnet.errors import DeviceError
 from sculptnet.state import Progress, no_progress
 
-AT_ONCE = 256  # models that are open at the same time; each holds its weights and activations
 ERRORS_ONLY = 3  # log severity
 
 
@@ -36,13 +31,7 @@ class OnnxRuntime:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise InvalidValue(f"threads must be at least 1, got {self.threads}")
-        if self.threads > cores():
-            raise DeviceError(
-                f"{self.threads} threads were asked for, but this process may use {cores()} cores; "
-                f"threads must lie in 1..{cores()}"
-            )
+        check_threads(self.threads)
 
     @property
     def name(self) -> str:
@@ -60,24 +49,8 @@ class OnnxRuntime:
         }
 
     def measure(self, plan: Plan, progress: Progress = no_progress) -> Iterator[Measurement]:
-        """Measures `plan` in groups of models that are open at the same time; see `protocol.measure`."""
-        reference = self._open("reference network", plan.reference)
-        names = iter(plan.models)
-        total = len(plan.models) * plan.quality.rounds
-        done = len(plan.held)
-        progress(f"measuring on {self.name}", done, total)
-        while group := tuple(islice(names, AT_ONCE)):
-            waiting = [name for name in group if any((name, i) not in plan.held for i in range(plan.quality.rounds))]
-            runs = {name: self._open(name, plan.models[name]) for name in waiting}
-            # With one thread ONNX Runtime computes in the calling thread; with more, its CPU time says little.
-            cpu_clock = time.thread_time if self.threads == 1 else None
-            chunks = measure(
-                runs, reference, plan.quality, alternate=plan.alternate, held=plan.held, cpu_clock=cpu_clock
-            )
-            for measurement in chunks:
-                done += 1
-                progress(f"measuring on {self.name}", done, total)
-                yield measurement
+        """Measures `plan`; see `local.measure_plan`."""
+        return measure_plan(self.name, plan, self._open, progress, cpu_clock=own_cpu_clock(self.threads))
 
     def _open(self, name: str, model: Model) -> Run:
         """A call that runs `model` once on a prepared input into a prepared output, after its answer was checked."""
@@ -103,16 +76,3 @@ class OnnxRuntime:
             # Each open session has its own threads; spinning while they wait, those of a hundred fight for the cores.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cpu_name() -> str:
-    """What the processor calls itself."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -1,6 +1,7 @@
 """What a device is asked to measure, and what comes back: plain values that travel to any machine.
 
-A plan holds ONNX models, not modules: whoever measures needs Python and a runtime, nothing of ours.
+A plan holds ONNX models: whoever measures needs Python and a runtime, nothing of ours. Runtimes that take PyTorch
+modules find those beside them, on this machine.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from sculptnet.errors import DeviceError, InvalidValue, collected
 from sculptnet.state import Progress, no_progress
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @final
@@ -64,12 +68,15 @@ class Model:
         shape: of the input, batch included.
         expected: what it must answer to `example_input(shape)`, or None if nobody knows.
         tolerance: largest difference from `expected`, as a part of its largest absolute value.
+        module: the same network in PyTorch, in eval mode, or None where there is none, as of int8 graphs; devices
+            leave it as it is. It stays on this machine and has no part in the digest.
     """
 
     onnx: bytes
     shape: tuple[int, ...]
     expected: npt.NDArray[np.float32] | None = None
     tolerance: float = 1e-3
+    module: nn.Module | None = None
 
     def digest(self) -> str:
         """A name for what is measured: the same graph, weights and input shape, the same name."""
@@ -135,6 +142,18 @@ class Device(Protocol):
         ...
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """A device that runs some precisions only; one that does not say so runs all.
+
+    Attributes:
+        precisions: values of `cost.Precision`, such as `fp32`.
+    """
+
+    @property
+    def precisions(self) -> frozenset[str]: ...
+
+
 def example_input(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Values in [-1, 1) that look random and are the same on every machine and version."""
     counter = np.arange(int(np.prod(shape)), dtype=np.uint64)
@@ -160,3 +179,17 @@ def check_answer(device: str, name: str, model: Model, answer: np.ndarray[Any, A
             f"{device} computes {name} differently from PyTorch: by {difference:.2g} of the largest output, "
             f"at most {model.tolerance:g} is allowed; its times would describe another network"
         )
+
+
+def module_of(device: str, name: str, model: Model) -> nn.Module:
+    """The module of `model`, for a device that runs modules.
+
+    Raises:
+        DeviceError: it has none; the message names the model.
+    """
+    if model.module is None:
+        raise DeviceError(
+            f"{device} cannot run {name}: it runs PyTorch modules in fp32, and this is an ONNX graph alone; measure "
+            "the architecture instead of the .onnx file, in fp32, or choose another device"
+        )
+    return model.module

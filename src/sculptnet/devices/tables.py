@@ -14,7 +14,7 @@ from sculptnet.cost import HeldOut, LatencyTable, Precision, cost_of, entries_of
 from sculptnet.cost.entries import Entry
 from sculptnet.cost.errors_of_tables import Vector, fit_affine
 from sculptnet.devices.graphs import Graphs, neighbours
-from sculptnet.devices.measure import graphs_of, times
+from sculptnet.devices.measure import check_precision, graphs_of, times
 from sculptnet.devices.memo import Memo
 from sculptnet.devices.plan import Device, Model, Plan, Quality
 from sculptnet.devices.statistics import Timing, held_out
@@ -68,6 +68,7 @@ def measure_table(
         InvalidValue: a number of networks that makes no sense.
         DeviceError: the device cannot run a block or answers wrongly.
     """
+    check_precision(device, precision)
     start = clock()
     work = TableWork(space, seed, graphs_of(precision), quality or Quality(), num_calibration, num_held_out)
     table = work.table(device, memo=memo, progress=progress, seconds=lambda: clock() - start)

@@ -12,6 +12,7 @@ from sculptnet import settings, spaces
 from sculptnet.arch import Recipe, SearchSpace
 from sculptnet.cost import Precision
 from sculptnet.devices import open_device
+from sculptnet.devices.measure import check_precision
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.flow.methods import METHODS, Method
 from sculptnet.named import find
@@ -91,7 +92,7 @@ class FitRequest:
             raise InvalidValue(collected(problems, "The request"))
 
     def _check_device(self) -> None:
-        open_device(self.device, self.threads)
+        check_precision(open_device(self.device, self.threads), self.precision)
 
     def given(self) -> dict[str, dict[str, str]]:
         """The settings by group."""

@@ -11,6 +11,7 @@ from sculptnet.arch import Architecture, Recipe, to_json
 from sculptnet.cost import LatencyTable, Precision, conv_fc_weights, cost_of, macs, parameters
 from sculptnet.data import EvaluationBatches, subset
 from sculptnet.devices import FileMemo, Timing, measure_onnx
+from sculptnet.devices.measure import precisions_of
 from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
 from sculptnet.files import write_json
 from sculptnet.flow.context import Context
@@ -32,7 +33,7 @@ def ship(context: Context, network: Network, recipe: Recipe, table: LatencyTable
     write_json(folder / "recipe.json", to_json(recipe))
     exported = export_files(context, network, folder)
     accuracies = file_accuracies(context, network, exported)
-    timings = time_files(context, exported)
+    timings = time_files(context, network, exported)
     card = make_card(context, network.architecture, table, exported, accuracies, timings)
     write_json(context.run.card, card)
     return card
@@ -74,12 +75,16 @@ def file_accuracies(context: Context, network: Network, exported: Exported) -> d
     return found
 
 
-def time_files(context: Context, exported: Exported) -> dict[str, Timing]:
-    """The latency of every file on the device, now."""
-    models = {name: path.read_bytes() for name, path in exported.paths().items()}
+def time_files(context: Context, network: Network, exported: Exported) -> dict[str, Timing]:
+    """The latency, now, of every file that the device can run; some devices run `network` in the fp32 file's place."""
+    able = precisions_of(context.device)
+    for file in exported.files:
+        if file.precision not in able:
+            context.voice.say(f"{context.device.name} runs no {file.precision.value}: {file.path.name} is not timed")
     return measure_onnx(
-        models,
+        {file.path.name: file.path.read_bytes() for file in exported.files if file.precision in able},
         context.device,
+        modules={file.path.name: network for file in exported.files if file.precision is Precision.FP32},
         reference=context.reference(),
         memo=FileMemo(context.run.measurements),
         progress=context.voice.progress,
