@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -68,9 +69,8 @@ def measured(key: str, device: Device, given: argparse.Namespace) -> dict[str, A
         quality=Quality(rounds=given.rounds),
         num_held_out=given.held_out,
         memo=FileMemo(kept),
-        progress=lambda what, done, total: print(f"\r{title}: {what} {done}/{total}  ", end="", flush=True),
+        progress=lambda what, done, total: show(f"{title}: {what} {done}/{total}"),
     )
-    print()
     seconds = time.perf_counter() - start
     return {
         "space": title,
@@ -85,6 +85,12 @@ def measured(key: str, device: Device, given: argparse.Namespace) -> dict[str, A
         "warnings": list(table.warnings()),
         **error(table, space),
     }
+
+
+def show(text: str) -> None:
+    """Where the script is, on one line of a terminal; nothing where the output goes elsewhere."""
+    if sys.stdout.isatty():
+        print(f"\r{text}  ", end="", flush=True)
 
 
 def error(table: LatencyTable, space: SearchSpace) -> dict[str, Any]:
