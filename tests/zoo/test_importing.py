@@ -20,8 +20,20 @@ TIMM = {  # timm's name, ours
     "fbnetv3_d": "fbnetv3_d",
     "fbnetv3_g": "fbnetv3_g",
     "mobilenetv2_100": "mobilenet_v2",
+    "mobilenetv3_large_100": "mobilenet_v3_large",
+    "mobilenetv3_small_100": "mobilenet_v3_small",
+    "mnasnet_100": "mnasnet_b1",
+    "mnasnet_small": "mnasnet_small_residual",
+    "semnasnet_100": "mnasnet_a1",
+    **{f"semnasnet_{width}": f"mnasnet_a1_{width}" for width in ("050", "075", "140")},
+    **{f"tf_efficientnet_lite{number}": f"efficientnet_lite{number}" for number in range(5)},
 }
-TORCHVISION = {"mobilenet_v2": "mobilenet_v2"}
+TORCHVISION = {
+    "mnasnet1_0": "mnasnet_b1",
+    "mobilenet_v2": "mobilenet_v2",
+    "mobilenet_v3_large": "mobilenet_v3_large",
+    "mobilenet_v3_small": "mobilenet_v3_small",
+}
 
 
 @torch.no_grad()

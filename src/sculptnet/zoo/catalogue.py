@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sculptnet.zoo import fbnet, fbnetv2, fbnetv3, mobilenets
+from sculptnet.zoo import efficientnet_lite, fbnet, fbnetv2, fbnetv3, mnasnet, mobilenets, ofa
 from sculptnet.zoo.published import Published
 
-BY_NAME: Mapping[str, Published] = MappingProxyType(
-    {entry.name: entry for entry in (*fbnet.ENTRIES, *fbnetv2.ENTRIES, *fbnetv3.ENTRIES, *mobilenets.ENTRIES)}
-)
+_PAPERS = (fbnet, fbnetv2, fbnetv3, mnasnet, ofa, mobilenets, efficientnet_lite)
+BY_NAME: Mapping[str, Published] = MappingProxyType({entry.name: entry for paper in _PAPERS for entry in paper.ENTRIES})

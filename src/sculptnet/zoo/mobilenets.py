@@ -1,9 +1,24 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381, table 2): the yardstick that found networks meet."""
+"""The yardsticks that found networks meet.
+
+MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381, table 2), MobileNetV3 (Howard et al., ICCV 2019, arXiv
+1905.02244, tables 1 and 2).
+"""
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from sculptnet.arch import Architecture, Block
-from sculptnet.blocks import Activation, Classifier, Conv, InvertedResidual, PooledConv, round_channels
+from sculptnet.blocks import (
+    Activation,
+    Classifier,
+    Conv,
+    InvertedResidual,
+    MBPool,
+    PooledConv,
+    SqueezeExcite,
+    round_channels,
+)
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.spaces.fbnet_space import LARGEST_SMALL_IMAGE, SMALL_IMAGE_STRIDES, STRIDES
 from sculptnet.zoo.published import Published
@@ -54,6 +69,114 @@ def _layer(out_channels: int, expansion: int, stride: int) -> Block:
     return InvertedResidual(out_channels, 3, expansion, stride, activation=Activation.RELU6, expand_at_1=False)
 
 
+Rows: TypeAlias = tuple[tuple[int, int, tuple[int, ...], Activation, bool], ...]
+V3_LARGE: Rows = (  # width, kernel, hidden widths of the layers, activation, squeeze-and-excitation
+    (16, 3, (16,), Activation.RELU, False),
+    (24, 3, (64, 72), Activation.RELU, False),
+    (40, 5, (72, 120, 120), Activation.RELU, True),
+    (80, 3, (240, 200, 184, 184), Activation.HARD_SWISH, False),
+    (112, 3, (480, 672), Activation.HARD_SWISH, True),
+    (160, 5, (672, 960, 960), Activation.HARD_SWISH, True),
+)
+V3_SMALL: Rows = (
+    (16, 3, (16,), Activation.RELU, True),
+    (24, 3, (72, 88), Activation.RELU, False),
+    (40, 5, (96, 240, 240), Activation.HARD_SWISH, True),
+    (48, 5, (120, 144), Activation.HARD_SWISH, True),
+    (96, 5, (288, 576, 576), Activation.HARD_SWISH, True),
+)
+V3_LARGE_STRIDES, V3_SMALL_STRIDES = (1, 2, 2, 2, 1, 2), (2, 2, 2, 1, 2)
+
+
+def mobilenet_v3_large(
+    num_classes: int = 1000,
+    resolution: int = 224,
+    *,
+    width: float = 1.0,
+    strides: tuple[int, ...] | None = None,
+    stem_stride: int | None = None,
+) -> Architecture:
+    """MobileNetV3-Large with all widths times `width`, hidden ones and the head's as well, rounded to multiples of 8.
+
+    Args:
+        num_classes: logits.
+        resolution: height and width of the images, pixels.
+        width: the paper's multiplier; any number above 0.
+        strides: of the first layer of each stage. By default the paper's or, up to 64 px, the same with 1 where the
+            first 2 is.
+        stem_stride: by default 2, or 1 up to 64 px.
+
+    Raises:
+        InvalidValue: with everything that is wrong.
+
+    Reference: Howard et al., Searching for MobileNetV3, ICCV 2019 (arXiv 1905.02244), table 1.
+    """
+    return _v3(V3_LARGE, V3_LARGE_STRIDES, 1280, num_classes, resolution, width, strides, stem_stride)
+
+
+def mobilenet_v3_small(
+    num_classes: int = 1000,
+    resolution: int = 224,
+    *,
+    width: float = 1.0,
+    strides: tuple[int, ...] | None = None,
+    stem_stride: int | None = None,
+) -> Architecture:
+    """MobileNetV3-Small (table 2). The last convolution has no squeeze-and-excitation, as in the authors' code.
+
+    Arguments and errors as for `mobilenet_v3_large`.
+    """
+    return _v3(V3_SMALL, V3_SMALL_STRIDES, 1024, num_classes, resolution, width, strides, stem_stride)
+
+
+def _v3(
+    rows: Rows,
+    paper_strides: tuple[int, ...],
+    head_channels: int,
+    num_classes: int,
+    resolution: int,
+    width: float,
+    strides: tuple[int, ...] | None,
+    stem_stride: int | None,
+) -> Architecture:
+    small = resolution <= LARGEST_SMALL_IMAGE
+    first = paper_strides.index(2)
+    strides = strides or ((*paper_strides[:first], 1, *paper_strides[first + 1 :]) if small else paper_strides)
+    problems = [f"width must be above 0, got {width}"] if width <= 0 else []
+    if len(strides) != len(rows):
+        problems.append(f"strides must have one entry for each of {len(rows)} stages, got {strides}")
+    if problems:
+        raise InvalidValue(collected(problems, "mobilenet_v3"))
+    into = round_channels(16 * width)
+    stem = Conv(into, 3, stem_stride or (1 if small else 2), activation=Activation.HARD_SWISH)
+    stages = []
+    for (channels, kernel, hidden_widths, activation, squeezed), stride in zip(rows, strides, strict=True):
+        out, squeeze, layers = round_channels(channels * width), SqueezeExcite() if squeezed else None, []
+        for index, hidden in enumerate(hidden_widths):
+            layers.append(
+                InvertedResidual(
+                    out,
+                    kernel,
+                    _over(round_channels(hidden * width), into),
+                    stride if index == 0 else 1,
+                    squeeze=squeeze,
+                    activation=activation,
+                    expand_at_1=False,
+                )
+            )
+            into = out
+        stages.append(tuple(layers))
+    head = MBPool(round_channels(head_channels * width), bias=True)
+    return Architecture(resolution, stem, tuple(stages), head, Classifier(num_classes))
+
+
+def _over(hidden: int, channels: int) -> float:
+    """The expansion that gives `hidden`; a whole number where it is one, as search spaces write it."""
+    return hidden // channels if hidden % channels == 0 else hidden / channels
+
+
+_V3_PAPER = "Howard et al., Searching for MobileNetV3, ICCV 2019 (arXiv 1905.02244)"
+_V3_PHONE = "Pixel 1, one big core"
 ENTRIES = (
     Published(
         "mobilenet_v2",
@@ -64,5 +187,29 @@ ENTRIES = (
         "both from the paper's table 4",
         "mobilenetv2_100",
         "mobilenet_v2",
+    ),
+    Published(
+        "mobilenet_v3_large",
+        mobilenet_v3_large(),
+        f"{_V3_PAPER}, table 1",
+        219e6,
+        75.2,
+        "multiply-adds and top-1: Once-for-All's table 1; latency, and 217 M: the published code's documents",
+        "mobilenetv3_large_100",
+        "mobilenet_v3_large",
+        51.2,
+        _V3_PHONE,
+    ),
+    Published(
+        "mobilenet_v3_small",
+        mobilenet_v3_small(),
+        f"{_V3_PAPER}, table 2",
+        None,
+        67.5,
+        "top-1 and latency: the published code's documents; the 66 M there do not fit the 57 M of table 2's layers",
+        "mobilenetv3_small_100",
+        "mobilenet_v3_small",
+        15.8,
+        _V3_PHONE,
     ),
 )

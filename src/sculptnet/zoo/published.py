@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sculptnet.arch import Architecture
+from sculptnet.errors import InvalidValue
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Published:
         top1: ImageNet accuracy in percent that the authors state; None where they state none.
         evidence: where the two numbers were read, and what does not fit.
         timm, torchvision: what they call the same network; None where they have none.
+        latency_ms, latency_device: what the authors measured, and on what, one image at a time unless the device says
+            more; None where they state none, both or neither.
     """
 
     name: str
@@ -29,3 +32,12 @@ class Published:
     evidence: str
     timm: str | None = None
     torchvision: str | None = None
+    latency_ms: float | None = None
+    latency_device: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.latency_ms is None) != (self.latency_device is None):
+            raise InvalidValue(
+                f"{self.name}: latency_ms ({self.latency_ms}) and latency_device ({self.latency_device!r}) belong "
+                "together; give both or neither"
+            )
