@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,6 +99,29 @@ def test_measuring_a_zoo_network_and_an_architecture_file_agree(
     assert f"{cost.macs(architecture) / 1e6:.1f} M MACs" in out
 
 
+def test_a_bundle_is_carried_away_and_read_again(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    bundle, table = tmp_path / "board.zip", tmp_path / "table.json"
+    one_layer = ("space.layers=1", "space.channels=8", "space.strides=1", "space.head_channels=16")
+    words = ("measure", "fbnet", "--num-classes", "3", *(word for one in one_layer for word in ("--set", one)))
+    code, out, _ = run(*words, "--resolution", "16", "--bundle", str(bundle), "--json")
+    assert code == 0
+    assert json.loads(out)["bytes"] == bundle.stat().st_size
+    with zipfile.ZipFile(bundle) as archive:
+        assert "python3 board.zip" in archive.read("README.txt").decode()
+    done = subprocess.run([sys.executable, "-I", bundle], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = tmp_path / "board.results.jsonl"
+    code, _, err = run(*words, "--resolution", "24", "--from-bundle", str(results))
+    assert code == 2
+    assert "resolution was 16 there, 24 here" in err
+    code, out, _ = run(*words, "--resolution", "16", "--from-bundle", str(results), "--out", str(table), "--json")
+    assert code == 0
+    read = table_from_json(json.loads(table.read_text()), blocks.ALL)
+    assert read.device.startswith("onnxruntime-1t-on-")
+    assert read.held_out is not None
+    assert json.loads(out) == json.loads(table.read_text())
+
+
 def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
     code, out, _ = run("devices", "--json")
     assert code == 0
@@ -112,6 +136,16 @@ def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
         (("fit", "no_such_folder", "--latency-ms", "1"), "neither a folder here nor a data set known by name"),
         (("measure", "fbnt"), "did you mean fbnet"),
         (("measure", "missing.onnx"), "missing.onnx does not exist"),
+        (("measure", "fbnet_a", "--bundle", "b.zip"), "--bundle and --from-bundle are for tables; name a space"),
+        (("measure", "fbnet", "--bundle", "b.zip", "--from-bundle", "r"), "give one of them"),
+        (
+            ("measure", "fbnet", "--bundle", "b.zip", "--device", "torch"),
+            "'torch' cannot be measured on other machines",
+        ),
+        (("measure", "fbnet", "--from-bundle", "none.jsonl"), "none.jsonl cannot be read"),
+        (("measure", "fbnet", "--energy"), "--energy is for one network, not for a space"),
+        (("measure", "fbnet_a", "--energy", "--device", "ssh://pi"), "--energy reads counters of this machine"),
+        (("fit", "photos", "--latency-ms", "1", "--device", "ssh://"), "an address has the form ssh://user@host"),
         (("show", "settings", "--method", "fbnett"), "unknown method 'fbnett'; did you mean fbnet?"),
         (("show", "nothing.json"), "nothing.json does not exist"),
         (("fit", "photos", "--latency-ms", "1", "--threads", "1000"), "threads"),

@@ -49,7 +49,9 @@ Data: TypeAlias = Annotated[
     ),
 ]
 Latency: TypeAlias = Annotated[float | None, typer.Option("--latency-ms", help="The budget: milliseconds per image.")]
-DeviceName: TypeAlias = Annotated[str, typer.Option("--device", help="What the network is measured on.")]
+DeviceName: TypeAlias = Annotated[
+    str, typer.Option("--device", help="What the network is measured on: a runtime, ssh://user@host, adb:SERIAL.")
+]
 Threads: TypeAlias = Annotated[int, typer.Option("--threads", help="The device's threads.")]
 Precisions: TypeAlias = Annotated[PrecisionName, typer.Option("--precision", help="The file that the budget judges.")]
 MethodName: TypeAlias = Annotated[
@@ -186,12 +188,19 @@ def measure(
     set_: Set = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Where the table goes.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Write a zip file that measures the table on another machine.")
+    ] = None,
+    from_bundle: Annotated[
+        Path | None, typer.Option("--from-bundle", help="Read what a bundle measured; with the bundle's options.")
+    ] = None,
+    energy: Annotated[bool, typer.Option("--energy", help="Of one network: millijoules too, from RAPL.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a latency table of a space, or one network."""
     from sculptnet.cost import Precision
     from sculptnet.flow.context import Voice
-    from sculptnet.flow.standalone import measure_target
+    from sculptnet.flow.standalone import Elsewhere, measure_target
 
     with Console(as_json) as console:
         text, document = measure_target(
@@ -205,6 +214,8 @@ def measure(
             seed=seed,
             out=out,
             voice=Voice(console.say, console.progress),
+            elsewhere=Elsewhere(bundle, from_bundle) if bundle or from_bundle else None,
+            energy=energy,
         )
         console.finish(text, document)
 

@@ -130,6 +130,7 @@ def set_at(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (set_at("precision", "fp23"), "precision is 'fp23'; did you mean fp32"),
         (set_at("device", ""), "device must be a name"),
         (set_at("details", []), "details must be an object"),
+        (set_at("details", {"slowdown_percent": "a lot"}), "details.slowdown_percent must be a finite number"),
         (set_at("reference_ms", -1), "reference_ms must be a finite number above 0, got -1"),
         (set_at("slop", 1), "slop is no field; did you mean slope"),
         (set_at("held_out", {}), "held_out must be null or an object with the fields"),

@@ -40,6 +40,12 @@ def test_disturbed_chunks_are_counted() -> None:
     assert timing_of([Measurement("a", 0, 1.0, 2.0, True), Measurement("a", 1, 1.0, 2.0)], 2.0).disturbed == 1
 
 
+def test_the_slowdown_is_that_of_the_reference_from_the_first_quarter_to_the_last() -> None:
+    chunks = [Measurement("a", index, 1.0, 2.0 if index < 4 else 2.5) for index in range(8)]
+    assert timing_of(chunks, 2.0).slowdown_percent == pytest.approx(25.0)
+    assert timing_of(chunks[:4], 2.0).slowdown_percent == 0.0
+
+
 def test_at_another_speed_everything_but_the_noise_is_scaled() -> None:
     assert Timing(2.0, 1.0, 3.0, 4.0, 5, 1.0, 1).at(1.5) == Timing(3.0, 1.5, 4.5, 4.0, 5, 1.5, 1)
 

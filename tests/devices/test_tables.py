@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ import pytest
 from sculptnet.arch import Architecture, SearchSpace, choice
 from sculptnet.blocks import ALL, Classifier, Conv, PooledConv
 from sculptnet.cost import cost_of, entries_of, macs, table_from_json
-from sculptnet.devices import FileMemo, OnnxRuntime, Quality, measure_table, recheck
+from sculptnet.devices import FileMemo, Measurement, OnnxRuntime, Plan, Quality, measure_table, recheck
 from sculptnet.devices.graphs import Graphs
 from sculptnet.devices.tables import distinct_networks, leaning_networks, reference_network
 from sculptnet.errors import InvalidValue, NotMeasured
 from sculptnet.spaces import fbnet
+from sculptnet.state import Progress, no_progress
 from sculptnet.testing import FakeDevice
 
 QUICK = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1)
@@ -28,6 +30,24 @@ SMALL: dict[str, Any] = {
     "stem_channels": 8,
     "head_channels": 16,
 }
+
+
+@dataclass(frozen=True)
+class Throttled:
+    """A device that becomes 3 % slower with every round."""
+
+    device: FakeDevice
+
+    @property
+    def name(self) -> str:
+        return self.device.name
+
+    def describe(self) -> Mapping[str, Any]:
+        return self.device.describe()
+
+    def measure(self, plan: Plan, progress: Progress = no_progress) -> Iterator[Measurement]:
+        for chunk in self.device.measure(plan, progress):
+            yield replace(chunk, reference_ms=chunk.reference_ms * (1 + 0.03 * chunk.round))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +74,7 @@ def test_a_table_holds_every_block_of_its_space_and_no_identity(small: SearchSpa
     wanted = {(block, shape) for block, shape in entries_of(small) if not block.is_identity(shape.channels)}
     assert set(table.entries_ms) == wanted
     assert table.held_out is None
-    assert table.details == EXACT.describe()
+    assert table.details == {**EXACT.describe(), "slowdown_percent": 0.0}
     assert (table.device, table.name) == ("fake", "latency_ms@fake")
 
 
@@ -97,6 +117,13 @@ def test_entries_below_zero_count_as_zero_and_are_reported(small: SearchSpace) -
 def test_a_noisy_device_is_called_too_noisy(small: SearchSpace) -> None:
     table = measure_table(small, FakeDevice(noise_percent=40.0), seed=0, num_calibration=3, num_held_out=5)
     assert any("too noisy to measure" in warning for warning in table.warnings())
+
+
+def test_a_device_that_becomes_slower_is_throttling(small: SearchSpace) -> None:
+    table = measure_table(small, Throttled(EXACT), seed=0, num_calibration=2, num_held_out=2)
+    assert table.details["slowdown_percent"] == pytest.approx(100 * (1.30 / 1.03 - 1))
+    (warning,) = (warning for warning in table.warnings() if "throttling" in warning)
+    assert f"{table.details['slowdown_percent']:.0f} % slower during the measurement, above 20 %" in warning
 
 
 def test_a_space_with_few_networks_is_measured_with_those_it_has() -> None:

@@ -253,6 +253,8 @@ def table_from_json(data: Any, blocks: Iterable[type]) -> LatencyTable:
         problems.append(f"device must be a name such as 'onnxruntime-1t', got {table.device!r}")
     if not isinstance(table.details, Mapping):
         problems.append(f"details must be an object, got {table.details!r}")
+    elif SLOWDOWN in table.details:
+        _number(table.details, SLOWDOWN, problems, at="details.")
     if (table.predictor_mape_percent is None) == bool(predicted):
         problems.append(f"{_PREDICTOR} belongs to files with predicted entries; here are {len(predicted)}")
     if problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -26,6 +26,7 @@ class Timing:
         samples: chunks that went in.
         reference_ms: the reference network in the same measurement: the speed of the device at that time.
         disturbed: chunks of which no try was calm.
+        slowdown_percent: how much slower the reference network was in the last quarter of the rounds than in the first.
     """
 
     median_ms: float
@@ -35,12 +36,13 @@ class Timing:
     samples: int
     reference_ms: float
     disturbed: int = 0
+    slowdown_percent: float = 0.0
 
     def at(self, reference_ms: float) -> Timing:
         """The same measurement at another speed of the device: what a table of that speed should have predicted."""
         factor = reference_ms / self.reference_ms
-        scaled = (self.median_ms * factor, self.low_ms * factor, self.high_ms * factor)
-        return Timing(*scaled, self.noise_percent, self.samples, reference_ms, self.disturbed)
+        scaled = {name: getattr(self, name) * factor for name in ("median_ms", "low_ms", "high_ms")}
+        return replace(self, **scaled, reference_ms=reference_ms)
 
 
 def timing_of(measurements: Sequence[Measurement], reference_ms: float) -> Timing:
@@ -56,7 +58,13 @@ def timing_of(measurements: Sequence[Measurement], reference_ms: float) -> Timin
     noise_percent = 100 * (max(halves) - min(halves)) / middle
     disturbed = sum(measurement.disturbed for measurement in ordered)
     scaled = (middle * reference_ms, low * reference_ms, high * reference_ms)
-    return Timing(*scaled, noise_percent, len(ratios), reference_ms, disturbed)
+    return Timing(*scaled, noise_percent, len(ratios), reference_ms, disturbed, _slowdown_percent(ordered))
+
+
+def _slowdown_percent(ordered: Sequence[Measurement]) -> float:
+    quarter = max(1, len(ordered) // 4)
+    first, last = (np.median([one.reference_ms for one in part]) for part in (ordered[:quarter], ordered[-quarter:]))
+    return 100 * float(last / first - 1)
 
 
 def median_interval(values: Vector, confidence: float = 0.95) -> tuple[float, float]:

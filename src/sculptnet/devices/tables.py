@@ -13,6 +13,7 @@ from sculptnet.arch import Architecture, SearchSpace, TensorShape
 from sculptnet.cost import HeldOut, LatencyTable, Precision, cost_of, entries_of, macs
 from sculptnet.cost.entries import Entry
 from sculptnet.cost.errors_of_tables import Vector, fit_affine
+from sculptnet.cost.table import SLOWDOWN
 from sculptnet.devices.graphs import Graphs, neighbours
 from sculptnet.devices.measure import check_precision, graphs_of, times
 from sculptnet.devices.memo import Memo
@@ -114,11 +115,11 @@ class TableWork:
         """
         if self.size is None:
             raise InvalidValue("TableWork.plans: the calibration networks follow from measurements; give a `size`")
-        held_out, others = self._drawn()
+        validation, others = self._drawn()
         chosen = spread(list(map(self.size, others)), others, self.num_calibration)
         reference = self.graphs.network(reference_network(self.space))
         blocks = Plan(block_models(self.space, self.graphs), reference, self.quality, alternate=True)
-        networks = (network_models(self.graphs, *some) for some in ((chosen, CALIBRATION), (held_out, HELD_OUT)))
+        networks = (network_models(self.graphs, *some) for some in ((chosen, CALIBRATION), (validation, HELD_OUT)))
         return blocks, *(Plan(models, reference, self.quality) for models in networks if models)
 
     def table(
@@ -134,7 +135,7 @@ class TableWork:
             {entry: max(0.0, value) for entry, value in raw.items()},
             precision=self.graphs.precision,
             floored=sum(value < 0 for value in raw.values()),
-            details=device.describe(),
+            details={**device.describe(), SLOWDOWN: float(np.median([t.slowdown_percent for t in found.values()]))},
         )
         validation, others = self._drawn()
         sizes = _predicted(table, others) if self.size is None else list(map(self.size, others))

@@ -6,18 +6,22 @@ Each returns what people read and what machines read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from sculptnet import blocks, devices, settings, spaces, zoo
-from sculptnet.arch import Architecture, Recipe, architecture_from_json
+from sculptnet.arch import Architecture, Recipe, SearchSpace, architecture_from_json
 from sculptnet.cost import LatencyTable, Precision, macs, parameters, table_from_json
-from sculptnet.devices import Device, FileMemo, measure_onnx, measure_table, open_device
-from sculptnet.devices.measure import graphs_of
-from sculptnet.errors import InvalidValue, suggestion
+from sculptnet.cost.table import THROTTLING_PERCENT
+from sculptnet.devices import Device, FileMemo, Model, Quality, measure_table, open_device, times
+from sculptnet.devices.energy import POWERCAP, measure_power, open_rapl
+from sculptnet.devices.measure import check_precision, graphs_of, onnx_model, precisions_of
+from sculptnet.devices.opening import REMOTE
+from sculptnet.errors import DeviceError, InvalidValue, collected, suggestion
 from sculptnet.export import predict
 from sculptnet.files import read_json, write_json
+from sculptnet.flow.bundles import Wish, table_of_bundle, write_bundle
 from sculptnet.flow.context import Voice
 from sculptnet.flow.measuring import describe_error
 from sculptnet.flow.methods import METHODS, Method
@@ -28,6 +32,14 @@ from sculptnet.runs import RunDirectory
 Result: TypeAlias = tuple[str, Any]
 DEFAULT_RESOLUTION = 224
 SHOWN_CLASSES = 3
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """How a table is measured where nobody reaches from here: the file to write, or the results to read."""
+
+    bundle: Path | None = None
+    results: Path | None = None
 
 
 def measure_target(
@@ -42,59 +54,133 @@ def measure_target(
     seed: int,
     out: Path | None,
     voice: Voice,
+    elsewhere: Elsewhere | None = None,
+    energy: bool = False,
+    powercap: Path = POWERCAP,
 ) -> Result:
     """A latency table, if `target` is a space; one measurement, if it is a zoo name, an architecture file or .onnx.
 
     While a table is measured, its chunks are kept beside `out`; the same call goes on after a kill.
+
+    Args:
+        target: a space, a zoo name, an architecture file or an .onnx file.
+        device, threads, precision, resolution, num_classes, settings, seed: as on the command line.
+        out: where the table or the measurement is written.
+        voice: whom to tell.
+        elsewhere: a table by a bundle.
+        energy: measure the energy of one inference too.
+        powercap: where the counters of energy are.
     """
-    opened = open_device(device, threads)
-    if target in spaces.BY_NAME or ":" in target:
-        return _measure_space(
-            target, opened, precision, resolution or DEFAULT_RESOLUTION, num_classes, settings, seed, out, voice
+    is_space = target in spaces.BY_NAME or ":" in target
+    _check_options(is_space, device, elsewhere, energy, out)
+    if not is_space:
+        return _measure_network(
+            target, device, threads, precision, resolution, out, voice, powercap if energy else None
         )
-    model = _model_bytes(target, precision, resolution)
-    timing = measure_onnx({target: model}, opened, progress=voice.progress)[target]
-    document = {"target": target, "device": opened.name, "precision": precision.value, **asdict(timing)}
-    if out is not None:
-        write_json(out, document)
-    text = (
-        f"{target} on {opened.name}: {timing.median_ms:.3f} ms "
-        f"(95 % interval {timing.low_ms:.3f} to {timing.high_ms:.3f}, noise {timing.noise_percent:.1f} %)"
-    )
-    return text, document
+    space = _space(target, num_classes, resolution or DEFAULT_RESOLUTION, settings)
+    if elsewhere is None:
+        return _measure_space(space, open_device(device, threads), precision, seed, out, voice)
+    options = {
+        "target": target,
+        "resolution": resolution or DEFAULT_RESOLUTION,
+        "num_classes": num_classes,
+        "settings": sorted(settings),
+    }
+    wish = Wish(space, options, device, threads, precision, seed, Quality())
+    if elsewhere.bundle is not None:
+        return write_bundle(wish, elsewhere.bundle)
+    assert elsewhere.results is not None  # one of the two, `_check_options`
+    return _written(table_of_bundle(wish, elsewhere.results), out)
+
+
+def _check_options(is_space: bool, device: str, elsewhere: Elsewhere | None, energy: bool, out: Path | None) -> None:
+    problems = []
+    if elsewhere is not None:
+        if (elsewhere.bundle is None) == (elsewhere.results is None):
+            problems.append("--bundle writes and --from-bundle reads; give one of them")
+        if not is_space:
+            problems.append("--bundle and --from-bundle are for tables; name a space")
+        if elsewhere.bundle is not None and out is not None:
+            problems.append("--out is for the table; give it with --from-bundle, later")
+    if energy and is_space:
+        problems.append("--energy is for one network, not for a space")
+    if energy and device.startswith(REMOTE):
+        problems.append(f"--energy reads counters of this machine, and {device} is another one; measure it there")
+    if problems:
+        raise InvalidValue(collected(problems, "measure"))
+
+
+def _space(target: str, num_classes: int, resolution: int, given: Sequence[str]) -> SearchSpace:
+    maker = find(target, spaces.BY_NAME, "space")
+    arguments = settings.bind(maker, settings.split(given, SETTING_GROUPS)["space"], "space")
+    space: SearchSpace = maker(num_classes, resolution, **arguments)
+    return space
 
 
 def _measure_space(
-    target: str,
-    device: Device,
-    precision: Precision,
-    resolution: int,
-    num_classes: int,
-    given: Sequence[str],
-    seed: int,
-    out: Path | None,
-    voice: Voice,
+    space: SearchSpace, device: Device, precision: Precision, seed: int, out: Path | None, voice: Voice
 ) -> Result:
-    maker = find(target, spaces.BY_NAME, "space")
-    arguments = settings.bind(maker, settings.split(given, SETTING_GROUPS)["space"], "space")
-    space = maker(num_classes, resolution, **arguments)
     memo = None if out is None else FileMemo(out.with_name(f"{out.name}.measurements.jsonl"))
     table = measure_table(space, device, seed=seed, precision=precision, memo=memo, progress=voice.progress)
-    if out is not None and memo is not None:
-        write_json(out, table.to_json())
+    result = _written(table, out)
+    if memo is not None:
         memo.path.unlink(missing_ok=True)
+    return result
+
+
+def _written(table: LatencyTable, out: Path | None) -> Result:
+    if out is not None:
+        write_json(out, table.to_json())
     return describe_table(table), table.to_json()
 
 
-def _model_bytes(target: str, precision: Precision, resolution: int | None) -> bytes:
+def _measure_network(
+    target: str,
+    device: str,
+    threads: int,
+    precision: Precision,
+    resolution: int | None,
+    out: Path | None,
+    voice: Voice,
+    powercap: Path | None,
+) -> Result:
+    rapl = None if powercap is None else open_rapl(powercap)  # before minutes are spent
+    opened = open_device(device, threads)
+    check_precision(opened, precision)
+    model = _model(target, precision, resolution)
+    timing = times({target: model}, opened, progress=voice.progress)[target]
+    document = {"target": target, "device": opened.name, "precision": precision.value, **asdict(timing)}
+    lines = [
+        f"{target} on {opened.name}: {timing.median_ms:.3f} ms "
+        f"(95 % interval {timing.low_ms:.3f} to {timing.high_ms:.3f}, noise {timing.noise_percent:.1f} %)"
+    ]
+    if timing.slowdown_percent > THROTTLING_PERCENT:
+        lines.append(f"Warning: throttling: the device became {timing.slowdown_percent:.0f} % slower meanwhile")
+    if rapl is not None:
+        power = measure_power(target, model, opened, rapl, progress=voice.progress)
+        document |= {
+            "energy_mj": power.energy_mj(timing.median_ms),
+            "above_idle_mj": power.above_idle_mj(timing.median_ms),
+            "power": asdict(power),
+        }
+        lines.append(
+            f"Energy of the processor: {document['energy_mj']:.3g} mJ per inference at {power.running_w:.1f} W, "
+            f"{document['above_idle_mj']:.3g} mJ above the {power.idle_w:.1f} W before"
+        )
+    if out is not None:
+        write_json(out, document)
+    return "\n".join(lines), document
+
+
+def _model(target: str, precision: Precision, resolution: int | None) -> Model:
     path = Path(target)
     if path.suffix == ".onnx":
         if not path.exists():
             raise InvalidValue(f"{path} does not exist; give an exported .onnx file")
-        return path.read_bytes()
+        return onnx_model(target, path.read_bytes())
     architecture = find_architecture(target)
     sized = architecture if resolution is None else replace(architecture, resolution=resolution)
-    return graphs_of(precision).network(sized).onnx
+    return graphs_of(precision).network(sized)
 
 
 def find_architecture(target: str) -> Architecture:
@@ -123,13 +209,21 @@ def describe_table(table: LatencyTable) -> str:
 
 
 def describe_devices() -> Result:
-    """Every device that networks can be measured on here."""
-    found: dict[str, Mapping[str, Any]] = {name: open_device(name, 1).describe() for name in devices.BY_NAME}
+    """Every device: what it is here and what it runs, or what is missing and how to get it."""
+    found = {name: _describe_device(name) for name in devices.BY_NAME}
     lines = [
-        f"{name}: " + ", ".join(f"{key} {value}" for key, value in description.items())
+        f"{name}: " + (description.get("missing") or ", ".join(f"{key} {value}" for key, value in description.items()))
         for name, description in found.items()
     ]
-    return "\n".join(lines), {name: dict(description) for name, description in found.items()}
+    return "\n".join(lines), found
+
+
+def _describe_device(name: str) -> dict[str, Any]:
+    try:
+        device = open_device(name, 1)
+    except DeviceError as error:
+        return {"missing": str(error)}
+    return {**device.describe(), "precisions": sorted(one.value for one in precisions_of(device))}
 
 
 def show_settings(method: str, space: str) -> Result:
