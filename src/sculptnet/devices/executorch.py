@@ -92,8 +92,8 @@ class ExecuTorch:
         if keep:
             self._reference.clear()
             self._reference[digest] = program
-        inputs = (image,)
-        return lambda: loaded.forward(inputs)
+        held = (program, loaded, (image,))  # the runtime points into the program's bytes and does not keep them
+        return lambda: held[1].forward(held[2])
 
 
 def lowered(module: nn.Module, image: torch.Tensor) -> bytes:
