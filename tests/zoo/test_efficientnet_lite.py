@@ -12,7 +12,7 @@ from sculptnet.cost import macs, parameters
 from sculptnet.errors import InvalidValue, NotInSpace
 from sculptnet.spaces import mnasnet, ofa_proxyless
 from sculptnet.zoo import BY_NAME
-from sculptnet.zoo.efficientnet_lite import ENTRIES, efficientnet_lite
+from sculptnet.zoo.efficientnet_lite import ENTRIES, efficientnet_lite0
 
 NAMES = [entry.name for entry in ENTRIES]
 
@@ -45,19 +45,19 @@ def test_it_lies_in_no_space_for_its_activation_and_its_padding() -> None:
     """MnasNet's space with its widths has ReLU; Once-for-All's with ReLU6 pads symmetrically and has other widths."""
     alike = mnasnet(filters=((24,), (40,), (80,), (112,), (192,)))
     with pytest.raises(NotInSpace, match=r"stem\.activation is <Activation\.RELU6"):
-        alike.encode(efficientnet_lite())
+        alike.encode(efficientnet_lite0())
     with pytest.raises(NotInSpace, match=r"stem\.padding is <Padding\.SAME"):
-        ofa_proxyless(width=1.0).encode(efficientnet_lite())
+        ofa_proxyless(width=1.0).encode(efficientnet_lite0())
     with pytest.raises(NotInSpace, match=r"stages\.4\.0\.out_channels is 112"):
-        ofa_proxyless(width=1.0).encode(efficientnet_lite(padding=Padding.HALF))
+        ofa_proxyless(width=1.0).encode(efficientnet_lite0(padding=Padding.HALF))
 
 
 def test_strided_layers_pad_as_tensorflow_does() -> None:
-    layers = [block for stage in efficientnet_lite().stages for block in stage if isinstance(block, InvertedResidual)]
+    layers = [block for stage in efficientnet_lite0().stages for block in stage if isinstance(block, InvertedResidual)]
     assert {layer.padding for layer in layers} == {Padding.SAME}
-    assert {path: shape for path, _, shape in efficientnet_lite(10, 32).blocks()}["head"].height == 4
+    assert {path: shape for path, _, shape in efficientnet_lite0(10, 32).blocks()}["head"].height == 4
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(InvalidValue, match=r"3 problems\n  - width must be .*\n  - depth must be .*\n  - strides must"):
-        efficientnet_lite(width=0, depth=-1, strides=(1, 2))
+        efficientnet_lite0(width=0, depth=-1, strides=(1, 2))

@@ -19,7 +19,7 @@ STRIDES = (1, 2, 2, 2, 1, 2, 1)
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 
 
-def efficientnet_lite(
+def efficientnet_lite0(
     num_classes: int = 1000,
     resolution: int = 224,
     *,
@@ -55,7 +55,7 @@ def efficientnet_lite(
     if len(strides) != len(STAGES):
         problems.append(f"strides must have one entry for each of {len(STAGES)} stages, got {strides}")
     if problems:
-        raise InvalidValue(collected(problems, "efficientnet_lite"))
+        raise InvalidValue(collected(problems, "efficientnet_lite0"))
     stages: list[tuple[Block, ...]] = []
     for index, ((kernel, expansion, channels, layers), stride) in enumerate(zip(STAGES, strides, strict=True)):
         count = layers if index in (0, len(STAGES) - 1) else math.ceil(layers * depth)
@@ -82,7 +82,7 @@ def _layer(out_channels: int, kernel_size: int, expansion: int, stride: int, pad
 ENTRIES = tuple(
     Published(
         f"efficientnet_lite{number}",
-        efficientnet_lite(resolution=resolution, width=width, depth=depth),
+        efficientnet_lite0(resolution=resolution, width=width, depth=depth),
         "EfficientNet-Lite, published code; Tan and Le, EfficientNet, ICML 2019 (arXiv 1905.11946), table 1",
         macs,
         top1,
