@@ -3,8 +3,8 @@
 # works without asking.
 
 .DELETE_ON_ERROR:
-.PHONY: help venv demo demo-baselines fashion-mnist test test-slow test-shared lint format format-check types layers \
-	check clean
+.PHONY: help venv demo demo-baselines fashion-mnist test test-slow test-shared test-executorch lint format \
+	format-check types layers check clean
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -61,6 +61,11 @@ test-slow: $(INSTALLED) ## The tests that take minutes each.
 test-shared: $(INSTALLED) ## The tests on image and table collections beside the repository.
 	$(PYTEST) -m "shared" --timeout 3600 $(PYTEST_ARGS)
 
+test-executorch: ## The tests of ExecuTorch, whose many dependencies get an environment of their own.
+	$(PYTHON) -m venv $(VENV)-executorch
+	$(VENV)-executorch/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) -e '.[dev,executorch]'
+	$(ONE_THREAD) $(VENV)-executorch/bin/python -m pytest -m slow --timeout 3600 tests/devices/test_executorch.py $(PYTEST_ARGS)
+
 lint: $(INSTALLED) ## ruff's rules.
 	$(BIN)/ruff check .
 
@@ -79,5 +84,5 @@ layers: $(INSTALLED) ## Imports point down only.
 check: lint format-check types layers ## Everything but the tests.
 
 clean: ## Removes what make made: .venv, caches, demo.
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-executorch demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
