@@ -7,13 +7,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from sculptnet.arch import Architecture, SearchSpace, TensorShape, choice
-from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Skip, SqueezeExcite
+from sculptnet.blocks import Bottleneck, Classifier, Conv, InvertedResidual, PooledConv, Skip, SqueezeExcite
 from sculptnet.cost import (
     ConvFcWeights,
     CostModel,
     Macs,
     Parameters,
-    PeakActivation,
     Reduce,
     conv_fc_weights,
     cost_of,
@@ -62,7 +61,8 @@ def test_counts_by_hand() -> None:
     assert counts.macs == 5 * 3 * 9 * 8 * 16
     assert counts.conv_fc_weights == 9 * 8 * 16
     assert counts.parameters == 9 * 8 * 16 + 2 * 16
-    assert counts.activation_bytes == 4 * (8 * 10 * 6 + 16 * 5 * 3)
+    assert counts.channels == 16
+    assert counts.activations == 8 * 10 * 6 + 16 * 5 * 3
     assert counts.out == TensorShape(16, 5, 3)
 
 
@@ -71,14 +71,22 @@ def test_a_linear_layer_counts_its_bias_among_parameters_only() -> None:
     assert (counts.macs, counts.conv_fc_weights, counts.parameters) == (240, 240, 250)
 
 
-def test_the_peak_is_the_largest_input_plus_output_of_a_layer() -> None:
-    shape = TensorShape(8, 6, 6)
-    hidden = 4 * 48 * 36
-    assert count(InvertedResidual(8, 3, 6), shape).activation_bytes == 2 * hidden
-    assert count(Skip(8), shape).activation_bytes == 2 * 4 * 8 * 36
+def test_activations_alive_at_once_are_a_layers_input_and_output_and_what_is_added_at_the_end() -> None:
+    shape, hidden = TensorShape(8, 6, 6), 48 * 36
+    assert count(InvertedResidual(8, 3, 6), shape).activations == 2 * hidden + 8 * 36
+    assert count(InvertedResidual(16, 3, 6), shape).activations == 2 * hidden
+    assert count(InvertedResidual(8, 3, 6, 2), shape).activations == hidden + 48 * 9
+    assert count(InvertedResidual(8, 3, 1, expand_at_1=False), shape).activations == 3 * 8 * 36
+    assert count(Skip(8), shape).activations == 8 * 36
+    assert count(Classifier(5), TensorShape(8, 1, 1)).activations == 8 + 5
 
 
-@pytest.mark.parametrize("cost", [Macs(), ConvFcWeights(), Parameters(), PeakActivation()])
+def test_what_waits_for_a_shortcut_is_alive() -> None:
+    """The shortcut reads the block's input and writes its output while the body's output waits."""
+    assert count(Bottleneck(64, 0.125), TensorShape(16, 6, 6)).activations == (16 + 64 + 64) * 36
+
+
+@pytest.mark.parametrize("cost", [Macs(), ConvFcWeights(), Parameters()])
 def test_cost_models_join_blocks_as_they_say(cost: CostModel) -> None:
     parts = [cost.block(path, block, shape) for path, block, shape in SE.blocks()]
     assert cost_of(cost, SE) == (sum(parts) if cost.reduce is Reduce.SUM else max(parts))
@@ -90,8 +98,8 @@ def test_cost_models_and_functions_agree() -> None:
 
 
 def test_names_carry_the_unit() -> None:
-    names = [cost.name for cost in (Macs(), ConvFcWeights(), Parameters(), PeakActivation())]
-    assert names == ["macs", "conv_fc_weights", "parameters", "peak_activation_bytes"]
+    names = [cost.name for cost in (Macs(), ConvFcWeights(), Parameters())]
+    assert names == ["macs", "conv_fc_weights", "parameters"]
 
 
 def test_open_blocks_have_no_cost() -> None:

@@ -5,7 +5,6 @@ from sculptnet.cost.counting import (
     Counts,
     Macs,
     Parameters,
-    PeakActivation,
     conv_fc_weights,
     count,
     macs,
@@ -13,11 +12,13 @@ from sculptnet.cost.counting import (
 )
 from sculptnet.cost.entries import entries_of
 from sculptnet.cost.factored import Draws, Extreme, FactoredCost
+from sculptnet.cost.memory import ModelBytes, PeakActivation, model_bytes, peak_memory_bytes
 from sculptnet.cost.model import CostModel, Reduce, cost_of
 from sculptnet.cost.predictor import LatencyPredictor, fill, fit_predictor
 from sculptnet.cost.published_tables import read_fbnet_pi4_table, read_fbnet_tables
 from sculptnet.cost.published_yaml import read_ofa_table, read_proxyless_table
 from sculptnet.cost.table import HeldOut, LatencyTable, Precision, check_covers, table_from_json
+from sculptnet.cost.transfer import transfer
 
 __all__ = [
     "ConvFcWeights",
@@ -30,6 +31,7 @@ __all__ = [
     "LatencyPredictor",
     "LatencyTable",
     "Macs",
+    "ModelBytes",
     "Parameters",
     "PeakActivation",
     "Precision",
@@ -42,10 +44,13 @@ __all__ = [
     "fill",
     "fit_predictor",
     "macs",
+    "model_bytes",
     "parameters",
+    "peak_memory_bytes",
     "read_fbnet_pi4_table",
     "read_fbnet_tables",
     "read_ofa_table",
     "read_proxyless_table",
     "table_from_json",
+    "transfer",
 ]

@@ -2,11 +2,12 @@
 
 Conventions: one multiply-add counts as one; convolutions and linear layers are counted, at batch 1; batch norm,
 activations, pooling and additions are not. `conv_fc_weights` leaves batch norm and all biases out, as Facebook's
-published counts do; `parameters` counts everything that is learned, as Google's and MIT's do.
+published counts do; `parameters` counts everything that is learned, as Google's and MIT's do. Bytes: `cost.memory`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple, final
@@ -16,18 +17,29 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from sculptnet.arch import Architecture, Block, TensorShape
+from sculptnet.blocks.layers import Residual
 from sculptnet.cost.model import Reduce
 
-FLOAT_BYTES = 4
+WEIGHTED = (nn.Conv2d, nn.Linear)
+IN_PLACE = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.Sigmoid, nn.Hardsigmoid, nn.Identity)
 
 
 class Counts(NamedTuple):
-    """What one block costs for one image. `activation_bytes`: the largest input plus output of any layer, float32."""
+    """What one block costs for one image.
+
+    Attributes:
+        macs, conv_fc_weights, parameters: see above.
+        channels: outputs of convolutions and linear layers; each has a bias once batch norm is folded into it.
+        activations: numbers alive at once: input and output of a layer, and what waits to be added to something.
+            Batch norm and activations work in place.
+        out: the output's shape.
+    """
 
     macs: int
     conv_fc_weights: int
     parameters: int
-    activation_bytes: int
+    channels: int
+    activations: int
     out: TensorShape
 
 
@@ -36,20 +48,25 @@ def count(block: Block, shape: TensorShape) -> Counts:
     """Counts `block` at the input `shape` on its own module, without data (torch's meta device)."""
     with torch.device("meta"):
         module, image = block.build(shape.channels).eval(), torch.empty(1, *shape)
-    peaks = [_bytes(image)]
+    peaks, held = [image.numel()], list[Tensor]()
     for layer in module.modules():
-        if not list(layer.children()):
-            layer.register_forward_hook(lambda _, x, y: peaks.append(_bytes(x[0]) + _bytes(y)))
+        if isinstance(layer, Residual) and layer.residual:
+            layer.register_forward_pre_hook(lambda _, x: held.append(x[0]))
+            layer.body.register_forward_hook(lambda _, x, y: held.append(y))
+            layer.register_forward_hook(lambda *_: held.clear())
+        elif isinstance(layer, WEIGHTED) or not (list(layer.children()) or isinstance(layer, IN_PLACE)):
+            layer.register_forward_hook(lambda _, x, y: peaks.append(_alive(x[0], y, held)))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         out = module(image)
-    weights = sum(layer.weight.numel() for layer in module.modules() if isinstance(layer, (nn.Conv2d, nn.Linear)))
+    layers = [layer for layer in module.modules() if isinstance(layer, WEIGHTED)]
+    weights, channels = sum(layer.weight.numel() for layer in layers), sum(len(layer.weight) for layer in layers)
     parameters = sum(parameter.numel() for parameter in module.parameters())
     sizes = (*out.shape[1:], 1, 1)
-    return Counts(counter.get_total_flops() // 2, weights, parameters, max(peaks), TensorShape(*sizes[:3]))
+    return Counts(counter.get_total_flops() // 2, weights, parameters, channels, max(peaks), TensorShape(*sizes[:3]))
 
 
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * FLOAT_BYTES
+def _alive(x: Tensor, y: Tensor, held: Sequence[Tensor]) -> int:
+    return x.numel() + y.numel() + sum(kept.numel() for kept in held if kept is not x)
 
 
 @final
@@ -92,20 +109,6 @@ class Parameters:
     def block(self, path: str, block: Block, shape: TensorShape) -> float:
         """Parameters of one block."""
         return count(block, shape).parameters
-
-
-@final
-@dataclass(frozen=True)
-class PeakActivation:
-    """Bytes of the largest input plus output of any layer, float32, one image: the least memory for activations."""
-
-    name: str = "peak_activation_bytes"
-    constant: float = 0.0
-    reduce: Reduce = Reduce.MAX
-
-    def block(self, path: str, block: Block, shape: TensorShape) -> float:
-        """The largest input plus output inside one block."""
-        return count(block, shape).activation_bytes
 
 
 def macs(architecture: Architecture) -> int:
