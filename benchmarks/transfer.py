@@ -103,8 +103,8 @@ def page(scores: Mapping[str, Mapping[tuple[str, int], list[Score]]], best: Mapp
         "",
         "FBNet's space at 32 px, HELP's latencies; from HW-NAS-Bench's table of the Pixel 3 to each other device. "
         "Rank correlation (Spearman) on 1,000 other networks: mean (least-greatest) over draws of the networks that "
-        f"were measured, n = {seeds}. *Pixel 3*: its table as it is, which slope and constant do not change. *4,000*: a "
-        "table fitted on 4,000 networks of that device.",
+        f"were measured, n = {seeds}. *Pixel 3*: its table as it is, which slope and constant do not change. *4,000*: "
+        "a table fitted on 4,000 networks of that device.",
         "",
         "| device | Pixel 3 | " + " | ".join(f"{count} networks" for count in COUNTS) + " | 4,000 |",
         "|---|---|" + "---|" * len(COUNTS) + "---|",
