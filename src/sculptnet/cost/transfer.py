@@ -37,9 +37,9 @@ def transfer(
     work. Their posterior mean given the measurements is linear algebra; how far measurements are trusted is what
     leaves the smallest error when each network in turn is left out.
 
-    Ten networks rank others better than the old table does, twenty to fifty come near a table fitted on thousands
-    (`benchmarks/results/transfer.md`). Blocks that can never be told apart in whole networks, such as stem and
-    head, share what they take in an arbitrary way.
+    Ten networks rank others better than the old table does, twenty to fifty come near a table fitted on thousands; on
+    phones that report whole, noisy milliseconds ten are too few (`benchmarks/results/transfer.md`). Blocks that can
+    never be told apart in whole networks, such as stem and head, share what they take in an arbitrary way.
 
     Args:
         source: covers all `networks`; its slope and constant are applied.
