@@ -25,11 +25,12 @@ import numpy as np
 from sculptnet.devices.opening import open_device
 from sculptnet.devices.plan import Device, Measurement, Model, Plan, Quality
 from sculptnet.errors import DeviceError, SculptNetError
+from sculptnet.state import Progress
 
 SCHEMA = 1
 PLAN_FILE = "plan.json"
 REFUSED, CRASHED, INTERRUPTED = 2, 1, 130  # exit codes
-TOLD_EVERY = 25  # chunks
+TOLD_EVERY = 25
 Chunk: TypeAlias = tuple[int, str, int]  # part of the plan, model, round
 Row: TypeAlias = dict[str, Any]
 
@@ -164,7 +165,7 @@ def _measure(archive: Archive, path: Path, stream: bool) -> None:
     with path.open("a", encoding="utf-8") as file:
         if file.tell() == 0:
             _append(file, header)
-        for row in _chunks(archive, document, device, held, None if stream else _tell):
+        for row in _chunks(archive, document, device, held, _tell_machines if stream else _tell_people):
             if turn() != os.getpid():
                 raise DeviceError("another agent measures the same plan here; this one stops")
             _append(file, row)
@@ -177,9 +178,11 @@ def _measure(archive: Archive, path: Path, stream: bool) -> None:
         print(f"Done. Send back this file: {path.resolve()}")
 
 
-def _chunks(
-    archive: Archive, document: Row, device: Device, held: set[Chunk], tell: Callable[[int, int], None] | None
-) -> Iterator[Row]:
+def _chunks(archive: Archive, document: Row, device: Device, held: set[Chunk], tell: Progress) -> Iterator[Row]:
+    def prepare(what: str, done: int, total: int) -> None:
+        if not what.startswith("measuring"):  # chunks are counted here, over all parts
+            tell("preparing models", done, total)
+
     total = sum(len(part["models"]) * part["quality"]["rounds"] for part in document["parts"])
     done = len(held)
     for index, part in enumerate(document["parts"]):
@@ -190,12 +193,11 @@ def _chunks(
         reference = archive.model(part["reference"])
         plan = Plan(_Models(archive, part["models"]), reference, quality, have, part["alternate"])
         start = time.perf_counter()
-        for measurement in device.measure(plan):
+        for measurement in device.measure(plan, prepare):
             now = time.perf_counter()
             yield chunk_row(index, measurement, now - start)
             start, done = now, done + 1
-            if tell is not None and (done % TOLD_EVERY == 0 or done == total):
-                tell(done, total)
+            tell("measuring", done, total)
 
 
 def chunk_row(part: int, measurement: Measurement, seconds: float) -> Row:
@@ -203,8 +205,14 @@ def chunk_row(part: int, measurement: Measurement, seconds: float) -> Row:
     return {"event": "chunk", "part": part, **vars(measurement), "seconds": seconds}
 
 
-def _tell(done: int, total: int) -> None:
-    print(f"{done} of {total}", file=sys.stderr)
+def _tell_people(what: str, done: int, total: int) -> None:
+    if done % TOLD_EVERY == 0 or done == total:
+        print(f"{what}: {done} of {total}", file=sys.stderr)
+
+
+def _tell_machines(what: str, done: int, total: int) -> None:
+    if what != "measuring":  # chunks tell of themselves
+        _print({"event": "progress", "done": done, "total": total})
 
 
 def _append(file: TextIO, row: Row) -> None:

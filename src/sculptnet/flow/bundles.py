@@ -17,6 +17,7 @@ from sculptnet.devices.remote.packing import Order, checked_runtime
 from sculptnet.devices.tables import TableWork
 from sculptnet.errors import InvalidValue
 from sculptnet.files import write_atomic
+from sculptnet.flow.context import Voice
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +39,12 @@ class Wish:
     seed: int
     quality: Quality
 
-    def work(self) -> tuple[TableWork, Order]:
+    def work(self, voice: Voice) -> tuple[TableWork, Order]:
         """What is measured. The calibration networks are spread by multiply-adds: nothing is known of the device."""
         runtime = checked_runtime(self.runtime)
         if self.threads < 1:
             raise InvalidValue(f"--threads must be at least 1, got {self.threads}")
+        voice.say("Putting the networks together, which takes a minute or two for a large space")
         work = TableWork(self.space, self.seed, graphs_of(self.precision), self.quality, size=macs)
         request = {
             **self.options,
@@ -55,9 +57,9 @@ class Wish:
         return work, Order(work.plans(), runtime, self.threads, request)
 
 
-def write_bundle(wish: Wish, path: Path) -> tuple[str, Any]:
+def write_bundle(wish: Wish, path: Path, voice: Voice) -> tuple[str, Any]:
     """Writes the zip file that measures `wish`; `python3 FILE` runs it where it is carried."""
-    _, order = wish.work()
+    _, order = wish.work(voice)
     content = bundle(order, path.name)
     write_atomic(path, content)
     models = sum(len(plan.models) for plan in order.plans)
@@ -70,7 +72,7 @@ def write_bundle(wish: Wish, path: Path) -> tuple[str, Any]:
     return text, {"bundle": str(path), "bytes": len(content), "models": models, "request": dict(order.request)}
 
 
-def table_of_bundle(wish: Wish, results: Path) -> LatencyTable:
+def table_of_bundle(wish: Wish, results: Path, voice: Voice) -> LatencyTable:
     """The table from what came back.
 
     Raises:
@@ -82,5 +84,5 @@ def table_of_bundle(wish: Wish, results: Path) -> LatencyTable:
         raise InvalidValue(
             f"{results} cannot be read ({error}); give the file that the bundle's command wrote"
         ) from None
-    work, order = wish.work()
+    work, order = wish.work(voice)
     return table_from_results(work, order, text, str(results))

@@ -88,9 +88,9 @@ def measure_target(
     }
     wish = Wish(space, options, device, threads, precision, seed, Quality())
     if elsewhere.bundle is not None:
-        return write_bundle(wish, elsewhere.bundle)
+        return write_bundle(wish, elsewhere.bundle, voice)
     assert elsewhere.results is not None  # one of the two, `_check_options`
-    return _written(table_of_bundle(wish, elsewhere.results), out)
+    return _written(table_of_bundle(wish, elsewhere.results, voice), out)
 
 
 def _check_options(is_space: bool, device: str, elsewhere: Elsewhere | None, energy: bool, out: Path | None) -> None:

@@ -34,6 +34,7 @@ def test_every_chunk_arrives_and_nothing_stays_there(server: Server, plan: Plan)
     found = list(device.measure(plan, lambda *what: told.append(what)))
     assert sorted((one.model, one.round) for one in found) == chunks_of(plan)
     assert all(one.ratio > 0 and one.reference_ms > 0 for one in found)
+    assert ("preparing models on onnxruntime-1t-on-127.0.0.1", 2, 2) in told
     assert told[-1] == ("measuring on onnxruntime-1t-on-127.0.0.1", 4, 4)
     assert list((server.home / ".cache/sculptnet").iterdir()) == []
 

@@ -77,7 +77,7 @@ class RemoteDevice:
                 try:
                     self._send(content, folder, progress)
                     reached = True
-                    for measurement in self._session(plan, folder, held):
+                    for measurement in self._session(plan, folder, held, progress):
                         held.add((measurement.model, measurement.round))
                         progress(f"measuring on {self.name}", len(held), total)
                         yield measurement
@@ -87,13 +87,17 @@ class RemoteDevice:
                         raise DeviceError(str(lost)) from None
                     self.wait(FIRST_WAIT_S * 2**fruitless)
 
-    def _session(self, plan: Plan, folder: str, held: set[tuple[str, int]]) -> Iterator[Measurement]:
+    def _session(
+        self, plan: Plan, folder: str, held: set[tuple[str, int]], progress: Progress
+    ) -> Iterator[Measurement]:
         """What one connection brings."""
         wanted = json.dumps([(0, model, index) for model, index in sorted(held)]).encode()
         words = self._agent(folder, f"--stream --results {quote(folder)}/results.jsonl")
         last = None
         for row in rows(self.machine, words, wanted):
             last = row["event"]
+            if last == "progress" and type(row.get("done")) is int and type(row.get("total")) is int:
+                progress(f"preparing models on {self.name}", row["done"], row["total"])
             if last != "chunk":
                 continue
             problem = chunk_problem(row, (plan,))
