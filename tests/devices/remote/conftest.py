@@ -133,6 +133,11 @@ class Wire:
         for thread in threads:
             thread.join()
 
+    def stop(self) -> None:
+        with suppress(OSError):  # stopped already
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
     def _connect(self, client: socket.socket, left: int) -> None:
         with client, socket.create_connection(("127.0.0.1", self.port)) as server:
             upwards = threading.Thread(target=self._carry, args=(client, server, 1 << 40))
@@ -163,9 +168,8 @@ def wire(server: Server) -> Iterator[Callable[[int, int], Wire]]:
 
     yield make
     for one, thread in made:
-        one.listener.shutdown(socket.SHUT_RDWR)
+        one.stop()
         thread.join()
-        one.listener.close()
 
 
 @pytest.fixture

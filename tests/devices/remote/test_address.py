@@ -35,6 +35,7 @@ def test_addresses_of_adb() -> None:
 
 def test_names_are_words() -> None:
     assert open_remote("ssh://me@[fe80::1]", 4).name == "onnxruntime-4t-on-fe80--1"
+    assert open_remote("ssh://localhost:8022/openvino", 1).name == "openvino-1t-on-localhost-8022"
 
 
 def test_ssh_is_never_asked_to_ask_and_takes_no_option_from_an_address() -> None:

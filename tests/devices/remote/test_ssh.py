@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,8 +35,9 @@ def test_every_chunk_arrives_and_nothing_stays_there(server: Server, plan: Plan)
     found = list(device.measure(plan, lambda *what: told.append(what)))
     assert sorted((one.model, one.round) for one in found) == chunks_of(plan)
     assert all(one.ratio > 0 and one.reference_ms > 0 for one in found)
-    assert ("preparing models on onnxruntime-1t-on-127.0.0.1", 2, 2) in told
-    assert told[-1] == ("measuring on onnxruntime-1t-on-127.0.0.1", 4, 4)
+    assert (f"preparing models on {device.name}", 2, 2) in told
+    assert told[-1] == (f"measuring on {device.name}", 4, 4)
+    assert device.name == f"onnxruntime-1t-on-127.0.0.1-{server.port}"
     assert list((server.home / ".cache/sculptnet").iterdir()) == []
 
 
@@ -60,6 +62,23 @@ def test_a_broken_connection_is_made_again_and_no_chunk_is_lost(
     assert [round(wait) for wait in waits] == [1]
     assert sorted((one.model, one.round) for one in found) == chunks_of(long)
     assert list((server.home / ".cache/sculptnet").iterdir()) == []
+
+
+def test_a_machine_that_stays_away_is_given_up(server: Server, plan: Plan, wire: Callable[[int, int], Wire]) -> None:
+    way, waits = wire(3, 12_000), list[float]()
+    device = open_remote(server.address(port=way.listener.getsockname()[1]), 1)
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        way.stop()
+
+    long = replace(plan, quality=replace(plan.quality, rounds=60))
+    with pytest.raises(DeviceError) as caught:
+        list(replace(device, wait=wait).measure(long))
+    assert waits == [1, 2, 4, 8, 16]
+    assert "gave up after 5 connections that brought nothing" in str(caught.value)
+    assert "of 120 chunks are known; the same command measures the others" in str(caught.value)
+    shutil.rmtree(server.home / ".cache")  # nobody could reach it any more
 
 
 def test_what_a_killed_process_left_there_is_used(server: Server, plan: Plan) -> None:

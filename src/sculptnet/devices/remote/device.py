@@ -83,8 +83,13 @@ class RemoteDevice:
                         yield measurement
                 except Lost as lost:
                     fruitless = 0 if len(held) > before else fruitless + 1
-                    if not reached or fruitless == TRIES:
+                    if not reached:
                         raise DeviceError(str(lost)) from None
+                    if fruitless == TRIES:
+                        raise DeviceError(
+                            f"{lost}; gave up after {TRIES} connections that brought nothing. {len(held)} of {total} "
+                            "chunks are known; the same command measures the others"
+                        ) from None
                     self.wait(FIRST_WAIT_S * 2**fruitless)
 
     def _session(

@@ -44,8 +44,8 @@ class SshMachine:
 
     @property
     def label(self) -> str:
-        """The host."""
-        return self.host
+        """The host, and the port where it is named: behind one host's ports there may be several machines."""
+        return self.host if self.port is None else f"{self.host}-{self.port}"
 
     def command(self, words: str) -> list[str]:
         """ssh, its options, the destination and `words`."""
