@@ -50,6 +50,8 @@ def main(archive: str, words: Sequence[str]) -> int:
             _measure(open_archive(Path(archive)), results, asked.stream)
     except SculptNetError as error:
         return refused(str(error))
+    except zipfile.BadZipFile as error:
+        return refused(f"{archive} is damaged ({error}); get it anew")
     except BrokenPipeError:  # whoever listened is gone; the results file has everything
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CRASHED

@@ -134,6 +134,10 @@ def test_a_damaged_file_is_not_measured(file: Path) -> None:
     done = run(file)
     assert done.returncode == 2
     assert "the file is damaged; get it anew" in done.stderr
+    file.write_bytes(zipped(content).replace(content[piece], bytes(len(content[piece]))))
+    done = run(file)
+    assert done.returncode == 2
+    assert "Bad CRC-32" in done.stderr
 
 
 def test_a_file_without_a_plan_says_so(tmp_path: Path) -> None:
