@@ -72,7 +72,8 @@ class FitResult:
             accuracy = self.card["accuracy"][name]
             low, high = accuracy["top1_interval"]
             lines.append(
-                f"{name:<16} {timing['latency_ms']:8.3f} ms   top-1 {accuracy['top1']:.2%} ({low:.2%} to {high:.2%})"
+                f"{name:<16} {timing['latency_ms']:8.3f} ms ({timing['loop_ms']:.3f} in a loop)   "
+                f"top-1 {accuracy['top1']:.2%} ({low:.2%} to {high:.2%})"
             )
         over = self.card["measured"][budget["file"]]["latency_ms"] / budget["at_most"] - 1
         verdict = (

@@ -68,15 +68,24 @@ def measure_networks(
     *,
     precision: Precision = Precision.FP32,
     reference: Model | None = None,
+    alternate: bool = False,
     quality: Quality | None = None,
     memo: Memo | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Timing]:
-    """Measures whole untrained networks on `device`; weights do not change the time. `reference`: see `times`."""
+    """Measures whole untrained networks on `device`; weights do not change the time. Arguments: see `times`."""
     check_precision(device, precision)
     graphs = graphs_of(precision)
     models = {name: graphs.network(architecture) for name, architecture in architectures.items()}
-    return times(models, device, reference=reference, quality=quality, memo=memo, progress=progress)
+    return times(
+        models,
+        device,
+        reference=reference,
+        alternate=alternate,
+        quality=quality,
+        memo=memo,
+        progress=progress,
+    )
 
 
 def measure_onnx(
@@ -85,6 +94,7 @@ def measure_onnx(
     *,
     modules: Mapping[str, nn.Module] | None = None,
     reference: Model | None = None,
+    alternate: bool = False,
     quality: Quality | None = None,
     memo: Memo | None = None,
     progress: Progress = no_progress,
@@ -96,7 +106,7 @@ def measure_onnx(
         device: where.
         modules: by the same names, for devices that run PyTorch modules: the float32 networks, in eval mode, on the
             CPU, that the models were exported from. Their answers are what the device must answer.
-        reference, quality, memo, progress: see `times`.
+        reference, alternate, quality, memo, progress: see `times`.
 
     Raises:
         InvalidValue: a model has several inputs, or sizes other than the batch are open.
@@ -104,7 +114,15 @@ def measure_onnx(
     """
     modules = modules or {}
     prepared = {name: onnx_model(name, data, modules.get(name)) for name, data in models.items()}
-    return times(prepared, device, reference=reference, quality=quality, memo=memo, progress=progress)
+    return times(
+        prepared,
+        device,
+        reference=reference,
+        alternate=alternate,
+        quality=quality,
+        memo=memo,
+        progress=progress,
+    )
 
 
 def onnx_model(name: str, data: bytes, module: nn.Module | None = None) -> Model:

@@ -47,12 +47,15 @@ def measure_table(
 
     1. Every block is timed between two narrow 1x1 convolutions, whose own time is subtracted: an entry depends on the
        block and its input shape alone. The subtraction can come out slightly below zero for tiny blocks; such entries
-       count as 0 and the table says how many there are. Between any two runs a typical network of the space runs, so
-       that a block finds the caches as the rest of a network leaves them: in a loop of its own, a block of a small
-       network takes half of what it takes in the network. At high resolution, where that matters less, a small
-       version of that network stands in for it.
+       count as 0 and the table says how many there are.
     2. Slope and constant are fitted on `num_calibration` whole networks, spread from small to large ones.
     3. `num_held_out` other random networks are measured and predicted; that error is part of the table.
+
+    Between any two runs of a block or a network, a typical network of the space runs, so that both find the caches as
+    other work leaves them, which is how a network is called in a program. In a loop of its own, a block of a small
+    network takes half of what it takes in the network, and a network whose weights fit into the caches takes less
+    than its blocks, while a larger one does not: no sum could tell. At high resolution, where that matters less, a
+    small version of the typical network stands in for it.
 
     Args:
         space: whose blocks.
@@ -118,9 +121,9 @@ class TableWork:
         validation, others = self._drawn()
         chosen = spread(list(map(self.size, others)), others, self.num_calibration)
         reference = self.graphs.network(reference_network(self.space))
-        blocks = Plan(block_models(self.space, self.graphs), reference, self.quality, alternate=True)
         networks = (network_models(self.graphs, *some) for some in ((chosen, CALIBRATION), (validation, HELD_OUT)))
-        return blocks, *(Plan(models, reference, self.quality) for models in networks if models)
+        everything = (block_models(self.space, self.graphs), *networks)
+        return tuple(Plan(models, reference, self.quality, alternate=True) for models in everything if models)
 
     def table(
         self, device: Device, *, memo: Memo | None, progress: Progress, seconds: Callable[[], float]
@@ -128,7 +131,7 @@ class TableWork:
         """Measures the table; `seconds` says what that took, asked before the held-out networks are measured."""
         reference = self.graphs.network(reference_network(self.space))
         measurer = _Measurer(device, self.graphs, reference, self.quality, memo, progress)
-        found = measurer.times(block_models(self.space, self.graphs), alternate=True)
+        found = measurer.times(block_models(self.space, self.graphs))
         raw = entries_from(self.space, found)
         table = LatencyTable(
             device.name,
@@ -243,15 +246,15 @@ class _Measurer:
     progress: Progress
 
     def networks(self, chosen: Sequence[Architecture], what: str) -> list[Timing]:
-        """Whole networks, each several times in a row."""
-        return list(self.times(network_models(self.graphs, chosen, what), alternate=False).values())
+        """Whole networks."""
+        return list(self.times(network_models(self.graphs, chosen, what)).values())
 
-    def times(self, models: Mapping[str, Model], *, alternate: bool) -> dict[str, Timing]:
+    def times(self, models: Mapping[str, Model]) -> dict[str, Timing]:
         return times(
             models,
             self.device,
             reference=self.reference,
-            alternate=alternate,
+            alternate=True,
             quality=self.quality,
             memo=self.memo,
             progress=self.progress,

@@ -68,6 +68,7 @@ class Measured:
             self.device,
             precision=self.table.precision,
             reference=self.reference,
+            alternate=True,
             memo=self.memo,
         )
         timing = found["candidate"]
