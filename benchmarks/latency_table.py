@@ -2,11 +2,13 @@
 
     python benchmarks/latency_table.py
     python benchmarks/latency_table.py --only small --held-out 20 --rounds 6     # a trial
-    python benchmarks/latency_table.py --threads 2 --precision int8
+    python benchmarks/latency_table.py --device openvino --threads 2 --precision int8
 
-FBNet's 22 x 9 space at 224 px, and a narrow one at 28 px whose blocks take 5 to 20 microseconds, batch 1. Each chunk of
-runs is kept in `build/` until the result is written: the script goes on where it was stopped (the time of a table is
-then unknown). Writes `results/latency_table_DEVICE_DATE.md` and `.json`. About five minutes on an idle core.
+FBNet's 22 x 9 space at 224 px, a narrow one at 28 px whose blocks take 5 to 20 microseconds, Once-for-All's at four
+sizes and MnasNet's; batch 1. Each chunk of runs is kept in `build/` until its space is written: the script goes on
+where it was stopped (the time of a table is then unknown). Each call adds its rows to
+`results/latency_tables/DEVICE.json`, and `results/latency_tables.md` shows all devices together. About two minutes a
+space on an idle core, slower runtimes more.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -31,21 +33,23 @@ from sculptnet.cost import LatencyTable, Precision, macs
 from sculptnet.cost.errors_of_tables import spearman
 from sculptnet.devices import Device, FileMemo, Quality, measure_table, open_device
 from sculptnet.devices.tables import distinct_networks
-from sculptnet.spaces import fbnet
+from sculptnet.spaces import fbnet, mnasnet, ofa_mobilenet_v3
 from sculptnet.streams import stream
 
-RESULTS = Path(__file__).parent / "results"
+FOLDER = Path(__file__).parent / "results" / "latency_tables"
 KEPT = Path(__file__).parents[1] / "build" / "latency_table"
 SPACES: Mapping[str, tuple[str, SearchSpace]] = {
     "fbnet": ("FBNet, 224 px", fbnet()),
     "small": ("FBNet, width 0.5, 28 px, stem stride 2", fbnet(10, 28, width=0.5, stem_stride=2)),
+    "ofa": ("Once-for-All, MobileNetV3, 128-224 px", ofa_mobilenet_v3(1000, 224, resolutions=(128, 160, 192, 224))),
+    "mnasnet": ("MnasNet, 224 px", mnasnet(1000, 224)),
 }
-SEED = 0
+SEED = 7  # of networks that no choice of scheme looked at
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=list(SPACES), nargs="+", default=list(SPACES))
+    parser.add_argument("--only", choices=list(SPACES), nargs="+", default=["fbnet", "small"])
     parser.add_argument("--device", default="onnxruntime")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=[member.value for member in Precision], default="fp32")
@@ -75,8 +79,10 @@ def measured(key: str, device: Device, given: argparse.Namespace) -> dict[str, A
     return {
         "space": title,
         "entries": len(table.entries_ms),
+        "predicted_entries": len(table.predicted),
         "table_seconds": None if resumed else table.seconds,
         "seconds": None if resumed else seconds,
+        "rounds": given.rounds,
         "load_before": load,
         "load_after": os.getloadavg()[0],
         "slope": table.slope,
@@ -109,61 +115,102 @@ def error(table: LatencyTable, space: SearchSpace) -> dict[str, Any]:
         **asdict(held_out),
         "mape_interval": np.percentile(off[picks].mean(axis=1), [2.5, 97.5]).tolist(),
         "spearman_interval": np.nanpercentile(ranks, [2.5, 97.5]).tolist(),
-        "spearman_of_macs": spearman(counted, actual),
+        "macs": counted.tolist(),
         "fastest_ms": float(actual.min()),
         "slowest_ms": float(actual.max()),
     }
 
 
-def page(document: Mapping[str, Any]) -> str:
-    """The result as Markdown."""
-    device, quality = document["device"], document["quality"]
+def table_page(documents: Sequence[Mapping[str, Any]]) -> str:
+    """All devices as Markdown."""
     lines = [
-        f"# Latency tables on {document['name']}, {document['precision']}",
+        f"# Latency tables, {max(document['date'] for document in documents)}",
         "",
-        f"{document['date']}; {device['cpu']}, {device['cores']} cores, {device['threads']} thread(s); "
-        f"{device['runtime']} {device['version']}, PyTorch {document['torch']}; {quality['rounds']} rounds; "
-        f"10 networks fitted; intervals: 95 %, bootstrap over the held-out networks.",
-        "",
-        "| space | entries | table s | with check s | networks | ms | MAPE % | bias % | Spearman | of MACs | noise % "
-        "| load |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        f"{documents[0]['device']['cpu']}; PyTorch {documents[0]['torch']}; held-out networks of seed {SEED}, 10 "
+        "others fitted; intervals: 95 %, bootstrap over the held-out networks; *load* of the machine before and after.",
     ]
-    for row in document["rows"]:
-        low, high = row["mape_interval"]
-        lowest, highest = row["spearman_interval"]
-        took = ["resumed" if row[key] is None else f"{row[key]:.0f}" for key in ("table_seconds", "seconds")]
-        lines.append(
-            f"| {row['space']} | {row['entries']} | {took[0]} | {took[1]} | {row['networks']} "
-            f"| {row['fastest_ms']:.2f}-{row['slowest_ms']:.2f} | {row['mape_percent']:.2f} ({low:.2f}-{high:.2f}) "
-            f"| {row['bias_percent']:+.2f} | {row['spearman']:.3f} ({lowest:.3f}-{highest:.3f}) "
-            f"| {row['spearman_of_macs']:.3f} | {row['noise_percent']:.2f} "
-            f"| {row['load_before']:.1f}-{row['load_after']:.1f} |"
-        )
-    warnings = [f"- {row['space']}: {warning}" for row in document["rows"] for warning in row["warnings"]]
-    return "\n".join([*lines, *(["", "Warnings:", "", *warnings] if warnings else []), ""])
+    for title in dict.fromkeys(row["space"] for document in documents for row in document["rows"]):
+        found = [(document, row) for document in documents for row in document["rows"] if row["space"] == title]
+        lines += ["", f"## {title}", "", "| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+        lines += [line(document, row) for document, row in found]
+        if len(found) > 1:
+            lines += ["", "Rank correlation (Spearman) of measured latencies, and of multiply-adds with them:", ""]
+            lines += correlations(found)
+    return "\n".join([*lines, ""])
+
+
+COLUMNS = (
+    "device",
+    "version",
+    "blocks (predicted)",
+    "table s",
+    "with check s",
+    "networks",
+    "ms",
+    "MAPE %",
+    "bias %",
+    "Spearman",
+    "noise %",
+    "load",
+)
+
+
+def line(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """One table."""
+    took = ["resumed" if row[key] is None else f"{row[key]:.0f}" for key in ("table_seconds", "seconds")]
+    low, high = row["mape_interval"]
+    lowest, highest = row["spearman_interval"]
+    cells = (
+        f"{document['name']} {document['precision']}",
+        str(document["device"].get("version", "")),
+        f"{row['entries']} ({row['predicted_entries']})",
+        *took,
+        str(row["networks"]),
+        f"{row['fastest_ms']:.2f}-{row['slowest_ms']:.2f}",
+        f"{row['mape_percent']:.2f} ({low:.2f}-{high:.2f})",
+        f"{row['bias_percent']:+.2f}",
+        f"{row['spearman']:.3f} ({lowest:.3f}-{highest:.3f})",
+        f"{row['noise_percent']:.2f}",
+        f"{row['load_before']:.1f}-{row['load_after']:.1f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def correlations(found: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[str]:
+    """Every device against every other, on the networks that both measured."""
+    names = [f"{document['name']} {document['precision']}" for document, _ in found]
+    columns = [np.array(row["macs"], dtype=np.float64) for _, row in found[:1]]
+    columns += [np.array(row["pairs"], dtype=np.float64)[:, 1] for _, row in found]
+    lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for label, left in zip(["multiply-adds", *names], columns, strict=True):
+        both = [(left[: len(right)], right[: len(left)]) for right in columns[1:]]
+        lines.append(f"| {label} | {' | '.join(f'{spearman(*pair):.3f}' for pair in both)} |")
+    return lines
 
 
 def main() -> None:
     given = arguments()
     torch.set_num_threads(1)
     device = open_device(given.device, threads=given.threads)
-    document = {
-        "date": date.today().isoformat(),
-        "name": device.name,
-        "precision": given.precision,
-        "device": dict(device.describe()),
-        "torch": torch.__version__,
-        "quality": asdict(Quality(rounds=given.rounds)),
-        "rows": [measured(key, device, given) for key in given.only],
-    }
-    stem = f"latency_table_{device.name}-{given.precision}_{document['date']}"
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{stem}.json").write_text(json.dumps(finite(document), indent=1) + "\n")
-    (RESULTS / f"{stem}.md").write_text(page(document))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{device.name}-{given.precision}.json"
+    earlier = json.loads(path.read_text())["rows"] if path.exists() else []
     for key in given.only:
+        row = measured(key, device, given)
+        earlier = [*(other for other in earlier if other["space"] != row["space"]), row]
+        document = {
+            "date": date.today().isoformat(),
+            "name": device.name,
+            "precision": given.precision,
+            "device": dict(device.describe()),
+            "torch": torch.__version__,
+            "rows": earlier,
+        }
+        path.write_text(json.dumps(finite(document), indent=1) + "\n")
         (KEPT / f"{key}-{device.name}-{given.precision}.jsonl").unlink()
-    print(page(document))
+        print(line(document, row))
+    documents = [json.loads(one.read_text()) for one in sorted(FOLDER.glob("*.json"))]
+    (FOLDER.parent / "latency_tables.md").write_text(table_page(documents))
 
 
 def finite(value: Any) -> Any:

@@ -122,6 +122,22 @@ def test_a_bundle_is_carried_away_and_read_again(run: Callable[..., tuple[int, s
     assert json.loads(out) == json.loads(table.read_text())
 
 
+def test_the_zoo_is_listed_and_a_network_of_it_is_drawn(run: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, _ = run("zoo", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert code == 0
+    assert set(rows) == set(BY_NAME)
+    assert {"fbnet_a", "fbnet_iphonex", "fbnetv2_f4", "fbnetv2_l1", "fbnetv3_a", "mnasnet_a1"} < set(rows)
+    assert {"mnasnet_small", "ofa_note10_64ms", "mobilenet_v2", "efficientnet_lite0"} < set(rows)
+    assert rows["mobilenet_v2"]["macs"] == cost.macs(BY_NAME["mobilenet_v2"].architecture)
+    code, out, _ = run("zoo", "fbnet_a")
+    assert code == 0
+    assert "stages.6.0" in out
+    code, _, err = run("zoo", "fbnet_z")
+    assert code == 2
+    assert "the zoo has no 'fbnet_z'" in err
+
+
 def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
     code, out, _ = run("devices", "--json")
     assert code == 0

@@ -246,6 +246,18 @@ def list_devices(as_json: AsJson = False) -> None:
         console.finish(*describe_devices())
 
 
+@app.command(name="zoo")
+def show_zoo(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One network; without a name, all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the published networks, or draw one layer by layer."""
+    from sculptnet.flow.catalogue import list_zoo, show_published
+
+    with Console(as_json) as console:
+        console.finish(*(list_zoo(console.progress) if name is None else show_published(name)))
+
+
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="An exported .onnx file.")],

@@ -78,6 +78,22 @@ def test_a_table_holds_every_block_of_its_space_and_no_identity(small: SearchSpa
     assert (table.device, table.name) == ("fake", "latency_ms@fake")
 
 
+def test_blocks_beyond_the_most_are_predicted_and_marked(small: SearchSpace) -> None:
+    whole = measure_table(small, EXACT, seed=0, num_calibration=5, num_held_out=0, most_entries=None)
+    count = len(whole.entries_ms) - 5
+    table = measure_table(small, EXACT, seed=0, num_calibration=5, num_held_out=5, most_entries=count)
+    assert set(table.entries_ms) == set(whole.entries_ms)
+    assert len(table.predicted) == 5
+    for entry, value in table.entries_ms.items():
+        if entry not in table.predicted:
+            assert value == pytest.approx(whole.entries_ms[entry])
+    assert any("5 of" in warning and "predicted" in warning for warning in table.warnings())
+    again = measure_table(small, EXACT, seed=1, num_calibration=5, num_held_out=0, most_entries=count)
+    assert again.predicted != table.predicted
+    with pytest.raises(InvalidValue, match="most_entries must be at least 10, got 9"):
+        measure_table(small, EXACT, seed=0, most_entries=9)
+
+
 def test_the_same_seed_gives_the_same_table_in_another_process(small: SearchSpace) -> None:
     code = (
         "import json; from sculptnet.spaces import fbnet; from sculptnet.devices import measure_table;"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,8 @@ from sculptnet.arch import Augmentation, Recipe
 from sculptnet.data import Preprocessing
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.plan import Plan, Speed, Wishes, make_plan
-from sculptnet.flow.searching import hindrances
+from sculptnet.flow.searching import hindrances, steps_of_a_candidate
+from sculptnet.spaces import fbnet
 
 SPEED = Speed(
     search_step_s=0.1,
@@ -75,3 +77,9 @@ def test_what_hinders_short_trainings_is_named_unless_the_user_set_it() -> None:
     assert hindrances(Recipe(), small, {"label_smoothing": "0.1"}) == [shifts]
     plain = Recipe(label_smoothing=0.0, augmentation=Augmentation(crop_padding=0.0, crop_scale=1.0))
     assert hindrances(plain, small, {}) == hindrances(plain, photograph, {}) == []
+
+
+def test_steps_of_a_candidate_are_shared_among_the_candidates_of_a_slot() -> None:
+    plan = replace(make_plan(600, SPEED, 1000, Wishes()), search_epochs=10, search_images=1000)
+    assert steps_of_a_candidate(plan, 100, None, fbnet(10, 32)) == pytest.approx(0.8 * 10 * 10)
+    assert steps_of_a_candidate(plan, 100, 3, fbnet(10, 32)) == pytest.approx(0.8 * 10 * 10 / 3)

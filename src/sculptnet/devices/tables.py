@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import final
 
 import numpy as np
 
 from sculptnet.arch import Architecture, SearchSpace, TensorShape
-from sculptnet.cost import HeldOut, LatencyTable, Precision, cost_of, entries_of, macs
+from sculptnet.cost import HeldOut, LatencyTable, Precision, cost_of, entries_of, fill, macs
 from sculptnet.cost.entries import Entry
 from sculptnet.cost.errors_of_tables import Vector, fit_affine
+from sculptnet.cost.predictor import FEWEST
 from sculptnet.cost.table import SLOWDOWN
 from sculptnet.devices.graphs import Graphs, neighbours
 from sculptnet.devices.measure import check_precision, graphs_of, times
@@ -23,6 +25,7 @@ from sculptnet.errors import InvalidValue, collected
 from sculptnet.state import Log, Progress, no_log, no_progress
 from sculptnet.streams import stream
 
+MOST_ENTRIES = 400  # about three minutes of blocks at 224 px
 TYPICAL_OF = 5
 REFERENCE_RESOLUTION = 64  # pixels, at most
 EMPTY, CALIBRATION, HELD_OUT = "empty graph", "calibration", "held-out"  # names of models
@@ -38,6 +41,7 @@ def measure_table(
     quality: Quality | None = None,
     num_calibration: int = 10,
     num_held_out: int = 20,
+    most_entries: int | None = MOST_ENTRIES,
     memo: Memo | None = None,
     progress: Progress = no_progress,
     log: Log = no_log,
@@ -64,6 +68,8 @@ def measure_table(
         precision: of the graphs that are measured.
         quality: how carefully; by default `Quality()`.
         num_calibration, num_held_out: whole networks; fewer if the space has fewer.
+        most_entries: blocks that are measured; if the space has more, the others are predicted from these and marked
+            (`cost.fill`). None measures all.
         memo: keeps every chunk, so that a killed measurement goes on.
         progress, log: told how far it is; one `table` event at the end.
         clock: seconds.
@@ -74,7 +80,8 @@ def measure_table(
     """
     check_precision(device, precision)
     start = clock()
-    work = TableWork(space, seed, graphs_of(precision), quality or Quality(), num_calibration, num_held_out)
+    graphs, careful = graphs_of(precision), quality or Quality()
+    work = TableWork(space, seed, graphs, careful, num_calibration, num_held_out, most_entries)
     table = work.table(device, memo=memo, progress=progress, seconds=lambda: clock() - start)
     log({"event": "table", **_summary(table)})
     return table
@@ -86,7 +93,7 @@ class TableWork:
     """What a table is made from, whatever the device; see `measure_table`.
 
     Attributes:
-        space, seed, num_calibration, num_held_out, quality: as there.
+        space, seed, num_calibration, num_held_out, most_entries, quality: as there.
         graphs: makes the models.
         size: what the calibration networks are spread evenly over; by default the latency that the blocks predict.
             With another one every model is known before anything is measured (`plans`).
@@ -98,14 +105,15 @@ class TableWork:
     quality: Quality
     num_calibration: int = 10
     num_held_out: int = 20
+    most_entries: int | None = MOST_ENTRIES
     size: Callable[[Architecture], float] | None = None
 
     def __post_init__(self) -> None:
-        least = {"num_calibration": 1, "num_held_out": 0}
+        least = {"num_calibration": 1, "num_held_out": 0, "most_entries": FEWEST}
         wrong = [
             f"{name} must be at least {low}, got {getattr(self, name)}"
             for name, low in least.items()
-            if getattr(self, name) < low
+            if getattr(self, name) is not None and getattr(self, name) < low
         ]
         if wrong:
             raise InvalidValue(collected(wrong, "measure_table"))
@@ -122,7 +130,7 @@ class TableWork:
         chosen = spread(list(map(self.size, others)), others, self.num_calibration)
         reference = self.graphs.network(reference_network(self.space))
         networks = (network_models(self.graphs, *some) for some in ((chosen, CALIBRATION), (validation, HELD_OUT)))
-        everything = (block_models(self.space, self.graphs), *networks)
+        everything = (block_models(self.entries, self.graphs), *networks)
         return tuple(Plan(models, reference, self.quality, alternate=True) for models in everything if models)
 
     def table(
@@ -131,8 +139,8 @@ class TableWork:
         """Measures the table; `seconds` says what that took, asked before the held-out networks are measured."""
         reference = self.graphs.network(reference_network(self.space))
         measurer = _Measurer(device, self.graphs, reference, self.quality, memo, progress)
-        found = measurer.times(block_models(self.space, self.graphs))
-        raw = entries_from(self.space, found)
+        found = measurer.times(block_models(self.entries, self.graphs))
+        raw = entries_from(self.entries, found)
         table = LatencyTable(
             device.name,
             {entry: max(0.0, value) for entry, value in raw.items()},
@@ -140,6 +148,7 @@ class TableWork:
             floored=sum(value < 0 for value in raw.values()),
             details={**device.describe(), SLOWDOWN: float(np.median([t.slowdown_percent for t in found.values()]))},
         )
+        table = fill(table, self.space)
         validation, others = self._drawn()
         sizes = _predicted(table, others) if self.size is None else list(map(self.size, others))
         calibration = spread(sizes, others, self.num_calibration)
@@ -151,6 +160,15 @@ class TableWork:
             return table
         timings = [timing.at(reference_ms) for timing in measurer.networks(validation, HELD_OUT)]
         return replace(table, held_out=held_out(_predicted(table, validation), timings))
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """The blocks that are measured: those of the space that are no identities, or a random part of them."""
+        wanted = [entry for entry in entries_of(self.space) if not entry[0].is_identity(entry[1].channels)]
+        if self.most_entries is None or len(wanted) <= self.most_entries:
+            return tuple(wanted)
+        rng = stream(self.seed, "devices.tables: measured entries")
+        return tuple(wanted[index] for index in sorted(rng.permutation(len(wanted))[: self.most_entries]))
 
     def _drawn(self) -> tuple[list[Architecture], list[Architecture]]:
         """The held-out networks, and those to choose the calibration networks from."""
@@ -266,16 +284,15 @@ def network_models(graphs: Graphs, chosen: Sequence[Architecture], what: str) ->
     return {f"{what} network {index}": graphs.network(one) for index, one in enumerate(chosen)}
 
 
-def block_models(space: SearchSpace, graphs: Graphs) -> dict[str, Model]:
-    """Every block that is no identity in its context, the contexts alone, and the empty graph."""
-    wanted = _wanted(space)
-    models = {_name(entry): graphs.context(*entry) for entry in wanted}
-    sides = dict.fromkeys(shape for entry in wanted for shape in _sides(entry))
+def block_models(entries: Sequence[Entry], graphs: Graphs) -> dict[str, Model]:
+    """Every block in its context, the contexts alone, and the empty graph."""
+    models = {_name(entry): graphs.context(*entry) for entry in entries}
+    sides = dict.fromkeys(shape for entry in entries for shape in _sides(entry))
     models |= {_bare(shape): graphs.bare(shape) for shape in sides}
     return {**models, EMPTY: graphs.empty()}
 
 
-def entries_from(space: SearchSpace, found: Mapping[str, Timing]) -> dict[Entry, float]:
+def entries_from(entries: Sequence[Entry], found: Mapping[str, Timing]) -> dict[Entry, float]:
     """Milliseconds of every block, as subtracted, from the timings of `block_models`."""
     call_ms = found[EMPTY].median_ms
 
@@ -283,13 +300,7 @@ def entries_from(space: SearchSpace, found: Mapping[str, Timing]) -> dict[Entry,
         # One neighbour costs half of what the two around the same feature map add to an empty call.
         return (found[_bare(shape)].median_ms - call_ms) / 2
 
-    return {
-        entry: found[_name(entry)].median_ms - call_ms - sum(map(side_ms, _sides(entry))) for entry in _wanted(space)
-    }
-
-
-def _wanted(space: SearchSpace) -> list[Entry]:
-    return [entry for entry in entries_of(space) if not entry[0].is_identity(entry[1].channels)]
+    return {entry: found[_name(entry)].median_ms - call_ms - sum(map(side_ms, _sides(entry))) for entry in entries}
 
 
 def _name(entry: Entry) -> str:

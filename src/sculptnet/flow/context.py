@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from sculptnet import settings
 from sculptnet.arch import Recipe, SearchSpace, to_json
 from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split, decoded, default_preprocessing
 from sculptnet.devices import Device, Model, open_device
+from sculptnet.devices.local import cores
 from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.tables import reference_network
 from sculptnet.errors import InvalidValue
@@ -80,7 +80,7 @@ class Context:
 
     def workers(self) -> int:
         """Processes that decode image files: one per core, at most four; none for images in memory."""
-        return 0 if isinstance(self.data.train, InMemory) else min(4, os.cpu_count() or 1)
+        return 0 if isinstance(self.data.train, InMemory) else min(4, cores())
 
     def counted(self, batches: EvaluationBatches, what: str) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches, with progress in images."""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from sculptnet import blocks, devices, settings, spaces, zoo
 from sculptnet.arch import Architecture, Recipe, SearchSpace, architecture_from_json
-from sculptnet.cost import LatencyTable, Precision, macs, parameters, table_from_json
+from sculptnet.cost import LatencyTable, Precision, table_from_json
 from sculptnet.cost.table import THROTTLING_PERCENT
 from sculptnet.devices import Device, FileMemo, Model, Quality, measure_table, open_device, times
 from sculptnet.devices.energy import POWERCAP, measure_power, open_rapl
@@ -22,6 +22,7 @@ from sculptnet.errors import DeviceError, InvalidValue, collected, suggestion
 from sculptnet.export import predict
 from sculptnet.files import read_json, write_json
 from sculptnet.flow.bundles import Wish, table_of_bundle, write_bundle
+from sculptnet.flow.catalogue import draw
 from sculptnet.flow.context import Voice
 from sculptnet.flow.measuring import describe_error
 from sculptnet.flow.methods import METHODS, Method
@@ -256,7 +257,7 @@ def show_target(path: Path) -> Result:
     if isinstance(data, dict) and "entries" in data:
         table = table_from_json(data, blocks.ALL)
         return describe_table(table), data
-    return describe_architecture(architecture_from_json(data, blocks.ALL)), data
+    return draw(architecture_from_json(data, blocks.ALL)), data
 
 
 def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, Any] | None) -> str:
@@ -277,16 +278,6 @@ def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, 
         ]
         lines.append(f"report: {run.report}")
     return "\n".join(lines)
-
-
-def describe_architecture(architecture: Architecture) -> str:
-    """The network layer by layer."""
-    lines = [
-        f"{path:<12} {block.label():<14} {shape!s:>12} -> {block.out_shape(shape)}"
-        for path, block, shape in architecture.blocks()
-    ]
-    total = f"{macs(architecture) / 1e6:.1f} M MACs, {parameters(architecture) / 1e6:.2f} M parameters"
-    return "\n".join([*lines, total])
 
 
 def predict_photos(model: Path, photos: Sequence[Path]) -> Result:

@@ -29,7 +29,7 @@ SPACE = fbnet(3, 8, channels=(8,), layers=(1,), strides=(1,), stem_channels=8, h
 
 @pytest.fixture(scope="module")
 def work() -> TableWork:
-    return TableWork(SPACE, 0, graphs_of(Precision.FP32), QUICK, 3, 2, macs)
+    return TableWork(SPACE, 0, graphs_of(Precision.FP32), QUICK, 3, 2, size=macs)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_the_table_is_the_one_that_measuring_here_gives(
 def test_every_plan_is_known_before_anything_is_measured(work: TableWork, order: Order) -> None:
     with pytest.raises(InvalidValue, match="the calibration networks follow from measurements"):
         replace(work, size=None).plans()
-    assert [plan.alternate for plan in order.plans] == [True, False, False]
+    assert [plan.alternate for plan in order.plans] == [True, True, True]
     assert [len(plan.models) for plan in order.plans[1:]] == [3, 2]
 
 
@@ -94,7 +94,7 @@ def test_only_what_was_measured_is_known(order: Order, rows: list[dict[str, Any]
     held = frozenset({(next(iter(order.plans[1].models)), 0)})
     assert len(list(recorded.measure(replace(order.plans[1], held=held)))) == 5
     with pytest.raises(InvalidValue, match="has measured other models than these"):
-        recorded.measure(replace(order.plans[1], alternate=True))
+        recorded.measure(replace(order.plans[1], alternate=False))
 
 
 # ---------------------------------------------------------------------- what is wrong
@@ -177,7 +177,7 @@ def test_the_plans_are_the_same_in_every_process(order: Order) -> None:
         "from sculptnet.devices.tables import TableWork; from sculptnet.spaces import fbnet;"
         "space = fbnet(3, 8, channels=(8,), layers=(1,), strides=(1,), stem_channels=8, head_channels=16);"
         "quality = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1);"
-        "work = TableWork(space, 0, graphs_of(Precision.FP32), quality, 3, 2, macs);"
+        "work = TableWork(space, 0, graphs_of(Precision.FP32), quality, 3, 2, size=macs);"
         "print(Order(work.plans(), 'onnxruntime', 1, {}).identity())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
