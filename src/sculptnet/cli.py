@@ -200,7 +200,7 @@ def measure(
     """Measure a latency table of a space, or one network."""
     from sculptnet.cost import Precision
     from sculptnet.flow.context import Voice
-    from sculptnet.flow.standalone import Elsewhere, measure_target
+    from sculptnet.flow.measuring_alone import Elsewhere, measure_target
 
     with Console(as_json) as console:
         text, document = measure_target(
@@ -230,7 +230,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show all settings, a run, a latency table, or an architecture."""
-    from sculptnet.flow.standalone import show_settings, show_target
+    from sculptnet.flow.showing import show_settings, show_target
 
     with Console(as_json) as console:
         text, document = show_settings(method, space) if target == "settings" else show_target(Path(target))
@@ -240,7 +240,7 @@ def show(
 @app.command(name="devices")
 def list_devices(as_json: AsJson = False) -> None:
     """List the devices that networks can be measured on here."""
-    from sculptnet.flow.standalone import describe_devices
+    from sculptnet.flow.showing import describe_devices
 
     with Console(as_json) as console:
         console.finish(*describe_devices())
@@ -265,7 +265,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Classify photographs with an exported model."""
-    from sculptnet.flow.standalone import predict_photos
+    from sculptnet.flow.showing import predict_photos
 
     with Console(as_json) as console:
         console.finish(*predict_photos(model, photos))

@@ -17,7 +17,7 @@ from sculptnet.devices.energy import measure_power, open_rapl
 from sculptnet.devices.graphs import Graphs
 from sculptnet.errors import DeviceError
 from sculptnet.flow.context import Voice
-from sculptnet.flow.standalone import measure_target
+from sculptnet.flow.measuring_alone import measure_target
 from sculptnet.state import Progress, no_progress
 from sculptnet.testing import FakeDevice
 

@@ -13,8 +13,8 @@ from sculptnet.cost import Precision
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.context import Voice
 from sculptnet.flow.request import FitRequest
+from sculptnet.flow.showing import describe_devices
 from sculptnet.flow.stages import Stage
-from sculptnet.flow.standalone import describe_devices
 
 FEWER = {"space.layers": "1,1", "space.channels": "8,16", "space.strides": "2,2", "recipe.epochs": "1"}
 

@@ -1,38 +1,33 @@
-"""Verbs that need no run: measure a space or a network, show files, list devices, classify photographs.
+"""The verb `measure`: a table of a space, or the time of one network; no run is needed.
 
-Each returns what people read and what machines read.
+It returns what people read and what machines read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sculptnet import blocks, devices, settings, spaces, zoo
-from sculptnet.arch import Architecture, Recipe, SearchSpace, architecture_from_json
-from sculptnet.cost import LatencyTable, Precision, table_from_json
+from sculptnet import blocks, settings, spaces, zoo
+from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
+from sculptnet.cost import LatencyTable, Precision
 from sculptnet.cost.table import THROTTLING_PERCENT
 from sculptnet.devices import Device, FileMemo, Model, Quality, measure_table, open_device, times
 from sculptnet.devices.energy import POWERCAP, measure_power, open_rapl
-from sculptnet.devices.measure import check_precision, graphs_of, onnx_model, precisions_of
+from sculptnet.devices.measure import check_precision, graphs_of, onnx_model
 from sculptnet.devices.opening import REMOTE
-from sculptnet.errors import DeviceError, InvalidValue, collected, suggestion
-from sculptnet.export import predict
+from sculptnet.errors import InvalidValue, collected, suggestion
 from sculptnet.files import read_json, write_json
 from sculptnet.flow.bundles import Wish, table_of_bundle, write_bundle
-from sculptnet.flow.catalogue import draw
 from sculptnet.flow.context import Voice
 from sculptnet.flow.measuring import describe_error
-from sculptnet.flow.methods import METHODS, Method
 from sculptnet.flow.request import SETTING_GROUPS
 from sculptnet.named import find
-from sculptnet.runs import RunDirectory
 
 Result: TypeAlias = tuple[str, Any]
 DEFAULT_RESOLUTION = 224
-SHOWN_CLASSES = 3
 
 
 @dataclass(frozen=True)
@@ -207,89 +202,3 @@ def describe_table(table: LatencyTable) -> str:
     if table.held_out is not None:
         lines.append(describe_error(table.held_out))
     return "\n".join([*lines, *(f"Warning: {warning}" for warning in table.warnings())])
-
-
-def describe_devices() -> Result:
-    """Every device: what it is here and what it runs, or what is missing and how to get it."""
-    found = {name: _describe_device(name) for name in devices.BY_NAME}
-    lines = [
-        f"{name}: " + (description.get("missing") or ", ".join(f"{key} {value}" for key, value in description.items()))
-        for name, description in found.items()
-    ]
-    return "\n".join(lines), found
-
-
-def _describe_device(name: str) -> dict[str, Any]:
-    try:
-        device = open_device(name, 1)
-    except DeviceError as error:
-        return {"missing": str(error)}
-    return {**device.describe(), "precisions": sorted(one.value for one in precisions_of(device))}
-
-
-def show_settings(method: str, space: str) -> Result:
-    """Everything that `--set` can change, with types and defaults."""
-    chosen = find(method, METHODS, "method")
-    search = chosen.search if isinstance(chosen, Method) else chosen
-    maker = find(space, spaces.BY_NAME, "space")
-    rows = [
-        (group, setting)
-        for group, function in (("space", maker), ("search", search))
-        for setting in settings.settings_of(function).values()
-    ]
-    document = [{"name": f"{group}.{s.name}", "type": s.describe(), "default": repr(s.default)} for group, s in rows]
-    document += [
-        {"name": f"recipe.{name}", "type": type(value).__name__, "default": repr(value)}
-        for name, value in settings.leaves(Recipe())
-    ]
-    width = max(len(row["name"]) for row in document)
-    return "\n".join(f"{row['name']:<{width}}  {row['default']}  ({row['type']})" for row in document), document
-
-
-def show_target(path: Path) -> Result:
-    """A run directory, a table file or an architecture file."""
-    if path.is_dir():
-        run = RunDirectory(path)
-        info = run.info()
-        card = read_json(run.card) if run.card.exists() else None
-        return describe_run(run, info, card), {"run": info, "card": card}
-    data = read_json(path)
-    if isinstance(data, dict) and "entries" in data:
-        table = table_from_json(data, blocks.ALL)
-        return describe_table(table), data
-    return draw(architecture_from_json(data, blocks.ALL)), data
-
-
-def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, Any] | None) -> str:
-    """What was asked, how far it came, what came out."""
-    asked = info["identity"]
-    lines = [
-        f"{run.folder}: {asked['method']} on {asked['data']}, budget {asked['latency_ms']} ms on "
-        f"{asked['device']} ({asked['threads']} threads, {asked['precision']})"
-    ]
-    lines.append(
-        f"table: {'measured' if run.table.exists() else 'not yet'}; "
-        f"trials: {len(run.trials(lines.append))}; model: {'shipped' if card else 'not yet'}"
-    )
-    if card is not None:
-        lines += [
-            f"{name}: {values['latency_ms']:.3f} ms, top-1 {card['accuracy'][name]['top1']:.2%}"
-            for name, values in card["measured"].items()
-        ]
-        lines.append(f"report: {run.report}")
-    return "\n".join(lines)
-
-
-def predict_photos(model: Path, photos: Sequence[Path]) -> Result:
-    """The likeliest classes of each photograph."""
-    found = predict(model, photos)
-    ranked = found.best(len(found.classes))
-    lines = [
-        f"{photo}: " + ", ".join(f"{name} {p:.1%}" for name, p in row[:SHOWN_CLASSES])
-        for photo, row in zip(found.photos, ranked, strict=True)
-    ]
-    document = [
-        {"photo": str(photo), "class": row[0][0], "probabilities": dict(row)}
-        for photo, row in zip(found.photos, ranked, strict=True)
-    ]
-    return "\n".join(lines), document
