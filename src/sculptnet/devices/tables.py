@@ -25,7 +25,7 @@ from sculptnet.errors import InvalidValue, collected
 from sculptnet.state import Log, Progress, no_log, no_progress
 from sculptnet.streams import stream
 
-MOST_ENTRIES = 400  # about three minutes of blocks at 224 px
+MOST_ENTRIES = 1000  # about five minutes of blocks at 224 px
 TYPICAL_OF = 5
 REFERENCE_RESOLUTION = 64  # pixels, at most
 EMPTY, CALIBRATION, HELD_OUT = "empty graph", "calibration", "held-out"  # names of models
