@@ -9,7 +9,8 @@ import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
-from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
+from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
+from onnxruntime.quantization.calibrate import TensorsData
 from torch import nn
 
 from sculptnet.arch import Block, TensorShape
