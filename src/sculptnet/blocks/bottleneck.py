@@ -67,7 +67,8 @@ class Bottleneck(Block):
             return None
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         if self.stride > 1:
-            layers["pool"] = nn.AvgPool2d(self.stride, self.stride, ceil_mode=True)
+            # no difference in PyTorch; ONNX Runtime up to 1.26 would count what lies outside
+            layers["pool"] = nn.AvgPool2d(self.stride, self.stride, ceil_mode=True, count_include_pad=False)
         layers["project"] = conv_bn(in_channels, self.out_channels, 1, activation=Activation.NONE)
         return nn.Sequential(layers)
 
