@@ -11,7 +11,7 @@ from sculptnet.arch import Augmentation, Recipe
 from sculptnet.data import Preprocessing
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.plan import Plan, Speed, Wishes, make_plan
-from sculptnet.flow.searching import hindrances, steps_of_a_candidate
+from sculptnet.flow.searching import hindrances, run_share, steps_of_a_candidate
 from sculptnet.spaces import fbnet
 
 SPEED = Speed(
@@ -81,5 +81,12 @@ def test_what_hinders_short_trainings_is_named_unless_the_user_set_it() -> None:
 
 def test_steps_of_a_candidate_are_shared_among_the_candidates_of_a_slot() -> None:
     plan = replace(make_plan(600, SPEED, 1000, Wishes()), search_epochs=10, search_images=1000)
-    assert steps_of_a_candidate(plan, 100, None, fbnet(10, 32)) == pytest.approx(0.8 * 10 * 10)
-    assert steps_of_a_candidate(plan, 100, 3, fbnet(10, 32)) == pytest.approx(0.8 * 10 * 10 / 3)
+    assert steps_of_a_candidate(plan, 100, run_share(None, fbnet(10, 32))) == pytest.approx(0.8 * 10 * 10)
+    assert steps_of_a_candidate(plan, 100, run_share(3, fbnet(10, 32))) == pytest.approx(0.8 * 10 * 10 / 3)
+
+
+def test_a_search_too_short_to_tell_blocks_apart_takes_a_tenth() -> None:
+    enough = 20 + 0.1 * 1000 / 0.8 / 0.25  # seconds for 1,000 steps of the weights in a quarter of the time
+    for seconds, run, share in ((enough + 1, 1.0, 0.25), (enough - 1, 1.0, 0.1), (enough + 1, 0.5, 0.1)):
+        plan = make_plan(seconds, SPEED, 60000, Wishes(run_share=run))
+        assert plan.seconds["search"] == pytest.approx(share * (seconds - 20), rel=0.1)

@@ -12,16 +12,13 @@ from sculptnet.arch import Recipe, SearchSpace
 from sculptnet.cost import FactoredCost, LatencyTable, macs
 from sculptnet.data import Preprocessing, Split, TrainingBatches, subset
 from sculptnet.flow.context import Context
-from sculptnet.flow.plan import WEIGHT_SHARE, Plan, Wishes, make_plan
+from sculptnet.flow.plan import FEW_STEPS, WEIGHT_SHARE, Plan, Wishes, make_plan
 from sculptnet.flow.speed import measure_speed
 from sculptnet.search import Limit, Objective, Problem, Search
 from sculptnet.streams import stream, stream_seed
 
 PAPER_TAU_DECAY, PAPER_EPOCHS = 0.045, 90  # FBNet: tau falls by exp(-0.045) an epoch, over 90 epochs
 EVALUATION_BATCH = 256
-# Fashion-MNIST, 9 layers of 9 candidates, single paths: after 825 steps, 92 for each candidate, the supernet classifies
-# 10 to 27 % correctly, and what it finds is no better than a random network of the same latency.
-FEW_STEPS = 1000  # for each candidate
 FEW_EPOCHS = 8  # Fashion-MNIST, 2 epochs: 83.8 % with shifts and label smoothing, 88.7 % without
 
 
@@ -58,11 +55,12 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
         trials=settings.get("draws"),
         searches=method.supernet is not None,
         samples_branches=branches_of(context) is not None,
+        run_share=run_share(branches_of(context), context.space),
     )
     plan = make_plan(request.minutes * 60 - context.elapsed_s(), speed, len(context.data.train), wishes)
     context.run.note("plan", plan.to_json())
     context.voice.say(describe_plan(plan, macs(typical)))
-    steps = steps_of_a_candidate(plan, speed.batch_size, branches_of(context), context.space)
+    steps = steps_of_a_candidate(plan, speed.batch_size, wishes.run_share)
     if method.supernet is not None and steps < FEW_STEPS:
         context.voice.say(
             f"Note: this search trains each candidate block in about {steps:.0f} steps; below about {FEW_STEPS} it "
@@ -84,10 +82,14 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
     return plan
 
 
-def steps_of_a_candidate(plan: Plan, batch_size: int, branches: int | None, space: SearchSpace) -> float:
-    """How often the search updates the weights of one candidate block, on average."""
+def run_share(branches: int | None, space: SearchSpace) -> float:
+    """The part of a slot's candidates that one step of the search trains, on average."""
     options = sum(len(node.options) for node in space.decisions.values()) / max(1, len(space.decisions))
-    share = 1.0 if branches is None else min(1.0, branches / options)
+    return 1.0 if branches is None else min(1.0, branches / max(1.0, options))
+
+
+def steps_of_a_candidate(plan: Plan, batch_size: int, share: float) -> float:
+    """How often the search updates the weights of one candidate block, on average; `share`: see `run_share`."""
     return WEIGHT_SHARE * plan.search_epochs * plan.search_images / batch_size * share
 
 
