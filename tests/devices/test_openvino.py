@@ -15,6 +15,7 @@ openvino = pytest.importorskip("openvino", reason="needs the extra `openvino`")
 QUICK = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1)
 
 
+@pytest.mark.slow
 class TestOpenVino(DeviceSuite):
     def device(self) -> Device:
         return open_device("openvino", 1)

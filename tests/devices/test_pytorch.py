@@ -23,6 +23,7 @@ from sculptnet.testing import DeviceSuite
 QUICK = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1)
 
 
+@pytest.mark.slow
 class TestTorch(DeviceSuite):
     def device(self) -> Device:
         return open_device("torch", 1)

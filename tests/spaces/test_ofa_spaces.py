@@ -30,6 +30,7 @@ class TestMobilenetV3(SpaceSuite):
         )
 
 
+@pytest.mark.slow
 class TestProxyless(SpaceSuite):
     drawn, built = 10, 2
 
@@ -37,6 +38,7 @@ class TestProxyless(SpaceSuite):
         return ofa_proxyless(10, 16, width=0.25, depths=(1, 2), kernel_sizes=(3,))
 
 
+@pytest.mark.slow
 class TestResnet50(SpaceSuite):
     drawn, built = 10, 2
 

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from sculptnet.cost.table import HeldOut
 
@@ -31,6 +30,8 @@ def spearman(left: Vector, right: Vector) -> float:
     """Rank correlation; nan for fewer than two values or where one side is constant."""
     if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:
         return math.nan
+    from scipy.stats import rankdata  # two seconds to import, which few processes need
+
     return float(np.corrcoef(rankdata(left), rankdata(right))[0, 1])
 
 

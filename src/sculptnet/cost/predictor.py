@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
-from scipy.optimize import nnls
 
 from sculptnet.arch import SearchSpace
 from sculptnet.cost.entries import Entry, entries_of
@@ -113,6 +112,8 @@ def _terms(features: Vector) -> Vector:
 def _fitted(features: Vector, values: Vector) -> _Fit:
     terms, logs = _terms(features), np.log1p(features)
     scale = np.maximum(terms.max(axis=0), 1.0)
+    from scipy.optimize import nnls  # a second to import, which few processes need
+
     prices, _ = nnls(terms / scale / values[:, None], np.ones(len(values)))
     least_ms = float(values.min()) / 1000  # a logarithm needs something
     rest = np.log(values / np.maximum(terms / scale @ prices, least_ms))

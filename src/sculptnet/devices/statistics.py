@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from sculptnet.cost import HeldOut
 from sculptnet.cost.errors_of_tables import Vector, error_of
@@ -73,7 +73,8 @@ def median_interval(values: Vector, confidence: float = 0.95) -> tuple[float, fl
     With five values or fewer no interval of order statistics reaches 95 %; then it is the whole range.
     """
     ordered, count = np.sort(values), len(values)
-    rank = max(0, int(binom.ppf((1 - confidence) / 2, count, 0.5)) - 1)
+    below = bdtr(np.arange(count + 1, dtype=np.float64), count, 0.5)  # of a fair coin: at most so many heads
+    rank = max(0, int(np.argmax(below >= (1 - confidence) / 2)) - 1)
     return float(ordered[rank]), float(ordered[count - 1 - rank])
 
 
