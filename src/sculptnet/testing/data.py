@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -18,7 +19,7 @@ from sculptnet.testing.elsewhere import elsewhere
 STEPS = 4
 
 
-class DataSuite:
+class DataSuite(ABC):
     """Subclass it in a test file, name the class `Test...`, write `data`.
 
     Attributes:
@@ -29,9 +30,9 @@ class DataSuite:
     resolution: ClassVar[int] = 16
     looked_at: ClassVar[int] = 32
 
+    @abstractmethod
     def data(self) -> ImageData:
         """The data set, read anew; called several times."""
-        raise NotImplementedError("write `data`")
 
     def test_classes_are_named_once(self) -> None:
         data = self.data()

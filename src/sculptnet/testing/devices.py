@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,12 +22,12 @@ from sculptnet.testing.elsewhere import error_text
 QUICK = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1)
 
 
-class DeviceSuite:
+class DeviceSuite(ABC):
     """Subclass it in a test file, name the class `Test...`, write `device`."""
 
+    @abstractmethod
     def device(self) -> Device:
         """A new device; called several times."""
-        raise NotImplementedError("write `device`")
 
     def test_the_name_is_one_word_and_always_the_same(self) -> None:
         name = self.device().name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,7 @@ from sculptnet.streams import stream
 from sculptnet.testing.elsewhere import elsewhere
 
 
-class SearchSuite:
+class SearchSuite(ABC):
     """Subclass it in a test file, name the class `Test...`, write `search`.
 
     Attributes:
@@ -28,9 +29,9 @@ class SearchSuite:
     trials: ClassVar[int] = 24
     metric: ClassVar[str] = "top1"
 
+    @abstractmethod
     def search(self, problem: Problem, seed: int) -> Search:
         """A new search, at settings for which `trials` make several rounds."""
-        raise NotImplementedError("write `search`")
 
     def problem(self) -> Problem:
         """Small networks of FBNet's space within a budget that half of all random ones meet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ from sculptnet.testing.elsewhere import elsewhere
 COUNTED = 3000  # spaces of at most so many rows are counted out
 
 
-class SpaceSuite:
+class SpaceSuite(ABC):
     """Subclass it in a test file, name the class `Test...`, write `space`.
 
     Attributes:
@@ -36,9 +37,9 @@ class SpaceSuite:
     drawn: ClassVar[int] = 30
     built: ClassVar[int] = 3
 
+    @abstractmethod
     def space(self) -> SearchSpace:
         """The space to look at."""
-        raise NotImplementedError("write `space`")
 
     def test_rows_and_candidates_are_the_same_thing(self) -> None:
         space, rows = self._drawn()
