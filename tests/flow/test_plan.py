@@ -42,9 +42,23 @@ def test_more_minutes_never_mean_less() -> None:
 
 def test_a_plan_has_at_least_one_of_everything() -> None:
     plan = make_plan(0, SPEED, 60000, Wishes())
-    assert (plan.epochs, plan.trials, plan.trial_epochs) == (1, 2, 1)
+    assert (plan.epochs, plan.trials, plan.trial_epochs) == (1, 1, 0)
     assert plan.search_epochs == 12
     assert plan.search_images == 200  # a batch for weights and one for the architecture
+
+
+def test_finalists_are_trained_where_there_is_time_for_two_and_always_where_training_is_the_search() -> None:
+    epoch = SPEED.train_step_s * 60000 / SPEED.batch_size
+    plans = [make_plan(SPEED.shipping_s + epochs * epoch, SPEED, 60000, Wishes()) for epochs in (4, 10)]
+    assert (plans[0].trials, plans[0].trial_epochs) == (1, 0)
+    assert plans[1].trials >= 2
+    assert plans[1].trial_epochs >= 1
+    assert plans[0].seconds["trials"] == plans[0].draws * SPEED.trial_measure_s
+    assert make_plan(0, SPEED, 60000, Wishes(searches=False)).trials == 2
+    assert (
+        make_plan(0, SPEED, 60000, Wishes(trials=3)).trials,
+        make_plan(0, SPEED, 60000, Wishes(trials=3)).trial_epochs,
+    ) == (3, 1)
 
 
 def test_what_the_user_fixed_stays() -> None:

@@ -10,12 +10,14 @@ import numpy as np
 from sculptnet import blocks
 from sculptnet.arch import SearchSpace, classes_in
 from sculptnet.cost import FactoredCost, HeldOut, LatencyTable, check_covers, table_from_json
-from sculptnet.devices import FileMemo, measure_table, recheck
+from sculptnet.devices import FileMemo, measure_networks, measure_table, recheck
+from sculptnet.devices.tables import reference_network
 from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.files import read_json, write_json
 from sculptnet.flow.context import Context
 from sculptnet.streams import stream
 
+NOTICED_SLOWER = 1.03  # times the table's speed; less is within what finalists have to spare
 LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device
 
 
@@ -113,6 +115,46 @@ def check_feasibility(context: Context, table: LatencyTable) -> FactoredCost:
             f"(--set space.width={math.ceil(at_most / slowest * 10) / 10:g})"
         )
     return cost
+
+
+def budget_at_table_speed(context: Context, table: LatencyTable, cost: FactoredCost) -> float:
+    """The most milliseconds that a network may take at the speed of the table: the budget, or less.
+
+    The speed of shared and of warm machines moves by half and more. Where the device is slower now than it was when
+    its table was made, what fits at both speeds is looked for; decided once and kept with the run.
+    """
+    at_most, run = context.request.latency_ms, context.run
+    if table.reference_ms is None:
+        return at_most
+    if "slower" not in run.info():
+        run.note("slower", max(1.0, _reference_now_ms(context) / table.reference_ms))
+    slower: float = run.info()["slower"]
+    if slower < NOTICED_SLOWER:
+        return at_most
+    (_, fastest), _ = cost.extremes()
+    if at_most / slower < fastest:
+        context.voice.say(
+            f"Warning: {context.device.name} is {slower:.2f} times as slow as when its table was made, where nothing "
+            f"fits into {at_most:g} ms; the model may be over the budget"
+        )
+        return at_most
+    context.voice.say(
+        f"{context.device.name} is {slower:.2f} times as slow as when its table was made: looking for what fits at "
+        f"both speeds, {at_most / slower:.3g} ms at the table's"
+    )
+    return at_most / slower
+
+
+def _reference_now_ms(context: Context) -> float:
+    timings = measure_networks(
+        {"reference": reference_network(context.space)},
+        context.device,
+        precision=context.request.precision,
+        reference=context.reference(),
+        alternate=True,
+        progress=context.voice.progress,
+    )
+    return timings["reference"].reference_ms
 
 
 def describe_error(error: HeldOut) -> str:

@@ -47,7 +47,8 @@ class Speed:
 class Plan:
     """How long everything is. `search_images` are drawn from the training images, the same in every epoch.
 
-    `seconds` holds the expected time of each stage from here on.
+    `seconds` holds the expected time of each stage from here on. With `trial_epochs` 0 there is one finalist, which
+    nothing has to be compared with.
     """
 
     search_epochs: int
@@ -91,7 +92,7 @@ class Wishes:
 
 
 def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) -> Plan:
-    """Fills `seconds_left` with search, trials and training; never less than one epoch of each.
+    """Fills `seconds_left` with search, trials and training; never less than one epoch of search and of training.
 
     Args:
         seconds_left: of the user's minutes, after what was spent on looking and measuring.
@@ -105,7 +106,7 @@ def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) ->
     search_epochs, warmup, search_images, search_seconds = search
     rest = free - search_seconds
     trials, trial_epochs = _trial_part(
-        rest * SHARES["trials"] / (SHARES["trials"] + SHARES["training"]), speed, train_epoch * WEIGHT_SHARE, wishes
+        rest * SHARES["trials"] / (SHARES["trials"] + SHARES["training"]), train_epoch * WEIGHT_SHARE, wishes
     )
     draws = max(6, 2 * trials)
     trial_seconds = draws * speed.trial_measure_s + trials * trial_epochs * train_epoch * WEIGHT_SHARE
@@ -152,8 +153,10 @@ def _search_part(seconds: float, speed: Speed, images: int, wishes: Wishes) -> t
     return epochs, max(0, warmup), search_images, epochs * epoch_steps * speed.search_step_s
 
 
-def _trial_part(seconds: float, speed: Speed, epoch_seconds: float, wishes: Wishes) -> tuple[int, int]:
-    """Two finalists at least, up to the paper's six; then longer trials."""
+def _trial_part(seconds: float, epoch_seconds: float, wishes: Wishes) -> tuple[int, int]:
+    """Two finalists at least, up to the paper's six; then longer trials. One, untrained, where two take too long."""
     affordable = seconds / epoch_seconds
+    if wishes.trials is None and wishes.searches and affordable < 2:
+        return 1, 0
     trials = wishes.trials or min(6, max(2, math.floor(affordable)))
     return trials, max(1, min(math.floor(affordable / trials), 10))
