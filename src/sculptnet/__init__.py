@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sculptnet._fit import FitResult, fit
+    from sculptnet._fit import FitResult, fit, fit_network
 
 __version__ = "0.1.0"
 
-__all__ = ["FitResult", "__version__", "fit"]
+__all__ = ["FitResult", "__version__", "fit", "fit_network"]
 
 
 def __getattr__(name: str) -> Any:
-    """`fit` and `FitResult` load torch, so they are imported when they are first used."""
-    if name in ("fit", "FitResult"):
+    """What loads torch is imported when it is first used."""
+    if name in ("FitResult", "fit", "fit_network"):
         from sculptnet import _fit
 
         return getattr(_fit, name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -18,10 +18,12 @@ import typer
 
 from sculptnet import __version__
 from sculptnet.console import INTERRUPTED, Console
-from sculptnet.errors import InvalidValue, SculptNetError
+from sculptnet.errors import InvalidValue, SculptNetError, collected
 
 if TYPE_CHECKING:
+    from sculptnet.flow.network_request import NetworkRequest
     from sculptnet.flow.request import FitRequest
+    from sculptnet.flow.result import FitResult
 
 BAD_REQUEST, OVER_BUDGET = 2, 3
 
@@ -59,6 +61,20 @@ MethodName: TypeAlias = Annotated[
 ]
 SpaceName: TypeAlias = Annotated[str, typer.Option("--space", help="fbnet, or package.module:name.")]
 Resolution: TypeAlias = Annotated[int | None, typer.Option("--resolution", help="Pixels; by default from the data.")]
+NetworkResolution: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--resolution",
+        help="Pixels; by default the network's own, or those of small images if a network of the zoo starts from "
+        "drawn weights.",
+    ),
+]
+Pretrained: TypeAlias = Annotated[
+    bool, typer.Option("--pretrained", help="Start from the published weights of NETWORK.")
+]
+Weights: TypeAlias = Annotated[
+    Path | None, typer.Option("--weights", help="Start from the weights of NETWORK in a .pth or .safetensors file.")
+]
 Minutes: TypeAlias = Annotated[float, typer.Option("--minutes", help="Bounds the whole; turned into a plan once.")]
 Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="Of everything.")]
 Set: TypeAlias = Annotated[
@@ -81,10 +97,13 @@ TestFraction: TypeAlias = Annotated[float, typer.Option("--test-fraction", help=
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
+# Every run has these options, so verbs repeat them in their signatures, where Typer reads names and defaults; what was
+# given is read from Typer's context.
 def _flow_command(until: str) -> Callable[..., None]:
     """A verb that runs the flow up to the stage `until`; all of them share their options and the run directory."""
 
     def command(
+        context: typer.Context,
         data: Data,
         latency_ms: Latency = None,
         device: DeviceName = "onnxruntime",
@@ -107,26 +126,7 @@ def _flow_command(until: str) -> Callable[..., None]:
         test_fraction: TestFraction = 0.2,
         as_json: AsJson = False,
     ) -> None:
-        options = {
-            "latency_ms": latency_ms,
-            "device": device,
-            "threads": threads,
-            "precision": precision.value,
-            "method": method,
-            "space": space,
-            "resolution": resolution,
-            "minutes": minutes,
-            "seed": seed,
-            "settings": tuple(set_ or ()),
-            "table": table,
-            "skip_broken": skip_broken,
-            "test_fraction": test_fraction,
-            "accelerator": accelerator,
-            "root": root,
-            "run_dir": run_dir,
-            "runs": runs,
-        }
-        _run_flow(_request(data, options, baselines, fresh), until, as_json)
+        _run_flow(_fit_request(context, data), until, as_json)
 
     command.__doc__ = FLOW_HELP[until]
     return command
@@ -134,29 +134,124 @@ def _flow_command(until: str) -> Callable[..., None]:
 
 FLOW_HELP = {
     "search": "Measure the device and search; stops with trained finalists.",
-    "train": "The flow up to the final training of the best finalist.",
     "export": "The flow up to the exported, measured model and its card.",
     "report": "From images, a device and a budget to a trained, exported, measured network and its report.",
 }
+for _verb, _until in (("fit", "report"), ("search", "search"), ("export", "export")):
+    app.command(_verb)(_flow_command(_until))
 
 
-def _request(data: str, options: Mapping[str, Any], baselines: bool, fresh: bool) -> FitRequest:
+@app.command()
+def train(
+    context: typer.Context,
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NETWORK] DATA",
+            help="NETWORK: a name of `sculptnet zoo`, an architecture file, or package.module:name.",
+        ),
+    ],
+    pretrained: Pretrained = False,
+    weights: Weights = None,
+    latency_ms: Latency = None,
+    device: DeviceName = "onnxruntime",
+    threads: Threads = 1,
+    precision: Precisions = PrecisionName.fp32,
+    method: MethodName = "fbnet",
+    space: SpaceName = "fbnet",
+    resolution: NetworkResolution = None,
+    minutes: Minutes = 60.0,
+    seed: Seed = 0,
+    set_: Set = None,
+    table: Table = None,
+    accelerator: Accelerator = "auto",
+    root: Root = None,
+    run_dir: RunDir = None,
+    runs: Runs = Path("runs"),
+    fresh: Fresh = False,
+    baselines: Baselines = False,
+    skip_broken: SkipBroken = False,
+    test_fraction: TestFraction = 0.2,
+    as_json: AsJson = False,
+) -> None:
+    """Train NETWORK on DATA, export and measure it; with DATA alone, the flow of `fit` up to the final training.
+
+    A run directory in the place of DATA continues that run. With NETWORK nothing is searched: --method, --space,
+    --table, --baselines and --set of space and search do not apply, and --latency-ms is optional.
+    """
+    request = _network_request(context, targets)
+    if request is None:
+        _run_flow(_fit_request(context, targets[0]), "train", as_json)
+        return
+    from sculptnet.flow.context import Voice
+    from sculptnet.flow.network_run import run_network
+
+    with Console(as_json) as console:
+        _finish(console, run_network(request, Voice(console.say, console.progress)))
+
+
+def _fit_request(context: typer.Context, data: str) -> FitRequest:
     """The request of the options, or of the run directory that `data` is."""
-    from sculptnet.cost import Precision
-    from sculptnet.flow.request import FitRequest, options_beside_a_run, request_of_run
+    from sculptnet.flow.request import FitRequest, from_plain, request_of_run
 
+    typed, values = _typed(context), _values(context)
+    apart = [option for option in typed if option in OF_NETWORKS]
+    if apart:
+        raise InvalidValue(f"{', '.join(apart)}: there is no NETWORK; `sculptnet train NETWORK DATA` takes it")
     if (Path(data) / "run.json").exists():
-        extra = options_beside_a_run(options)
-        if extra:
-            raise InvalidValue(
-                f"{data} is a run directory and has its options already; leave out {', '.join(extra)}, or name "
-                "the data for another run"
-            )
-        return request_of_run(Path(data), fresh=fresh, baselines=baselines)
-    if options["latency_ms"] is None:
+        _refuse_beside_a_run(data, [option for option in typed if option != "--baselines"])
+        return request_of_run(Path(data), fresh=values["fresh"], baselines=values["baselines"])
+    if values["latency_ms"] is None:
         raise InvalidValue("the budget is missing; give --latency-ms, the milliseconds one image may take")
-    precision = Precision(options["precision"])
-    return FitRequest(**{**options, "data": data, "precision": precision, "baselines": baselines, "fresh": fresh})
+    return from_plain(FitRequest, {**values, "data": data})
+
+
+def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkRequest | None:
+    """The request to train one network, of the options or of a run directory; None where something is searched."""
+    from sculptnet.flow.network_request import NetworkRequest, request_of_network_run
+    from sculptnet.flow.request import from_plain
+
+    typed, values = _typed(context), _values(context)
+    if len(targets) == 1:
+        request = request_of_network_run(Path(targets[0]), fresh=values["fresh"])
+        if request is not None:
+            _refuse_beside_a_run(targets[0], typed)
+        return request
+    problems = [f"{option} belongs to searches; leave it out" for option in typed if option in OF_SEARCHES]
+    if len(targets) > 2:
+        problems.append(f"expected NETWORK and DATA, got {len(targets)} arguments: {' '.join(targets)}")
+    network, data = targets[:2]
+    try:
+        request = from_plain(NetworkRequest, {**values, "network": network, "data": data})
+    except InvalidValue as error:
+        raise InvalidValue("\n".join([*problems, str(error)])) from error
+    if problems:
+        raise InvalidValue(collected(problems, "train NETWORK DATA"))
+    return request
+
+
+OF_SEARCHES, OF_NETWORKS = ("--method", "--space", "--table", "--baselines"), ("--pretrained", "--weights")
+
+
+def _values(context: typer.Context) -> dict[str, Any]:
+    """The options by the names that requests have for them."""
+    return {**context.params, "settings": context.params["set_"] or ()}
+
+
+def _typed(context: typer.Context) -> list[str]:
+    """The options that were typed, even if with their defaults."""
+    options = [parameter for parameter in context.command.params if parameter.param_type_name == "option"]
+    sources = {option.opts[0]: context.get_parameter_source(option.name or "") for option in options}
+    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
+def _refuse_beside_a_run(folder: str, typed: Sequence[str]) -> None:
+    extra = [option for option in typed if option not in ("--fresh", "--json")]
+    if extra:
+        raise InvalidValue(
+            f"{folder} is a run directory and has its options already; leave out {', '.join(extra)}, or name the data "
+            "for another run"
+        )
 
 
 def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:
@@ -165,14 +260,13 @@ def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:
     from sculptnet.flow.stages import Stage
 
     with Console(as_json) as console:
-        result = run_flow(request, Stage(until), Voice(console.say, console.progress))
-        console.finish(result.summary(), result.to_json())
+        _finish(console, run_flow(request, Stage(until), Voice(console.say, console.progress)))
+
+
+def _finish(console: Console, result: FitResult) -> None:
+    console.finish(result.summary(), result.to_json())
     if result.within_budget is False:
         raise typer.Exit(OVER_BUDGET)
-
-
-for _verb, _until in (("fit", "report"), ("search", "search"), ("train", "train"), ("export", "export")):
-    app.command(_verb)(_flow_command(_until))
 
 
 @app.command()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from sculptnet.devices.tables import reference_network
 from sculptnet.errors import InvalidValue
 from sculptnet.files import write_json
 from sculptnet.flow.parts import load_data
-from sculptnet.flow.request import FitRequest
+from sculptnet.flow.request import FitRequest, RunRequest
 from sculptnet.runs import RunDirectory
 from sculptnet.state import Event, Progress
 
@@ -41,14 +42,13 @@ class Voice:
 
 
 @dataclass(frozen=True, eq=False)
-class Context:
-    """One run, opened: what was asked, the data as loaded and as used, the space, the device, the place on disk."""
+class RunContext(ABC):
+    """One run, opened: what was asked, the data as loaded and as used, the device, the place on disk."""
 
-    request: FitRequest
+    request: RunRequest
     run: RunDirectory
     loaded: ImageData
     data: ImageData
-    space: SearchSpace
     preprocessing: Preprocessing
     device: Device
     accelerator: str
@@ -60,22 +60,12 @@ class Context:
         """Appends an event, with the time, to the run's log."""
         self.run.log({"time": round(time.time(), 3), **event})
 
-    def search_parts(self) -> tuple[Split, Split]:
-        """The training images for weights (80 %) and for architecture and selection (20 %)."""
-        return self.data.hold_out(0.2, self.request.seed)
-
+    @abstractmethod
     def reference(self) -> Model:
-        """The network whose time tells the device's speed, as in the table."""
-        return graphs_of(self.request.precision).network(reference_network(self.space))
+        """The network whose time tells the device's speed, and between whose runs files are timed."""
 
-    def recipe(self) -> Recipe:
-        """The recipe of comparisons: the space's, with the first option of whatever it leaves open."""
-        first = dict.fromkeys(self.space.decisions, 0)
-        recipe: Recipe = self.space.fill(self.space.recipe, "recipe", first)
-        return recipe
-
-    def at(self, resolution: int) -> Context:
-        """The same run, seen by a network of another resolution than the largest of the space."""
+    def at(self, resolution: int) -> Self:
+        """The same run, seen by a network of another resolution."""
         return replace(self, preprocessing=self.preprocessing.at(resolution))
 
     def workers(self) -> int:
@@ -95,10 +85,61 @@ class Context:
         return self.clock() - self.started
 
 
+@dataclass(frozen=True, eq=False)
+class Context(RunContext):
+    """A run that searches, with its space."""
+
+    request: FitRequest
+    space: SearchSpace
+
+    def search_parts(self) -> tuple[Split, Split]:
+        """The training images for weights (80 %) and for architecture and selection (20 %)."""
+        return self.data.hold_out(0.2, self.request.seed)
+
+    def reference(self) -> Model:
+        """As in the table."""
+        return graphs_of(self.request.precision).network(reference_network(self.space))
+
+    def recipe(self) -> Recipe:
+        """The recipe of comparisons: the space's, with the first option of whatever it leaves open."""
+        first = dict.fromkeys(self.space.decisions, 0)
+        recipe: Recipe = self.space.fill(self.space.recipe, "recipe", first)
+        return recipe
+
+
 def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) -> Context:
-    """Loads and looks at the data, makes the space, opens the run directory."""
+    """Loads the data, makes the space, opens the run directory."""
     started = clock()
-    data = load_data(
+    data = load_for(request, voice)
+    accelerator = choose_accelerator(request.accelerator)
+    resolution = request.resolution or native_resolution(data, accelerator)
+    maker, arguments = request.space_maker()
+    made = maker(len(data.classes), resolution, **arguments)
+    space = replace(made, recipe=settings.apply(made.recipe, request.given()["recipe"], "recipe"))
+    device = open_device(request.device, request.threads)
+    templates = {"architecture": to_json(space.architecture), "recipe": to_json(space.recipe)}
+    run = open_run(request, data, identity_of(request, data, resolution) | searched(request, templates), voice)
+    with run.locked():
+        write_json(run.space, templates)
+    preprocessing = default_preprocessing(data, resolution)
+    return Context(
+        request=request,
+        run=run,
+        loaded=data,
+        data=decoded(data, preprocessing, progress=voice.progress),
+        space=space,
+        preprocessing=preprocessing,
+        device=device,
+        accelerator=accelerator,
+        voice=voice,
+        clock=clock,
+        started=started,
+    )
+
+
+def load_for(request: RunRequest, voice: Voice) -> ImageData:
+    """The data set of a request."""
+    return load_data(
         request.data,
         root=request.root,
         test_fraction=request.test_fraction,
@@ -106,21 +147,20 @@ def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) 
         skip_broken=request.skip_broken,
         progress=voice.progress,
     )
-    accelerator = choose_accelerator(request.accelerator)
-    resolution = request.resolution or native_resolution(data, accelerator)
-    maker, arguments = request.space_maker()
-    made = maker(len(data.classes), resolution, **arguments)
-    space = replace(made, recipe=settings.apply(made.recipe, request.given()["recipe"], "recipe"))
-    device = open_device(request.device, request.threads)
-    identity = identity_of(request, data, space, resolution)
-    run = RunDirectory(request.run_dir or request.runs / run_name(data, identity))
+
+
+def run_directory(request: RunRequest, data: ImageData, identity: Mapping[str, Any]) -> RunDirectory:
+    """Where a request's run is kept, whether it was begun or not."""
+    return RunDirectory(request.run_dir or request.runs / run_name(data, identity))
+
+
+def open_run(request: RunRequest, data: ImageData, identity: Mapping[str, Any], voice: Voice) -> RunDirectory:
+    """The run directory of a request, made or found."""
+    run = run_directory(request, data, identity)
     with run.locked():
         continued = run.open(identity, command_of(request), fresh=request.fresh)
-        write_json(run.space, {"architecture": to_json(space.architecture), "recipe": to_json(space.recipe)})
     voice.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
-    preprocessing = default_preprocessing(data, resolution)
-    in_memory = decoded(data, preprocessing, progress=voice.progress)
-    return Context(request, run, data, in_memory, space, preprocessing, device, accelerator, voice, clock, started)
+    return run
 
 
 def choose_accelerator(wanted: str) -> str:
@@ -143,31 +183,38 @@ def native_resolution(data: ImageData, accelerator: str) -> int:
     return CUDA_RESOLUTION if accelerator == "cuda" else CPU_RESOLUTION
 
 
-def identity_of(request: FitRequest, data: ImageData, space: SearchSpace, resolution: int) -> Mapping[str, Any]:
-    """What makes a run this run. Comparisons may be added to a run later, so `baselines` is no part of it."""
+def identity_of(request: RunRequest, data: ImageData, resolution: int) -> dict[str, Any]:
+    """What makes a run this run, whatever it does."""
     return {
         "data": data.name,
         "data_fingerprint": data.fingerprint,
-        "space": digest({"architecture": to_json(space.architecture), "recipe": to_json(space.recipe)}),
         "latency_ms": request.latency_ms,
         "device": request.device,
         "threads": request.threads,
         "precision": request.precision.value,
-        "method": request.method,
         "resolution": resolution,
         "minutes": request.minutes,
         "seed": request.seed,
         "settings": sorted(request.settings),
+    }
+
+
+def searched(request: FitRequest, templates: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a search this one. Comparisons may be added to a run later, so `baselines` is no part of it."""
+    return {
+        "space": digest(templates),
+        "method": request.method,
         "table": digest(request.table.read_text()) if request.table and request.table.exists() else None,
     }
 
 
-def command_of(request: FitRequest) -> dict[str, Any]:
+def command_of(request: RunRequest) -> dict[str, Any]:
     """The request as plain JSON, paths in full, so that a run directory alone can be continued from anywhere."""
     values = {name: getattr(request, name) for name in request.__dataclass_fields__ if name not in ("fresh", "run_dir")}
     plain = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}
-    data = str(Path(request.data).resolve()) if Path(request.data).is_dir() else request.data
-    return {**plain, "data": data, "precision": request.precision.value, "settings": list(request.settings)}
+    names: dict[str, str] = {name: values[name] for name in ("data", "network") if name in values}
+    found = {name: str(Path(value).resolve()) if Path(value).exists() else value for name, value in names.items()}
+    return {**plain, **found, "precision": request.precision.value, "settings": list(request.settings)}
 
 
 def digest(value: Any) -> str:

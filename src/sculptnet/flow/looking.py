@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sculptnet.data.inspection import inspect
-from sculptnet.flow.context import Context
+from sculptnet.flow.context import RunContext
 
 
-def look(context: Context) -> None:
+def look(context: RunContext) -> None:
     """Prints what is in the data, and every doubt about it."""
     data, say = context.loaded, context.voice.say
     say(f"{data.name}: {len(data.classes)} classes, {len(data.train)} training and {len(data.test)} test images")

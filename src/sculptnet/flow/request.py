@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sculptnet import settings, spaces
 from sculptnet.arch import Recipe, SearchSpace
@@ -19,24 +20,23 @@ from sculptnet.named import find
 from sculptnet.runs import RunDirectory
 
 SETTING_GROUPS = ("space", "search", "recipe")
+PATHS = ("table", "weights", "root", "runs", "run_dir")
+R = TypeVar("R", bound="RunRequest")
 
 
 @dataclass(frozen=True)
-class FitRequest:
-    """A data set, a device and a budget, and everything else that has a default.
+class RunRequest(ABC):
+    """A data set and a device, and everything else that runs have in common.
 
     Attributes:
         data: a folder with one folder per class, or the name of a data set (`data.BY_NAME`), or `package.module:name`.
         latency_ms: the budget: the median of one image on the device, milliseconds.
         device, threads: what the network is measured on.
-        precision: which exported file, and so which table, the budget judges.
-        method, space: how and where to search; a name, or `package.module:name`.
-        resolution: of the images, pixels; by default the native size of small images, else 96 (224 with CUDA).
+        precision: which exported file the budget judges.
+        resolution: of the images, pixels; None leaves it to the data and the network.
         minutes: bounds the whole.
         seed: of everything.
-        settings: `GROUP.NAME=VALUE`, the groups being space, search and recipe.
-        table: a latency table measured before; it is checked on three networks.
-        baselines: train comparisons too.
+        settings: `GROUP.NAME=VALUE`.
         skip_broken: leave out files that are no images, instead of stopping.
         test_fraction: of the images, where the data has no test part of its own.
         accelerator: what torch trains on: `cpu`, `cuda` or `auto`.
@@ -47,18 +47,15 @@ class FitRequest:
     """
 
     data: str
-    latency_ms: float
+    latency_ms: float | None
+    _: KW_ONLY
     device: str = "onnxruntime"
     threads: int = 1
     precision: Precision = Precision.FP32
-    method: str = "fbnet"
-    space: str = "fbnet"
     resolution: int | None = None
     minutes: float = 60.0
     seed: int = 0
     settings: tuple[str, ...] = ()
-    table: Path | None = None
-    baselines: bool = False
     skip_broken: bool = False
     test_fraction: float = 0.2
     accelerator: str = "auto"
@@ -69,7 +66,7 @@ class FitRequest:
 
     def __post_init__(self) -> None:
         problems = []
-        if not (self.latency_ms > 0 and math.isfinite(self.latency_ms)):
+        if self.latency_ms is not None and not (self.latency_ms > 0 and math.isfinite(self.latency_ms)):
             problems.append(f"the budget must be above 0 ms, got {self.latency_ms:g}; give --latency-ms")
         if not (self.minutes > 0 and math.isfinite(self.minutes)):
             problems.append(f"--minutes must be above 0, got {self.minutes:g}")
@@ -81,9 +78,7 @@ class FitRequest:
             problems.append(f"--test-fraction must lie between 0 and 1, got {self.test_fraction:g}")
         if self.accelerator not in ("auto", "cpu", "cuda"):
             problems.append(f"--accelerator must be auto, cpu or cuda, got {self.accelerator!r}")
-        if self.table is not None and not self.table.is_file():
-            problems.append(f"--table {self.table} does not exist; `sculptnet measure SPACE --out FILE` makes one")
-        for check in (self._check_device, self.given, self.chosen_method, self.space_maker, self.recipe):
+        for check in (self._check_device, *self.checks()):
             try:
                 check()
             except SculptNetError as error:
@@ -91,8 +86,49 @@ class FitRequest:
         if problems:
             raise InvalidValue(collected(problems, "The request"))
 
+    @abstractmethod
+    def checks(self) -> tuple[Callable[[], object], ...]:
+        """What else must be possible; each raises what is wrong."""
+
+    @abstractmethod
+    def origin(self) -> dict[str, Any]:
+        """Where the network comes from, as its card says."""
+
     def _check_device(self) -> None:
         check_precision(open_device(self.device, self.threads), self.precision)
+
+
+@dataclass(frozen=True)
+class FitRequest(RunRequest):
+    """What a search needs besides; the budget is no longer optional.
+
+    Attributes:
+        method, space: how and where to search; a name, or `package.module:name`.
+        table: a latency table measured before; it is checked on three networks. It is that of `precision`.
+        baselines: train comparisons too.
+
+    The resolution is by default the native size of small images, else 96 (224 with CUDA). The groups of settings are
+    space, search and recipe.
+    """
+
+    latency_ms: float
+    _: KW_ONLY
+    method: str = "fbnet"
+    space: str = "fbnet"
+    table: Path | None = None
+    baselines: bool = False
+
+    def checks(self) -> tuple[Callable[[], object], ...]:
+        """The table, the settings, and the parts by name."""
+        return self._check_table, self.given, self.chosen_method, self.space_maker, self.recipe
+
+    def origin(self) -> dict[str, Any]:
+        """Of the search."""
+        return {"method": self.method}
+
+    def _check_table(self) -> None:
+        if self.table is not None and not self.table.is_file():
+            raise InvalidValue(f"--table {self.table} does not exist; `sculptnet measure SPACE --out FILE` makes one")
 
     def given(self) -> dict[str, dict[str, str]]:
         """The settings by group."""
@@ -116,19 +152,21 @@ class FitRequest:
 
 
 def request_of_run(folder: Path, *, fresh: bool, baselines: bool) -> FitRequest:
-    """The request that made a run directory, so that the directory alone continues it."""
-    command = dict(RunDirectory(folder).info()["command"])
-    command["precision"] = Precision(command["precision"])
-    command["settings"] = tuple(command["settings"])
-    for name in ("table", "root", "runs"):
-        command[name] = Path(command[name]) if command[name] else None
-    command["baselines"] = bool(command["baselines"]) or baselines
-    return FitRequest(**command, run_dir=folder, fresh=fresh)
+    """The request that made a run directory, so that the directory alone continues it.
+
+    Raises:
+        InvalidValue: it trains one network and searches nothing.
+    """
+    command = RunDirectory(folder).info()["command"]
+    if "network" in command:
+        raise InvalidValue(f"{folder} trains {command['network']}; `sculptnet train {folder}` continues it")
+    added = {"baselines": bool(command["baselines"]) or baselines, "run_dir": folder, "fresh": fresh}
+    return from_plain(FitRequest, {**command, **added})
 
 
-def options_beside_a_run(options: Mapping[str, Any]) -> list[str]:
-    """The options that differ from their defaults, as they are typed."""
-    defaults = {field.name: field.default for field in fields(FitRequest)} | {"latency_ms": None}
-    plain = {name: value.value if isinstance(value, Precision) else value for name, value in defaults.items()}
-    names = [name for name, value in options.items() if value != plain[name]]
-    return ["--set" if name == "settings" else f"--{name.replace('_', '-')}" for name in names]
+def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:
+    """A request of values as JSON and command lines have them. Values that are no fields of `kind` are left out."""
+    known = {field.name: values[field.name] for field in fields(kind) if field.name in values}
+    paths = {name: Path(known[name]) for name in PATHS if known.get(name) is not None}
+    plain = {"precision": Precision(known["precision"]), "settings": tuple(known["settings"])}
+    return kind(**{**known, **paths, **plain})

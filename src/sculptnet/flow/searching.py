@@ -11,7 +11,7 @@ import torch
 from sculptnet.arch import Recipe, SearchSpace
 from sculptnet.cost import FactoredCost, LatencyTable, macs
 from sculptnet.data import Preprocessing, Split, TrainingBatches, subset
-from sculptnet.flow.context import Context
+from sculptnet.flow.context import Context, RunContext
 from sculptnet.flow.plan import FEW_STEPS, WEIGHT_SHARE, Plan, Wishes, make_plan
 from sculptnet.flow.speed import measure_speed
 from sculptnet.search import Limit, Objective, Problem, Search
@@ -133,7 +133,7 @@ def branches_of(context: Context) -> int | None:
     return 1 if context.accelerator == "cpu" else None
 
 
-def training_batches(context: Context, split: Split, recipe: Recipe) -> TrainingBatches:
+def training_batches(context: RunContext, split: Split, recipe: Recipe) -> TrainingBatches:
     """Augmented batches of `split`."""
     return TrainingBatches(
         split,

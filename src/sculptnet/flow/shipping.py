@@ -14,7 +14,8 @@ from sculptnet.devices import FileMemo, Timing, measure_onnx
 from sculptnet.devices.measure import precisions_of
 from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
 from sculptnet.files import write_json
-from sculptnet.flow.context import Context
+from sculptnet.flow.context import RunContext
+from sculptnet.flow.request import RunRequest
 from sculptnet.flow.searching import EVALUATION_BATCH
 from sculptnet.nets import Network
 from sculptnet.train import accuracy_of
@@ -23,8 +24,8 @@ CALIBRATION_IMAGES = 128
 FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
 
 
-def ship(context: Context, network: Network, recipe: Recipe, table: LatencyTable) -> Mapping[str, Any]:
-    """Writes `model/` and returns its card."""
+def ship(context: RunContext, network: Network, recipe: Recipe, table: LatencyTable | None = None) -> Mapping[str, Any]:
+    """Writes `model/` and returns its card; with a table, the card has its prediction."""
     context = context.at(network.architecture.resolution)
     context.voice.say("Exporting, and measuring every exported file")
     network.eval()
@@ -43,7 +44,7 @@ def ship(context: Context, network: Network, recipe: Recipe, table: LatencyTable
     return card
 
 
-def export_files(context: Context, network: Network, folder: Path) -> Exported:
+def export_files(context: RunContext, network: Network, folder: Path) -> Exported:
     """fp32 and int8 files; activation ranges are seen on training images."""
     calibration = subset(context.data.train, min(CALIBRATION_IMAGES, len(context.data.train)), context.request.seed)
     batches = EvaluationBatches(calibration, context.preprocessing, EVALUATION_BATCH)
@@ -57,7 +58,7 @@ def export_files(context: Context, network: Network, folder: Path) -> Exported:
     )
 
 
-def file_accuracies(context: Context, network: Network, exported: Exported) -> dict[str, Accuracy]:
+def file_accuracies(context: RunContext, network: Network, exported: Exported) -> dict[str, Accuracy]:
     """The accuracy of every file on the test images, with the runtime that will run it; read once, here."""
     classes = len(context.data.classes)
     test = EvaluationBatches(context.data.test, context.preprocessing, EVALUATION_BATCH, context.workers())
@@ -79,7 +80,7 @@ def file_accuracies(context: Context, network: Network, exported: Exported) -> d
     return found
 
 
-def time_files(context: Context, network: Network, exported: Exported, *, alternate: bool) -> dict[str, Timing]:
+def time_files(context: RunContext, network: Network, exported: Exported, *, alternate: bool) -> dict[str, Timing]:
     """The latency, now, of every file that the device can run; some devices run `network` in the fp32 file's place.
 
     Args:
@@ -101,9 +102,9 @@ def time_files(context: Context, network: Network, exported: Exported, *, altern
 
 
 def make_card(
-    context: Context,
+    context: RunContext,
     architecture: Architecture,
-    table: LatencyTable,
+    table: LatencyTable | None,
     exported: Exported,
     accuracies: Mapping[str, Accuracy],
     timings: Mapping[str, Timing],
@@ -115,14 +116,9 @@ def make_card(
     return {
         "schema": 1,
         "name": context.run.folder.name,
-        "budget": {
-            "metric": "latency_ms",
-            "at_most": request.latency_ms,
-            "precision": request.precision.value,
-            "file": FILE_OF[request.precision],
-        },
-        "within_budget": judged.median_ms <= request.latency_ms,
-        "predicted": {"latency_ms": cost_of(table, architecture)},
+        "budget": describe_budget(request),
+        "within_budget": None if request.latency_ms is None else judged.median_ms <= request.latency_ms,
+        "predicted": None if table is None else {"latency_ms": cost_of(table, architecture)},
         "measured": {name: describe_timing(timing, loops[name]) for name, timing in timings.items()},
         "accuracy": {name: accuracy.to_json() for name, accuracy in accuracies.items()},
         "parity": exported.parities(),
@@ -139,10 +135,22 @@ def make_card(
             "notes": list(context.data.notes),
             "fingerprint": context.loaded.fingerprint,
         },
-        "method": request.method,
+        **request.origin(),
         "seed": request.seed,
         "device": {"name": context.device.name, **context.device.describe()},
         "versions": versions(),
+    }
+
+
+def describe_budget(request: RunRequest) -> dict[str, Any] | None:
+    """The budget and the file that it judges, as the card holds them; None without a budget."""
+    if request.latency_ms is None:
+        return None
+    return {
+        "metric": "latency_ms",
+        "at_most": request.latency_ms,
+        "precision": request.precision.value,
+        "file": FILE_OF[request.precision],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from statistics import median
 from typing import TypeAlias
 
@@ -14,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from sculptnet.arch import Architecture, SearchSpace
 from sculptnet.data import TrainingBatches
-from sculptnet.flow.context import Context
+from sculptnet.flow.context import Context, RunContext
 from sculptnet.flow.plan import Speed
 from sculptnet.nets import Network, RelaxedSupernet
 from sculptnet.streams import stream
@@ -34,10 +35,7 @@ def measure_speed(
     typical: Architecture,
     make_supernet: MakeSupernet | None,
 ) -> Speed:
-    """Times trial steps of the supernet and of a typical network, and leaves torch with the threads that were fastest.
-
-    A thread per core is far slower than one thread where other programs keep a core busy: all threads wait for the one
-    that has to wait.
+    """Times trial steps of a typical network, as `measure_training` does, and of the supernet.
 
     Args:
         context: the run.
@@ -46,20 +44,36 @@ def measure_speed(
         typical: a network that fits the budget.
         make_supernet: what the search trains; None if it trains no supernet.
     """
-    images, labels = next(iter(batches.epoch(0)))
-    placed = images.to(context.accelerator).contiguous(memory_format=torch.channels_last)
-    labels = labels.to(context.accelerator)
-    network = Network(typical).to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    speed = measure_training(context, batches, typical)
+    if make_supernet is None:
+        return speed
+    placed, labels = _first_batch(context, batches)
+    supernet = make_supernet(context.space)
+    supernet.to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights = _branch_weights(context.space, branches, context.request.seed)
+    search_s = THETA_EXTRA * _step_seconds(supernet, lambda: supernet(placed, weights), labels, context.clock)
+    return replace(speed, search_step_s=search_s, peak_bytes=peak_bytes())
+
+
+def measure_training(context: RunContext, batches: TrainingBatches, architecture: Architecture) -> Speed:
+    """Times trial steps of a network, and leaves torch with the threads that were fastest.
+
+    A thread per core is far slower than one thread where other programs keep a core busy: all threads wait for the one
+    that has to wait.
+    """
+    placed, labels = _first_batch(context, batches)
+    network = Network(architecture)
+    network.to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
     train_s, threads = _fastest_threads(lambda: _step_seconds(network, lambda: network(placed), labels, context.clock))
-    search_s = 0.0
-    if make_supernet is not None:
-        supernet = make_supernet(context.space)
-        supernet.to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        weights = _branch_weights(context.space, branches, context.request.seed)
-        search_s = THETA_EXTRA * _step_seconds(supernet, lambda: supernet(placed, weights), labels, context.clock)
     test_batches = len(context.data.test) / len(labels)
     shipping_s = SHIPPING_SECONDS + 2 * RUNTIME_SHARE * test_batches * train_s
-    return Speed(search_s, train_s, batches.batch_size, TRIAL_MEASURE_S, shipping_s, peak_bytes(), threads)
+    return Speed(0.0, train_s, batches.batch_size, TRIAL_MEASURE_S, shipping_s, peak_bytes(), threads)
+
+
+def _first_batch(context: RunContext, batches: TrainingBatches) -> tuple[Tensor, Tensor]:
+    images, labels = next(iter(batches.epoch(0)))
+    placed = images.to(context.accelerator).contiguous(memory_format=torch.channels_last)
+    return placed, labels.to(context.accelerator)
 
 
 def _fastest_threads(time_step: Callable[[], float]) -> tuple[float, int]:

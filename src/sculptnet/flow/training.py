@@ -9,7 +9,7 @@ from torch import nn
 from sculptnet import nets
 from sculptnet.arch import Candidate, Recipe
 from sculptnet.data import EvaluationBatches, Split
-from sculptnet.flow.context import Context
+from sculptnet.flow.context import RunContext
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import EVALUATION_BATCH, training_batches
 from sculptnet.nets import Network
@@ -20,14 +20,14 @@ from sculptnet.train import accuracy_of, rescaled, train_network
 MONITOR_SHARE, MOST_MONITORED = 0.1, 2000  # training images that are kept back to draw the curve
 
 
-def final_parts(context: Context) -> tuple[Split, Split]:
+def final_parts(context: RunContext) -> tuple[Split, Split]:
     """The images that the shipped network is trained on, and a few that are kept back for its curve."""
     images = len(context.data.train)
     share = min(MONITOR_SHARE, MOST_MONITORED / images)
     return context.data.hold_out(share, stream_seed(context.request.seed, "monitor"))
 
 
-def train_candidate(context: Context, candidate: Candidate, plan: Plan, name: str = "final") -> Network:
+def train_candidate(context: RunContext, candidate: Candidate, plan: Plan, name: str = "final") -> Network:
     """Trains the network of `candidate` for `plan.epochs`, or goes on where an earlier call stopped."""
     network = Network(candidate.architecture)
     nets.initialise(network, stream_seed(context.request.seed, f"weights/{name}"))
@@ -36,7 +36,7 @@ def train_candidate(context: Context, candidate: Candidate, plan: Plan, name: st
     return network
 
 
-def train_module(context: Context, network: nn.Module, recipe: Recipe, name: str) -> None:
+def train_module(context: RunContext, network: nn.Module, recipe: Recipe, name: str) -> None:
     """Trains `network` in place; `name` keeps its checkpoints and events apart."""
     train_part, monitor = final_parts(context)
     judged = EvaluationBatches(monitor, context.preprocessing, EVALUATION_BATCH, context.workers())

@@ -11,15 +11,17 @@ from typing import Any
 
 from sculptnet.arch import Architecture
 from sculptnet.cost import LatencyTable
-from sculptnet.flow.context import Context
+from sculptnet.files import read_json
+from sculptnet.flow.context import Context, RunContext
+from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.request import FitRequest
 from sculptnet.report import ReportData, write_report
 
 
 def write_run_report(
-    context: Context, table: LatencyTable, architecture: Architecture, card: Mapping[str, Any]
+    context: RunContext, architecture: Architecture, card: Mapping[str, Any], table: LatencyTable | None = None
 ) -> Path:
-    """Writes `report.html` and `figures/` into the run directory."""
+    """Writes `report.html` and `figures/` into the run directory; runs that do not search have no table."""
     run = context.run
     events = run.events(context.voice.say)
     source = ReportData(
@@ -30,7 +32,9 @@ def write_run_report(
         card=card,
         table=table,
         architecture=architecture,
-        space=context.space,
+        space=context.space if isinstance(context, Context) else None,
+        recipe=read_json(run.model / "recipe.json"),
+        given=card.get("network"),
         seconds=worked_s(events, context.elapsed_s()),
     )
     return write_report(source, run.folder)
@@ -38,11 +42,12 @@ def write_run_report(
 
 def command_line(command: Mapping[str, Any]) -> str:
     """The command that made a run, as one would type it."""
-    words = ["sculptnet", "fit", str(command["data"]), "--latency-ms", f"{command['latency_ms']:g}"]
-    for field in fields(FitRequest):
+    kind, verb = (NetworkRequest, ["train", command["network"]]) if "network" in command else (FitRequest, ["fit"])
+    words = ["sculptnet", *verb, str(command["data"])]
+    for field in fields(kind):
         value, default = command.get(field.name), field.default
         plain = default.value if isinstance(default, Enum) else default
-        if field.name in ("data", "latency_ms", "settings", "runs") or value is None or value == plain:
+        if field.name in ("data", "network", "settings", "runs") or value is None or value == plain:
             continue
         option = f"--{field.name.replace('_', '-')}"
         words += [option] if value is True else [option, f"{value:g}" if isinstance(value, float) else str(value)]

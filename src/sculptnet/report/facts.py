@@ -265,14 +265,14 @@ def curves(data: ReportData) -> tuple[Curve, ...]:
         logged = {int(row.get("epoch", index)): row for index, row in enumerate(record.get("curve") or (), start=1)}
         if logged:
             rows.setdefault(str(record.get("trial")), logged)
-    named = [_curve(name, epochs) for name, epochs in rows.items()]
+    named = [_curve(name, epochs, data.given or "found network") for name, epochs in rows.items()]
     order = {"trial": 0, "baseline": 1, "final": 2}
     return tuple(sorted(named, key=lambda curve: order[curve.kind]))
 
 
-def _curve(name: str, rows: Mapping[int, Event]) -> Curve:
+def _curve(name: str, rows: Mapping[int, Event], shipped: str) -> Curve:
     kind = "final" if name == "final" else "baseline" if name.startswith("baseline:") else "trial"
-    shown = {"final": "found network", "baseline": name.partition(":")[2], "trial": f"trial {name}"}[kind]
+    shown = {"final": shipped, "baseline": name.partition(":")[2], "trial": f"trial {name}"}[kind]
     epochs, columns = _columns(rows)
     return Curve(shown, kind, epochs, columns)
 

@@ -37,6 +37,7 @@ SECTIONS: tuple[Callable[[ReportData], Part], ...] = (
     training_curves,
     what_was_used,
 )
+SECTIONS_OF_A_GIVEN_NETWORK = (network, classes_apart, training_curves, what_was_used)
 
 
 def write_report(source: ReportData, folder: Path) -> Path:
@@ -48,7 +49,8 @@ def write_report(source: ReportData, folder: Path) -> Path:
     Raises:
         RunError: a file could not be written; what was there before stays.
     """
-    parts = [make(source) for make in SECTIONS]
+    sections = SECTIONS if source.given is None else SECTIONS_OF_A_GIVEN_NETWORK
+    parts = [make(source) for make in sections]
     for part in parts:
         if isinstance(part, Section):
             for drawing in part.drawings:

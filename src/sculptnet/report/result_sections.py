@@ -24,9 +24,11 @@ def training_curves(data: ReportData) -> Part:
     kinds = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     description = f"Line charts of loss, accuracy and learning rate over epochs ({kinds})."
     drawing = render("training", "Training curves", description, lambda: training.draw(shown))
-    caption = "Accuracy on held-back training images. Thick: the found network"
-    caption += "; thin: the trials of the search" if counts["trial"] else ""
-    caption += "; dashed: baselines." if counts["baseline"] else "."
+    caption = "Accuracy on held-back training images."
+    if data.given is None:
+        caption += " Thick: the found network"
+        caption += "; thin: the trials of the search" if counts["trial"] else ""
+        caption += "; dashed: baselines." if counts["baseline"] else "."
     return Section("training", "Training", (figure(drawing, caption),), (drawing,))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sculptnet.accuracy import Accuracy
 from sculptnet.arch import SearchSpace, first_open
 from sculptnet.arch.block import Block
+from sculptnet.cost import Macs
 from sculptnet.errors import NotMeasured
 from sculptnet.report.facts import (
     Course,
@@ -103,30 +104,35 @@ def network(data: ReportData) -> Part:
     title = "The network, layer by layer"
     if data.architecture is None:
         return Absent(title, "no network was chosen yet")
-    if data.table is None:
+    if data.table is None and data.given is None:
         return Absent(title, "there is no latency table; `sculptnet measure` makes one")
+    cost, unit = (Macs(), layers.MACS) if data.table is None else (data.table, layers.LATENCY)
     try:
-        found = layers.layers_of(data.architecture, data.table)
+        found = layers.layers_of(data.architecture, cost)
     except NotMeasured as error:
         return Absent(title, str(error))
-    total = data.table.constant + sum(layer.latency_ms for layer in found)
+    total = cost.constant + sum(layer.cost for layer in found)
     skipped = sum(layer.identity for layer in found)
-    slowest = max(found, key=lambda layer: layer.latency_ms)
+    largest = max(found, key=lambda layer: layer.cost)
     description = (
-        f"Bar chart of {len(found)} layers, {skipped} of them skipped; the slowest is {slowest.path} ({slowest.label}) "
-        f"with {milliseconds(slowest.latency_ms)}."
+        f"Bar chart of {len(found)} layers, {skipped} of them skipped; the {unit.most} is {largest.path} "
+        f"({largest.label}) with {unit.write(largest.cost)}."
     )
-    drawing = render("layers", title, description, lambda: layers.draw(found))
-    caption = (
-        f"Latency of each layer on {data.table.device} by its table; together with {milliseconds(data.table.constant)} "
-        f"outside the layers {milliseconds(total)}. A short line on the ground is a layer that was skipped and costs "
-        "nothing. Above the bars: size and channels that a stage puts out."
-    )
-    return Section("network", title, (figure(drawing, caption), _every_layer(found, total)), (drawing,))
+    drawing = render("layers", title, description, lambda: layers.draw(found, unit))
+    caption = f"Multiply-adds of each layer; together {unit.write(total)}. "
+    if data.table is not None:
+        caption = (
+            f"Latency of each layer on {data.table.device} by its table; together with "
+            f"{milliseconds(data.table.constant)} outside the layers {milliseconds(total)}. "
+        )
+    if skipped:
+        caption += "A short line on the ground is a layer that was skipped and costs nothing. "
+    caption += "Above the bars: size and channels that a stage puts out."
+    return Section("network", title, (figure(drawing, caption), _every_layer(found, unit, total)), (drawing,))
 
 
-def _every_layer(found: Sequence[layers.Layer], total_ms: float) -> Html:
-    heads = ("Layer", "Block", "Input", "Output", "Latency", "Share")
+def _every_layer(found: Sequence[layers.Layer], unit: layers.Unit, total: float) -> Html:
+    heads = ("Layer", "Block", "Input", "Output", unit.name.capitalize(), "Share")
     columns = [Column(head, numeric=index > 1) for index, head in enumerate(heads)]
     rows = [
         [
@@ -134,8 +140,8 @@ def _every_layer(found: Sequence[layers.Layer], total_ms: float) -> Html:
             layer.label,
             "\u00d7".join(map(str, layer.in_shape)),
             "\u00d7".join(map(str, layer.out_shape)),
-            milliseconds(layer.latency_ms),
-            percent(layer.latency_ms / total_ms),
+            unit.write(layer.cost),
+            percent(layer.cost / total),
         ]
         for layer in found
     ]

@@ -27,6 +27,8 @@ class ReportData:
         architecture: the network that is shipped.
         space: the space that was searched; names the candidates of each decision.
         seconds: how long the run took in all, where known.
+        recipe: `model/recipe.json`, parsed: how the network was trained.
+        given: the name of a network that was given, not searched; then the page does not speak of searches.
     """
 
     title: str = "SculptNet run"
@@ -38,3 +40,5 @@ class ReportData:
     architecture: Architecture | None = None
     space: SearchSpace | None = None
     seconds: float | None = None
+    recipe: Mapping[str, Any] | None = None
+    given: str | None = None

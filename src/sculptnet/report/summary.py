@@ -30,12 +30,12 @@ from sculptnet.report.text import (
 def header(data: ReportData) -> Html:
     """Title, verdict, the main figures, the table of files."""
     asked, file = budget(data), judged_file(data)
-    device = data.table.device if data.table is not None else None
+    device = data.table.device if data.table is not None else ((data.card or {}).get("device") or {}).get("name")
     return joined(
         (
             element("h1", None, data.title),
             _subtitle(data, asked, device),
-            _verdict(asked, file),
+            _verdict(asked, file, data.given),
             _tiles(data, asked, file),
             _files(data, asked),
             element("pre", {"aria-label": "the command"}, element("code", None, data.command))
@@ -52,13 +52,14 @@ def _subtitle(data: ReportData, asked: Budget | None, device: str | None) -> Htm
         parts.append(f"with at most {milliseconds(asked.at_most_ms)} an image in {asked.precision}")
     if device is not None:
         parts.append(f"on {device}")
-    return element("p", {"class": "subtitle"}, " ".join(["A network", *parts])) if parts else None
+    return element("p", {"class": "subtitle"}, " ".join([data.given or "A network", *parts])) if parts else None
 
 
-def _verdict(asked: Budget | None, file: File | None) -> Html:
+def _verdict(asked: Budget | None, file: File | None, given: str | None) -> Html:
     latency = file.latency if file is not None else None
     if asked is None:
-        return element("p", {"class": "verdict"}, "No budget on latency is recorded for this run.")
+        known = "No budget was given." if given is not None else "No budget on latency is recorded for this run."
+        return element("p", {"class": "verdict"}, known)
     if latency is None:
         return element(
             "p", {"class": "verdict"}, f"{asked.file} was not measured yet, so nothing is known of the budget."
@@ -122,7 +123,7 @@ def _files(data: ReportData, asked: Budget | None) -> Html:
         Column("Noise"),
         Column("Accuracy"),
         Column("Balanced accuracy"),
-        Column("Budget", numeric=False),
+        *([Column("Budget", numeric=False)] if asked is not None else []),
     ]
     judged = next((index for index, file in enumerate(found) if asked is not None and file.name == asked.file), -1)
     caption = "The files of model/, each measured as it is shipped; ranges are 95\u00a0% intervals."
@@ -131,10 +132,6 @@ def _files(data: ReportData, asked: Budget | None) -> Html:
 
 def _row(file: File, asked: Budget | None) -> list[Content]:
     latency, accuracy = file.latency, file.accuracy
-    verdict = MISSING
-    if asked is not None and latency is not None:
-        verdict = "within" if latency.ms <= asked.at_most_ms else "over"
-        verdict += ", judged" if file.name == asked.file else ""
     noise = f"{significant(latency.noise_percent, 2)}{NARROW}%" if latency and latency.noise_percent >= 0 else MISSING
     return [
         element("code", None, file.name),
@@ -142,8 +139,15 @@ def _row(file: File, asked: Budget | None) -> list[Content]:
         noise,
         accuracy_cell(accuracy),
         percent(accuracy.balanced) if accuracy is not None else MISSING,
-        verdict,
+        *([_file_verdict(file, asked)] if asked is not None else []),
     ]
+
+
+def _file_verdict(file: File, asked: Budget) -> str:
+    if file.latency is None:
+        return MISSING
+    verdict = "within" if file.latency.ms <= asked.at_most_ms else "over"
+    return f"{verdict}, judged" if file.name == asked.file else verdict
 
 
 def latency_cell(latency: Latency | None) -> Content:
@@ -185,7 +189,7 @@ def budget_in_space(data: ReportData) -> Part:
 
 
 def what_was_used(data: ReportData) -> Part:
-    """Device, data, versions, time, preprocessing."""
+    """Device, data, preprocessing, recipe, time, versions."""
     card = data.card or {}
     described: list[tuple[str, Content]] = []
     device = card.get("device") or (dict(data.table.details) if data.table is not None else None)
@@ -193,6 +197,8 @@ def what_was_used(data: ReportData) -> Part:
         ("Device", device),
         ("Data", _data(card.get("data"))),
         ("Preprocessing", card.get("preprocessing")),
+        ("First weights", card.get("starting_weights")),
+        ("Recipe", data.recipe),
     ):
         if value:
             described.append((term, listed(value)))

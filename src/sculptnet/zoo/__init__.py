@@ -5,13 +5,14 @@ from sculptnet.zoo.efficientnet_lite import efficientnet_lite0
 from sculptnet.zoo.mnasnet import mnasnet_a1, mnasnet_b1, mnasnet_small
 from sculptnet.zoo.mobilenets import mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small
 from sculptnet.zoo.published import Published
-from sculptnet.zoo.weights import load
+from sculptnet.zoo.weights import load, load_published
 
 __all__ = [
     "BY_NAME",
     "Published",
     "efficientnet_lite0",
     "load",
+    "load_published",
     "mnasnet_a1",
     "mnasnet_b1",
     "mnasnet_small",

@@ -65,7 +65,13 @@ def load(name: str, *, pretrained: bool | Path = False, num_classes: int | None 
         InvalidValue: no such network, no such weights, or weights of another network; the message names the first
             tensor that differs.
     """
-    entry = find(name, BY_NAME, "network")
+    return load_published(find(name, BY_NAME, "network"), pretrained=pretrained, num_classes=num_classes, seed=seed)
+
+
+def load_published(
+    entry: Published, *, pretrained: bool | Path = False, num_classes: int | None = None, seed: int = 0
+) -> Network:
+    """`load` of an entry that need not be in the zoo, or is at another resolution; arguments and errors: see there."""
     if pretrained is False:
         return _drawn(entry.architecture, num_classes, seed)
     weights = _from_file(entry, pretrained) if isinstance(pretrained, Path) else _published(entry)

@@ -30,14 +30,14 @@ class Work:
 def test_layers_sum_to_the_cost_of_the_network(tiny_fbnet: SearchSpace) -> None:
     architecture = tiny_fbnet.decode([2, 8, 7, 8]).architecture
     layers = layers_of(architecture, Work())
-    assert sum(layer.latency_ms for layer in layers) == cost_of(Work(), architecture)
+    assert sum(layer.cost for layer in layers) == cost_of(Work(), architecture)
     assert [layer.label for layer in layers] == ["conv3x3", "k3_e3", "skip", "k5_e6", "skip", "conv1x1+pool", "fc"]
     assert [layer.stage for layer in layers] == [-1, 0, 1, 1, 1, -1, -1]
 
 
 def test_only_a_skip_of_equal_shapes_is_free(tiny_fbnet: SearchSpace) -> None:
     layers = layers_of(tiny_fbnet.decode([2, 8, 7, 8]).architecture, Work())
-    skips = [(layer.identity, layer.latency_ms > 0) for layer in layers if layer.label == "skip"]
+    skips = [(layer.identity, layer.cost > 0) for layer in layers if layer.label == "skip"]
     assert skips == [(False, True), (True, False)]
 
 
@@ -47,7 +47,7 @@ def test_bars_are_as_high_as_the_latency_and_coloured_by_kind(tiny_fbnet: Search
         (axes,) = draw(layers).axes
     drawn = [layer for layer in layers if not layer.identity]
     bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    assert [bar.get_height() for bar in bars] == pytest.approx([layer.latency_ms for layer in drawn])
+    assert [bar.get_height() for bar in bars] == pytest.approx([layer.cost for layer in drawn])
     colours = block_colours(layer.label for layer in layers if layer.stage >= 0)
     faces = [to_hex(bar.get_facecolor()) for bar in bars]
     assert (faces[0], faces[1], faces[3]) == (FIXED, colours["k3_e3"], colours["k5_e6"])

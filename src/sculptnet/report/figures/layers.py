@@ -1,8 +1,11 @@
-"""The network layer by layer, as in figure 4 of FBNet: colour is the kind of block, height its latency."""
+"""The network layer by layer, as in figure 4 of FBNet: colour is the kind of block, height its latency.
+
+Where no table knows that, the height is its multiply-adds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -13,7 +16,7 @@ from matplotlib.patches import Patch
 from sculptnet.arch import Architecture, TensorShape
 from sculptnet.cost.model import CostModel
 from sculptnet.report.style import AXIS, FIXED, INK, MUTED, SMALL, bare, block_colours, grid, natural, new_figure
-from sculptnet.report.text import milliseconds, short
+from sculptnet.report.text import count, milliseconds, short
 
 LEGEND_COLUMNS = 5
 HEADROOM = 1.34  # of the highest bar, for the names of the stages
@@ -22,7 +25,7 @@ HEADROOM = 1.34  # of the highest bar, for the names of the stages
 @final
 @dataclass(frozen=True)
 class Layer:
-    """A block of a network. `stage`: its number, or -1 for stem, head and classifier."""
+    """A block of a network. `stage`: its number, or -1 for stem, head and classifier; `cost`: in a `Unit`."""
 
     path: str
     label: str
@@ -30,11 +33,27 @@ class Layer:
     in_shape: TensorShape
     out_shape: TensorShape
     identity: bool
-    latency_ms: float
+    cost: float
+
+
+@final
+@dataclass(frozen=True)
+class Unit:
+    """What the height of a bar is: its name, the axis, a word for the highest, how values and ticks are written."""
+
+    name: str
+    axis: str
+    most: str
+    write: Callable[[float], str]
+    tick: Callable[[float], str]
+
+
+LATENCY = Unit("latency", "latency (ms)", "slowest", milliseconds, "{:g}".format)
+MACS = Unit("multiply-adds", "multiply-adds", "largest", count, count)
 
 
 def layers_of(architecture: Architecture, cost: CostModel) -> tuple[Layer, ...]:
-    """The layers with their latencies.
+    """The layers with what each costs.
 
     Raises:
         NotMeasured: `cost` lacks one of them.
@@ -53,17 +72,18 @@ def layers_of(architecture: Architecture, cost: CostModel) -> tuple[Layer, ...]:
     )
 
 
-def draw(layers: Sequence[Layer]) -> Figure:
+def draw(layers: Sequence[Layer], unit: Unit = LATENCY) -> Figure:
     """Bars in the order of the network; skips that cost nothing are thin marks on the ground line."""
     figure = new_figure(min(1500, max(480, 80 + 25 * len(layers))), 370)
     axes = figure.subplots()
     colours = block_colours(layer.label for layer in layers if layer.stage >= 0)
-    top = max(layer.latency_ms for layer in layers) or 1.0
+    top = max(layer.cost for layer in layers) or 1.0
     axes.set(xlim=(-0.7, len(layers) - 0.3), ylim=(0, HEADROOM * top))
-    _bars(axes, layers, colours)
+    _bars(axes, layers, colours, unit)
     _stages(axes, layers, top)
     axes.set_xticks(range(len(layers)), [short(layer.label, 14) for layer in layers], rotation=90)
-    axes.set_ylabel("latency (ms)")
+    axes.set_ylabel(unit.axis)
+    axes.yaxis.set_major_formatter(lambda value, _: unit.tick(value))
     bare(axes, "bottom", "left")
     axes.axhline(0, color=AXIS, linewidth=0.75, clip_on=False)
     grid(axes)
@@ -71,19 +91,19 @@ def draw(layers: Sequence[Layer]) -> Figure:
     return figure
 
 
-def _bars(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str]) -> None:
+def _bars(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str], unit: Unit) -> None:
     for index, layer in enumerate(layers):
         colour = FIXED if layer.stage < 0 else colours.get(layer.label, FIXED)
         if layer.identity:
             axes.plot([index - 0.3, index + 0.3], [0, 0], color=MUTED, linewidth=2.5, clip_on=False, zorder=4)
         elif layer.label == "skip":
-            axes.bar(index, layer.latency_ms, width=0.7, color="none", edgecolor=MUTED, linewidth=1, zorder=3)
+            axes.bar(index, layer.cost, width=0.7, color="none", edgecolor=MUTED, linewidth=1, zorder=3)
         else:
-            axes.bar(index, layer.latency_ms, width=0.74, color=colour, linewidth=0, zorder=3)
-    slowest = max(range(len(layers)), key=lambda index: layers[index].latency_ms)
+            axes.bar(index, layer.cost, width=0.74, color=colour, linewidth=0, zorder=3)
+    highest = max(range(len(layers)), key=lambda index: layers[index].cost)
     axes.annotate(
-        milliseconds(layers[slowest].latency_ms),
-        xy=(slowest, layers[slowest].latency_ms),
+        unit.write(layers[highest].cost),
+        xy=(highest, layers[highest].cost),
         xytext=(0, 2),
         textcoords="offset points",
         ha="center",
@@ -97,7 +117,7 @@ def _key(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str]) -> Non
     handles = [Patch(color=colours[kind], label=short(kind, 14)) for kind in sorted(colours, key=natural)]
     if any(layer.label == "skip" and not layer.identity for layer in layers):
         handles.append(Patch(facecolor="none", edgecolor=MUTED, label="projecting skip"))
-    handles.append(Patch(color=FIXED, label="not searched"))
+    handles.append(Patch(color=FIXED, label="stem and head"))
     axes.legend(
         handles=handles,
         loc="lower left",
