@@ -1,23 +1,31 @@
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from sculptnet.arch import Architecture, SearchSpace, TensorShape
+from sculptnet.arch import Architecture, Block, SearchSpace, TensorShape
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Skip, SqueezeExcite
 from sculptnet.cost import (
     CostModel,
     FactoredCost,
+    Macs,
     ModelBytes,
     PeakActivation,
     Precision,
     Reduce,
+    TotalCost,
     cost_of,
+    factored,
     model_bytes,
+    peak_memory,
     peak_memory_bytes,
 )
+from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.nets import Network
 from sculptnet.zoo import mobilenet_v2
 
@@ -52,6 +60,56 @@ def test_a_running_network_needs_its_numbers_and_the_largest_activations() -> No
     for precision in Precision:
         needed = cost_of(ModelBytes(precision), SE) + cost_of(PeakActivation(precision), SE)
         assert peak_memory_bytes(SE, precision) == needed
+
+
+def test_what_a_running_network_needs_is_a_cost_over_whole_spaces(
+    tiny_fbnet: SearchSpace, rng: np.random.Generator
+) -> None:
+    for precision in Precision:
+        total, rows = factored(tiny_fbnet, peak_memory(precision)), tiny_fbnet.sample(rng, 20)
+        needed = [peak_memory_bytes(tiny_fbnet.decode(row).architecture, precision) for row in rows]
+        assert total.of(rows).tolist() == needed
+
+
+def test_draws_within_a_total_are_those_of_the_whole_space_that_are(
+    tiny_fbnet: SearchSpace, rng: np.random.Generator
+) -> None:
+    total, chances = factored(tiny_fbnet, peak_memory()), tiny_fbnet.uniform()
+    plain = tiny_fbnet.sample(rng, 4000)
+    at_most = float(np.quantile(total.of(plain), 0.2))
+    kept = plain[total.of(plain) <= at_most]
+    drawn = total.draw_within(chances, at_most, rng, 1000)
+    assert (total.of(drawn.choices) <= at_most).all()
+    assert drawn.pass_rate == pytest.approx(0.2, abs=0.05)
+    for column in range(plain.shape[1]):
+        shares = [np.bincount(rows[:, column], minlength=9) / len(rows) for rows in (kept, drawn.choices)]
+        assert np.abs(shares[0] - shares[1]).max() < 0.1, list(tiny_fbnet.decisions)[column]
+
+
+@dataclass(frozen=True)
+class Spared:
+    """Multiply-adds that a block does not do: with those that it does, the same for all candidates."""
+
+    name: str = "spared_macs"
+    constant: float = 0.0
+    reduce: Reduce = Reduce.SUM
+
+    def block(self, path: str, block: Block, shape: TensorShape) -> float:
+        """Of a million."""
+        return 1e6 - Macs().block(path, block, shape)
+
+
+def test_a_total_that_nothing_meets_says_what_there_is(tiny_fbnet: SearchSpace, rng: np.random.Generator) -> None:
+    total = factored(tiny_fbnet, TotalCost("all_macs", (Macs(), Spared())))
+    (same,) = set(total.of(tiny_fbnet.sample(rng, 50)))
+    with pytest.raises(
+        Infeasible, match=rf"0 of 640 draws have all_macs <= .*; the lowest seen is {re.escape(f'{same:g}')}: raise"
+    ):
+        total.draw_within(tiny_fbnet.uniform(), same - 1, rng, 10)
+    with pytest.raises(Infeasible, match=r"no candidate has all_macs <= 1: the least of its parts make .*; raise the"):
+        total.draw_within(tiny_fbnet.uniform(), 1, rng, 10)
+    with pytest.raises(InvalidValue, match="bytes must be a total of two costs at least, got 1"):
+        TotalCost("bytes", (ModelBytes(),))
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=lambda cost: cost.name)

@@ -12,12 +12,13 @@ from sculptnet.cost.counting import (
 )
 from sculptnet.cost.entries import entries_of
 from sculptnet.cost.factored import Draws, Extreme, FactoredCost
-from sculptnet.cost.memory import ModelBytes, PeakActivation, model_bytes, peak_memory_bytes
+from sculptnet.cost.memory import ModelBytes, PeakActivation, model_bytes, peak_memory, peak_memory_bytes
 from sculptnet.cost.model import CostModel, Reduce, cost_of
 from sculptnet.cost.predictor import LatencyPredictor, fill, fit_predictor
 from sculptnet.cost.published_tables import read_fbnet_pi4_table, read_fbnet_tables
 from sculptnet.cost.published_yaml import read_ofa_table, read_proxyless_table
 from sculptnet.cost.table import HeldOut, LatencyTable, Precision, check_covers, table_from_json
+from sculptnet.cost.total import FactoredTotal, Priced, TotalCost, factored
 from sculptnet.cost.transfer import transfer
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Draws",
     "Extreme",
     "FactoredCost",
+    "FactoredTotal",
     "HeldOut",
     "LatencyPredictor",
     "LatencyTable",
@@ -35,17 +37,21 @@ __all__ = [
     "Parameters",
     "PeakActivation",
     "Precision",
+    "Priced",
     "Reduce",
+    "TotalCost",
     "check_covers",
     "conv_fc_weights",
     "cost_of",
     "count",
     "entries_of",
+    "factored",
     "fill",
     "fit_predictor",
     "macs",
     "model_bytes",
     "parameters",
+    "peak_memory",
     "peak_memory_bytes",
     "read_fbnet_pi4_table",
     "read_fbnet_tables",

@@ -1,8 +1,7 @@
 """What a network needs in bytes: stored, and while it runs.
 
-A limit is a number for each block that adds up, or of which the largest counts. Weights add up, activations do not:
-what both need together (`peak_memory_bytes`) is no limit, but one on each keeps their sum within a budget. On
-microcontrollers the two lie in different memories, flash and RAM.
+Weights add up over blocks, of activations the largest block counts; `peak_memory` is both together. On microcontrollers
+the two lie in different memories, flash and RAM: limit each.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from sculptnet.arch import Architecture, Block, TensorShape
 from sculptnet.cost.counting import count
 from sculptnet.cost.model import Reduce, cost_of
 from sculptnet.cost.table import Precision
+from sculptnet.cost.total import TotalCost
 
 ACTIVATION_BYTES = {Precision.FP32: 4, Precision.INT8: 1}
 WEIGHT_BYTES = {Precision.FP32: 4, Precision.INT8: 1}
@@ -65,6 +65,11 @@ class PeakActivation:
         return count(block, shape).activations * ACTIVATION_BYTES[self.precision]
 
 
+def peak_memory(precision: Precision = Precision.FP32) -> TotalCost:
+    """`peak_memory_bytes`: all numbers of a network, and the most activations alive at once."""
+    return TotalCost(_named("peak_memory_bytes", precision), (ModelBytes(precision), PeakActivation(precision)))
+
+
 def model_bytes(architecture: Architecture, precision: Precision = Precision.FP32) -> int:
     """Bytes of the numbers of a whole network."""
     return round(cost_of(ModelBytes(precision), architecture))
@@ -72,7 +77,7 @@ def model_bytes(architecture: Architecture, precision: Precision = Precision.FP3
 
 def peak_memory_bytes(architecture: Architecture, precision: Precision = Precision.FP32) -> int:
     """Bytes of a whole network while it runs: all its numbers and the most activations alive at once."""
-    return model_bytes(architecture, precision) + round(cost_of(PeakActivation(precision), architecture))
+    return sum(round(cost_of(part, architecture)) for part in peak_memory(precision).parts)
 
 
 def _named(name: str, precision: Precision) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sculptnet.arch import IntMatrix, SearchSpace
-from sculptnet.cost import CostModel, FactoredCost
+from sculptnet.cost import CostModel, Priced, TotalCost, factored
 from sculptnet.errors import Infeasible, InvalidValue, collected
 
 FIRST_SAMPLES = 1024
+LOWEST_PASS_RATE, SPARE = 1 / 8, 0.7  # of proposals: bounds how many are asked for at once, a few more than needed
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Limit:
         InvalidValue: `at_most` is not a number above 0.
     """
 
-    cost: CostModel
+    cost: CostModel | TotalCost
     at_most: float
 
     def __post_init__(self) -> None:
@@ -78,9 +79,9 @@ class Problem:
             raise InvalidValue(collected(problems, "Problem"))
 
     @cached_property
-    def factored(self) -> tuple[FactoredCost, ...]:
+    def factored(self) -> tuple[Priced, ...]:
         """The cost of each limit over the whole space."""
-        return tuple(FactoredCost(self.space, limit.cost) for limit in self.limits)
+        return tuple(factored(self.space, limit.cost) for limit in self.limits)
 
     def costs(self, choices: IntMatrix) -> dict[str, npt.NDArray[np.float64]]:
         """The limited costs of every row, by `Limit.metric`."""
@@ -93,13 +94,16 @@ class Problem:
             result &= cost.of(choices) <= limit.at_most
         return result
 
-    def draw(self, propose: Callable[[int], IntMatrix], count: int, tries: int = 200) -> IntMatrix:
+    def draw(
+        self, propose: Callable[[int], IntMatrix], count: int, tries: int = 200, pass_rate: float = 1.0
+    ) -> IntMatrix:
         """The first `count` feasible rows that `propose` gives.
 
         Args:
             propose: gives as many canonical rows as it is asked for.
             count: rows wanted.
             tries: proposals looked at for each wanted row, on average, before giving up.
+            pass_rate: the share that may be feasible; only how many are asked for at first depends on it.
 
         Raises:
             Infeasible: too few proposals were feasible; the message has the limits and the best values seen.
@@ -108,7 +112,7 @@ class Problem:
         missing, left = count, count * tries
         lowest = dict.fromkeys((limit.metric for limit in self.limits), math.inf)
         while missing > 0 and left > 0:
-            asked = min(left, missing if not kept else 2 * missing)
+            asked = min(left, math.ceil(missing / max(pass_rate, LOWEST_PASS_RATE)))
             rows = propose(asked)
             costs = self.costs(rows)
             lowest = {name: min(value, costs[name].min(initial=math.inf)) for name, value in lowest.items()}
@@ -116,6 +120,7 @@ class Problem:
             kept.append(rows[np.all(met, axis=0)] if met else rows)
             left -= asked  # even if fewer came: loops end
             missing -= len(kept[-1])
+            pass_rate = SPARE * (count - missing) / (count * tries - left)
         if missing > 0:
             raise Infeasible(self._complaint(f"{count - missing} of {count * tries - left} proposals", lowest))
         return np.concatenate(kept or [np.empty((0, len(self.space.decisions)), dtype=np.int64)])[:count]

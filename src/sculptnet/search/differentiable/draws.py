@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sculptnet.arch import Choices, IntMatrix
-from sculptnet.cost import FactoredCost
+from sculptnet.cost import Priced
 from sculptnet.errors import Infeasible
 from sculptnet.search.problem import Limit, Problem
 from sculptnet.search.protocol import Proposals, Search
@@ -27,7 +27,7 @@ SURE = 30  # uniform draws per candidate seen, before none is taken to be left: 
 def proposals(
     problem: Problem,
     theta: Mapping[str, Tensor],
-    condition: tuple[FactoredCost, Limit] | None,
+    condition: tuple[Priced, Limit] | None,
     seed: int,
     count: int,
     log: Log,
@@ -59,7 +59,7 @@ def proposals(
 def _unseen(
     problem: Problem,
     theta: Mapping[str, Tensor],
-    condition: tuple[FactoredCost, Limit] | None,
+    condition: tuple[Priced, Limit] | None,
     rngs: Iterator[np.random.Generator],
 ) -> Iterator[Choices]:
     seen: dict[Choices, None] = {}
@@ -77,7 +77,7 @@ def _unseen(
 def _drawn(
     problem: Problem,
     chances: Mapping[str, npt.NDArray[np.float64]],
-    condition: tuple[FactoredCost, Limit] | None,
+    condition: tuple[Priced, Limit] | None,
     rng: np.random.Generator,
 ) -> IntMatrix:
     if condition is not None:

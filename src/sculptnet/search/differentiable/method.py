@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -133,11 +133,12 @@ def dnas(
     batches = {"weights": weight_batches, "theta": theta_batches}
     pairs = tuple(zip(problem.factored, problem.limits, strict=True))
     problems = [*_problems(constants), *_environment_problems(problem, supernet, batches, accelerator, draws)]
-    additive = next((pair for pair in pairs if pair[0].cost.reduce is Reduce.SUM), None)
+    single = [(cost, limit) for cost, limit in pairs if isinstance(cost, FactoredCost)]
+    additive = next((pair for pair in single if pair[0].cost.reduce is Reduce.SUM), None)
     problems += _cost_problems(additive[0]) if additive else []
     if problems:
         raise InvalidValue(collected(problems, "dnas"))
-    _require_feasible(pairs)
+    _require_feasible(single)
     device = _device(accelerator)
 
     def search() -> Search:
@@ -145,7 +146,7 @@ def dnas(
             supernet, additive[0] if additive else None, constants, batches, device=device, channels_last=channels_last
         )
         training.run(checkpoint, checkpoint_seconds, clock, log, progress)
-        condition = additive or (pairs[0] if pairs else None)
+        condition = additive or next(iter(pairs), None)
         yield from proposals(problem, training.learned.theta, condition, seed, draws, log)
 
     return search()
@@ -199,7 +200,7 @@ def _cost_problems(factored: FactoredCost) -> list[str]:
     return [f"the loss takes ln({factored.name}) ** beta, so every cost must be above 1{unit}; the least is {least:g}"]
 
 
-def _require_feasible(pairs: tuple[tuple[FactoredCost, Limit], ...]) -> None:
+def _require_feasible(pairs: Sequence[tuple[FactoredCost, Limit]]) -> None:
     least = [(limit, factored.extremes()[0].value) for factored, limit in pairs]
     problems = [
         f"{limit} cannot be met, the least in the space is {value:g}" for limit, value in least if value > limit.at_most
