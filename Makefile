@@ -11,8 +11,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 PIP_ARGS ?=
 WORKERS ?= 2
 PYTEST_ARGS ?=
-DEMO_ARGS ?= --latency-ms 0.18 --minutes 5.5 --run-dir demo \
-	--set space.channels=16,32,64,128 --set space.layers=1,2,3,3 --set space.strides=1,2,2,1 \
+DEMO_ARGS ?= --latency-ms 0.18 --minutes 4.8 --run-dir demo \
+	--set space.channels=16,24,48,96 --set space.layers=1,2,2,2 --set space.strides=1,2,2,1 \
 	--set space.stem_stride=2 --set space.head_channels=256 \
 	--set recipe.augmentation.crop_padding=0 --set recipe.label_smoothing=0
 

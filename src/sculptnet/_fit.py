@@ -13,7 +13,7 @@ from sculptnet.flow.baselines import add_baselines, missing_baselines
 from sculptnet.flow.context import Context, Voice, open_context
 from sculptnet.flow.finalists import find_best
 from sculptnet.flow.looking import look
-from sculptnet.flow.measuring import check_feasibility, measured_table, space_blocks
+from sculptnet.flow.measuring import budget_at_table_speed, check_feasibility, measured_table, space_blocks
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
 from sculptnet.flow.request import FitRequest
@@ -175,7 +175,8 @@ def _worked(context: Context, until: Stage) -> FitResult:
     table = measured_table(context)
     cost = check_feasibility(context, table)
     plan = planned(context, cost)
-    best = find_best(context, make_problem(context, table), table, plan)
+    at_most_ms = budget_at_table_speed(context, table, cost)
+    best = find_best(context, make_problem(context, table, at_most_ms), table, plan)
     candidate = context.space.decode(best.choices)
     architecture = candidate.architecture
     if until is Stage.SEARCH:

@@ -83,6 +83,20 @@ def test_finalists_are_measured_before_any_is_trained(finished: FitResult) -> No
     assert all("measured_latency_ms" in trial["metrics"] for trial in trials)
 
 
+def test_without_time_to_compare_finalists_one_is_measured_and_shipped(
+    ask: Callable[[Path], FitRequest], tmp_path: Path
+) -> None:
+    request = ask(tmp_path / "run")
+    hurried = replace(request, minutes=0.01, settings=tuple(one for one in request.settings if "draws" not in one))
+    result = run_flow(hurried, Stage.REPORT, SILENT)
+    run = RunDirectory(result.folder)
+    assert (run.info()["plan"]["trials"], run.info()["plan"]["trial_epochs"]) == (1, 0)
+    assert not any("top1" in trial["metrics"] for trial in run.trials(print))
+    assert result.within_budget is True
+    assert result.report is not None
+    assert "model.int8.onnx" in result.report.read_text()
+
+
 def test_the_same_command_again_reads_the_result(finished: FitResult, ask: Callable[[Path], FitRequest]) -> None:
     before = {path: path.read_bytes() for path in RunDirectory(finished.folder).model.iterdir()}
     again = run_flow(ask(finished.folder), Stage.REPORT, SILENT)

@@ -17,8 +17,16 @@ from safetensors.torch import load_file, save_file
 
 from sculptnet import cli, cost, zoo
 from sculptnet.arch import Architecture, to_json
+from sculptnet.data import Preprocessing, load
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.context import Voice
+from sculptnet.flow.network_context import (
+    fitted,
+    normalisation_of,
+    normalised,
+    own_resolution,
+    warn_of_small_features,
+)
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
 from sculptnet.flow.result import FitResult
@@ -113,3 +121,203 @@ def test_the_page_speaks_of_the_network_and_not_of_searches(finished: FitResult)
     assert "sculptnet train" in text
     for absent in ("Left out", "found network", "search", "Baselines", ">Budget<"):
         assert absent not in text
+
+
+def test_the_same_request_again_and_the_directory_alone_read_the_result(
+    finished: FitResult, ask_to_train: Callable[[Path], NetworkRequest], run: Command
+) -> None:
+    before = {path: path.read_bytes() for path in finished.folder.rglob("*") if path.name != ".lock" and path.is_file()}
+    assert run_network(ask_to_train(finished.folder), SILENT).card == finished.card
+    code, out, _ = run("train", str(finished.folder), "--json")
+    assert code == 0
+    assert json.loads(out)["card"] == finished.card
+    assert {path: path.read_bytes() for path in before} == before
+    code, out, _ = run("show", str(finished.folder))
+    assert code == 0
+    assert "no budget on sculptnet.testing:fake_device" in out
+    code, _, err = run("fit", str(finished.folder))
+    assert code == 2
+    assert f"`sculptnet train {finished.folder}` continues it" in err
+
+
+class Stopped(Exception):
+    """As a kill would, between two steps."""
+
+
+def test_a_training_that_was_stopped_ends_with_the_same_weights(
+    finished: FitResult, ask_to_train: Callable[[Path], NetworkRequest], tmp_path: Path
+) -> None:
+    request = ask_to_train(tmp_path / "run")
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "training" and done == total - 2:  # in the second of two epochs
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run_network(request, Voice(lambda text: None, stop))
+    assert not RunDirectory(request.run_dir or tmp_path).card.exists()
+    assert RunDirectory(tmp_path / "run").checkpoint("final").load() is not None
+    said: list[str] = []
+    resumed = run_network(request, Voice(said.append, no_progress))
+    assert said[0] == f"Continuing {tmp_path / 'run'}"
+    for name in ("weights.safetensors", "model.onnx", "model.int8.onnx"):
+        assert (RunDirectory(resumed.folder).model / name).read_bytes() == (
+            RunDirectory(finished.folder).model / name
+        ).read_bytes()
+
+
+def test_a_budget_judges_and_is_no_target(photos: Path, file: Path, tmp_path: Path, run: Command) -> None:
+    words = ("train", str(file), str(photos), *FAKE, *QUICK, "--run-dir", str(tmp_path / "run"))
+    code, out, _ = run(*words, "--latency-ms", "0.0001", "--json")
+    card = json.loads(out)["card"]
+    assert code == 3
+    assert card["within_budget"] is False
+    assert card["budget"] == {"metric": "latency_ms", "at_most": 1e-4, "precision": "fp32", "file": "model.onnx"}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Over budget</strong>" in page
+    assert "--latency-ms 0.0001" in page
+    code, _, err = run(*words, "--latency-ms", "5")
+    assert code == 2
+    assert "holds another run" in err
+
+
+def test_weights_of_an_earlier_run_go_on_with_its_normalisation(
+    finished: FitResult, ask_to_train: Callable[[Path], NetworkRequest], tmp_path: Path
+) -> None:
+    model = RunDirectory(finished.folder).model
+    request = replace(
+        ask_to_train(tmp_path / "run"),
+        network=str(model / "architecture.json"),
+        weights=model / "weights.safetensors",
+        settings=("recipe.epochs=1", "recipe.optimizer.learning_rate=1e-30", "recipe.batch_size=8"),
+    )
+    result = run_network(request, SILENT)
+    assert result.card is not None
+    assert finished.card is not None
+    assert result.card["starting_weights"] == "weights.safetensors"
+    for key in ("mean", "std"):
+        assert result.card["preprocessing"][key] == finished.card["preprocessing"][key]
+    before, after = (load_file(RunDirectory(one.folder).model / "weights.safetensors") for one in (finished, result))
+    learned = [name for name in before if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+    assert all(torch.equal(before[name], after[name]) for name in learned)
+
+
+def test_fine_tuning_takes_a_tenth_of_the_learning_rate(
+    ask_to_train: Callable[[Path], NetworkRequest], finished: FitResult, tmp_path: Path
+) -> None:
+    plain = replace(ask_to_train(tmp_path), settings=())
+    tuned = replace(plain, weights=RunDirectory(finished.folder).model / "weights.safetensors")
+    rates = [
+        (request.recipe(resolution).batch_size, request.recipe(resolution).optimizer.learning_rate)
+        for request in (plain, tuned)
+        for resolution in (96, 224)
+    ]
+    assert rates == [(128, 0.1), (32, 0.025), (128, pytest.approx(0.01)), (32, pytest.approx(0.0025))]
+
+
+def test_published_weights_bring_their_normalisation(photos: Path, said: list[str], voice: Voice) -> None:
+    request = NetworkRequest(data=str(photos), network="efficientnet_lite0", pretrained=True, threads=1)
+    found = normalisation_of(request, zoo.BY_NAME["efficientnet_lite0"])
+    assert found == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "timm's tf_efficientnet_lite0")
+    nowhere = replace(request, network="fbnet_a")
+    plain = Preprocessing(32, 32, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
+    assert normalised(plain, nowhere, zoo.BY_NAME["fbnet_a"], voice) == plain
+    assert "is not recorded; the mean and standard deviation of these images are used" in said[0]
+
+
+def test_small_images_keep_their_size_where_nothing_was_trained_before(photos: Path, file: Path) -> None:
+    data = load(str(photos))
+    drawn = NetworkRequest(data=str(photos), network="mobilenet_v2")
+    published = zoo.BY_NAME["mobilenet_v2"]
+    assert own_resolution(drawn, published, data) == 16
+    assert own_resolution(replace(drawn, pretrained=True), published, data) == 224
+    from_file = replace(drawn, network=str(file))
+    assert own_resolution(from_file, replace(published, architecture=zoo.mobilenet_v2(3, 40)), data) == 40
+
+
+@pytest.mark.parametrize(("resolution", "warns"), [(28, True), (64, True), (96, False), (224, False)])
+def test_small_images_in_a_network_of_stride_32_are_warned_of(
+    resolution: int, warns: bool, said: list[str], voice: Voice
+) -> None:
+    warn_of_small_features(replace(zoo.BY_NAME["fbnet_a"].architecture, resolution=resolution), voice)
+    assert bool(said) is warns
+    assert all(f"--resolution {4 * resolution} enlarges images" in line for line in said)
+
+
+def test_a_network_of_the_zoo_is_trained_by_its_name(photos: Path, tmp_path: Path, run: Command) -> None:
+    words = ("mnasnet_small", str(photos), *FAKE, "--set", "recipe.epochs=1", "--resolution", "32")
+    code, out, err = run("train", *words, "--run-dir", str(tmp_path / "run"), "--json")
+    assert code == 0
+    card = json.loads(out)["card"]
+    assert (card["network"], card["preprocessing"]["resolution"]) == ("mnasnet_small", 32)
+    assert "Warning: images of 32 px are 1x1 pixels where this network ends" in err
+    published = zoo.BY_NAME["mnasnet_small"].architecture
+    assert card["macs"] == cost.macs(fitted(published, 32, 3))
+
+
+def test_every_wrong_argument_is_named_at_once(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        NetworkRequest(
+            data=str(photos),
+            network="fbnet_z",
+            pretrained=True,
+            weights=tmp_path / "none.pth",
+            latency_ms=-1.0,
+            settings=("space.width=0.5", "search.beta=1", "recipe.epochs=0"),
+        )
+    text = str(caught.value)
+    for expected in (
+        "unknown network 'fbnet_z'; did you mean fbnet_",
+        f"--pretrained and --weights {tmp_path}/none.pth are two beginnings; give one of them",
+        "the budget must be above 0 ms, got -1",
+        "--set space.width, search.beta: nothing is searched with NETWORK; only recipe can be set",
+        "epochs",
+    ):
+        assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("none.json", "photos"), "NETWORK none.json does not exist; `sculptnet zoo` lists networks by name"),
+        (("mobilenet_v2", "none"), "neither a folder here nor a data set known by name"),
+        (("photos", "mobilenet_v2"), "photos is a folder; the network comes first: `sculptnet train NETWORK DATA`"),
+        (("mobilenet_v22", "photos"), "unknown network 'mobilenet_v22'; did you mean mobilenet_v2"),
+        (("mobilenet_v2", "photos", "more"), "expected NETWORK and DATA, got 3 arguments: mobilenet_v2 photos more"),
+        (("mobilenet_v2", "photos", "--weights", "w.pth"), "--weights w.pth does not exist"),
+        (("narrow.json", "photos", "--pretrained"), "narrow.json is a file, and nobody publishes its weights"),
+        (("narrow.json", "photos", "--weights", "other.safetensors"), "other.safetensors does not hold narrow.json"),
+        (("fbnet_a", "photos", "--pretrained"), "fbnet_a: timm has no weights of it"),
+        (("mobilenet_v2", "photos", "--space", "fbnet"), "--space belongs to searches; leave it out"),
+        (("mobilenet_v2", "photos", "--baselines"), "--baselines belongs to searches; leave it out"),
+        (("photos", "--pretrained"), "--pretrained: there is no NETWORK; `sculptnet train NETWORK DATA` takes it"),
+        (("photos",), "the budget is missing; give --latency-ms"),
+        (("mobilenet_v2", "--latency-ms", "5"), "mobilenet_v2 is a network; `sculptnet train mobilenet_v2 DATA`"),
+    ],
+)
+def test_bad_requests_say_why_and_leave_nothing(
+    words: tuple[str, ...],
+    message: str,
+    photos: Path,
+    file: Path,
+    tmp_path: Path,
+    run: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "photos").symlink_to(photos)
+    (tmp_path / "narrow.json").write_text(file.read_text())
+    save_file({"stem.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    code, out, err = run("train", *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_several_wrong_options_are_named_together(photos: Path, run: Command) -> None:
+    code, _, err = run("train", "fbnet_z", str(photos), "--space", "fbnet", "--table", "t.json", "--minutes", "0")
+    assert code == 2
+    for expected in ("--space belongs", "--table belongs", "unknown network 'fbnet_z'", "--minutes must be above 0"):
+        assert expected in err

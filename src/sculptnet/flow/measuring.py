@@ -15,9 +15,9 @@ from sculptnet.devices.tables import reference_network
 from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.files import read_json, write_json
 from sculptnet.flow.context import Context
+from sculptnet.flow.result import NOTICED_SLOWER
 from sculptnet.streams import stream
 
-NOTICED_SLOWER = 1.03  # times the table's speed; less is within what finalists have to spare
 LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device
 
 

@@ -82,7 +82,7 @@ class NetworkRequest(RunRequest):
             architecture = architecture_from_json(read_json(path), blocks.ALL)
             return Published(self.network, architecture, "an architecture file", None, None, "nothing is stated")
         if self.network not in zoo.BY_NAME and path.is_dir():
-            raise InvalidValue(f"NETWORK {path} is a folder; the network comes first: `sculptnet train NETWORK DATA`")
+            raise InvalidValue(f"{path} is a folder; the network comes first: `sculptnet train NETWORK DATA`")
         return find(self.network, zoo.BY_NAME, "network")
 
     def recipe(self, resolution: int) -> Recipe:

@@ -118,7 +118,7 @@ def make_card(
         "name": context.run.folder.name,
         "budget": describe_budget(request),
         "within_budget": None if request.latency_ms is None else judged.median_ms <= request.latency_ms,
-        "predicted": None if table is None else {"latency_ms": cost_of(table, architecture)},
+        "predicted": None if table is None else describe_prediction(table, architecture),
         "measured": {name: describe_timing(timing, loops[name]) for name, timing in timings.items()},
         "accuracy": {name: accuracy.to_json() for name, accuracy in accuracies.items()},
         "parity": exported.parities(),
@@ -152,6 +152,11 @@ def describe_budget(request: RunRequest) -> dict[str, Any] | None:
         "precision": request.precision.value,
         "file": FILE_OF[request.precision],
     }
+
+
+def describe_prediction(table: LatencyTable, architecture: Architecture) -> dict[str, float | None]:
+    """What the table says, and the speed of the device that it says it for: the reference network's time then."""
+    return {"latency_ms": cost_of(table, architecture), "reference_ms": table.reference_ms}
 
 
 def describe_timing(timing: Timing, loop: Timing) -> dict[str, float]:

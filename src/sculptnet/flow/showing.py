@@ -79,15 +79,17 @@ def show_target(path: Path) -> Result:
 
 def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, Any] | None) -> str:
     """What was asked, how far it came, what came out."""
-    asked = info["identity"]
+    asked, given = info["identity"], info["command"].get("network")
+    budget = "no budget" if asked["latency_ms"] is None else f"budget {asked['latency_ms']} ms"
     lines = [
-        f"{run.folder}: {asked['method']} on {asked['data']}, budget {asked['latency_ms']} ms on "
+        f"{run.folder}: {given or asked['method']} on {asked['data']}, {budget} on "
         f"{asked['device']} ({asked['threads']} threads, {asked['precision']})"
     ]
-    lines.append(
-        f"table: {'measured' if run.table.exists() else 'not yet'}; "
-        f"trials: {len(run.trials(lines.append))}; model: {'shipped' if card else 'not yet'}"
-    )
+    model = f"model: {'shipped' if card else 'not yet'}"
+    if given is None:
+        table, trials = "measured" if run.table.exists() else "not yet", len(run.trials(lines.append))
+        model = f"table: {table}; trials: {trials}; {model}"
+    lines.append(model)
     if card is not None:
         lines += [
             f"{name}: {values['latency_ms']:.3f} ms, top-1 {card['accuracy'][name]['top1']:.2%}"
