@@ -33,6 +33,13 @@ def test_it_is_set_up_for_latency_in_float32_without_pinning() -> None:
     assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
 
 
+def test_the_description_says_which_instructions_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    assert open_device("openvino", 1).describe()["most_instructions"] == "all"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert open_device("openvino", 1).describe()["most_instructions"] == "AVX2"
+
+
 def test_quantised_graphs_are_computed_in_int8() -> None:
     from sculptnet.devices.openvino import OpenVino
 

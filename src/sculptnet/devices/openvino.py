@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -15,6 +16,8 @@ from sculptnet.devices.protocol import Run
 from sculptnet.errors import DeviceError
 from sculptnet.state import Progress, no_progress
 
+MOST_INSTRUCTIONS = "ONEDNN_MAX_CPU_ISA"  # read by OpenVINO's kernels when they are loaded
+
 
 @final
 @dataclass(frozen=True)
@@ -23,6 +26,10 @@ class OpenVino:
 
     int8 models are the QDQ graphs that are shipped. Threads are not pinned to cores: the operating system places them,
     as it does for the other runtimes. The batch of a file is fixed at the input's before it is compiled.
+
+    OpenVINO 2026.4 computes some grouped int8 convolutions wrongly where the processor has AMX (92 channels a group, for
+    one). That is an error here, since answers are checked; with `ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI` in the environment
+    they are right.
 
     Raises:
         InvalidValue: no threads.
@@ -50,6 +57,7 @@ class OpenVino:
             "hint": "latency",
             "streams": 1,
             "pinned": False,
+            "most_instructions": os.environ.get(MOST_INSTRUCTIONS, "all"),
         }
 
     def measure(self, plan: Plan, progress: Progress = no_progress) -> Iterator[Measurement]:
