@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -243,6 +244,14 @@ def test_every_option_is_equally_likely(rng: np.random.Generator) -> None:
     rows = fbnet().sample(rng, 4000)
     shares = np.stack([(rows == option).mean(axis=0) for option in range(9)])
     np.testing.assert_allclose(shares, 1 / 9, atol=0.03)
+
+
+def test_a_space_that_was_used_can_be_sent_to_another_process(rng: np.random.Generator) -> None:
+    made = fbnet()
+    rows = made.sample(rng, 5)
+    again = pickle.loads(pickle.dumps(made))
+    assert again == made
+    np.testing.assert_array_equal(again.features(rows), made.features(rows))
 
 
 # ---------------------------------------------------------------------- what is not in the space

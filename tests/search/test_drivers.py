@@ -295,15 +295,16 @@ def test_a_metric_that_no_evaluation_gives_is_named() -> None:
 
 
 # ---------------------------------------------------------------------- drive
-def test_drive_scores_whole_matrices_and_returns_each_row_once() -> None:
+def test_drive_scores_whole_matrices_and_each_row_once() -> None:
     scored = []
 
     def score(rows: Any) -> dict[str, Any]:
-        scored.append(len(rows))
+        scored.append(rows)
         return {"top1": rows.sum(axis=1)}
 
     results = drive(evolution(PROBLEM, 0, population=10), score, 6)
-    assert scored == [10] * 6
+    assert len(scored[0]) > 1
+    np.testing.assert_array_equal(np.concatenate(scored), results.choices)
     assert len(np.unique(results.choices, axis=0)) == len(results)
     np.testing.assert_array_equal(results.column("top1"), results.choices.sum(axis=1))
     assert PROBLEM.feasible(results.choices).all()
@@ -317,6 +318,34 @@ def test_drive_returns_what_a_short_search_proposed() -> None:
     results = drive(search(), lambda rows: {"top1": rows[:, 0].astype(float)}, 10)
     assert results.choices.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0], [2, 0, 0, 0]]
     assert results.column("top1").tolist() == [1, 0, 2]
+
+
+def test_drive_answers_every_row_of_a_proposal() -> None:
+    answers: list[Results] = []
+
+    def search() -> Search:
+        answers.append((yield Proposals(rows_of((1, 0, 0, 0), (0, 0, 0, 0), (1, 0, 0, 0)))))
+        answers.append((yield Proposals(rows_of((2, 0, 0, 0), (1, 0, 0, 0)))))
+
+    drive(search(), lambda rows: {"top1": rows[:, 0].astype(float)})
+    assert [results.column("top1").tolist() for results in answers] == [[1, 0, 1], [2, 1]]
+    assert [len(results.errors) for results in answers] == [3, 2]
+
+
+def test_drive_ends_with_a_search_that_proposes_nothing_new() -> None:
+    def search() -> Search:
+        while True:
+            yield Proposals(rows_of((0, 0, 0, 0)))
+
+    assert len(drive(search(), lambda rows: {"top1": np.zeros(len(rows))})) == 1
+
+
+def test_drive_refuses_columns_that_come_and_go() -> None:
+    names = iter(("top1", "top5"))
+    with pytest.raises(InvalidValue, match="gives the columns top5, before they were top1"):
+        drive(random_search(PROBLEM, 0), lambda rows: {next(names): np.zeros(len(rows))}, 2)
+    with pytest.raises(InvalidValue, match="rounds must be at least 1, got 0"):
+        drive(random_search(PROBLEM, 0), lambda rows: {}, 0)
 
 
 def test_drive_names_a_column_of_the_wrong_length() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sculptnet.arch import Architecture, Block, SearchSpace, TensorShape, choice
+from sculptnet.arch import Architecture, Block, IntMatrix, SearchSpace, TensorShape, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs, Parameters, Reduce, cost_of
 from sculptnet.errors import Infeasible, InvalidValue
@@ -38,10 +38,8 @@ class Table:
 
 def test_feasible_rows_are_those_whose_costs_meet_every_limit() -> None:
     problem = Problem(SPACE, TOP1, (Limit(Macs(), 60_000), Limit(Parameters(), 700)))
-    meets = [
-        all(cost_of(limit.cost, SPACE.decode(row).architecture) <= limit.at_most for limit in problem.limits)
-        for row in EVERY_ROW
-    ]
+    networks = [SPACE.decode(row).architecture for row in EVERY_ROW]
+    meets = [cost_of(Macs(), network) <= 60_000 and cost_of(Parameters(), network) <= 700 for network in networks]
     assert problem.feasible(EVERY_ROW).tolist() == meets
     assert 0 < sum(meets) < len(meets)
     assert problem.costs(EVERY_ROW).keys() == {"macs", "parameters"}
@@ -58,6 +56,18 @@ def test_draw_keeps_the_first_feasible_proposals() -> None:
     drawn = problem.draw(lambda count: next(rows), 5)
     np.testing.assert_array_equal(drawn, EVERY_ROW[problem.feasible(EVERY_ROW)][:5])
     assert problem.draw(lambda count: EVERY_ROW[:count], 0).shape == (0, 4)
+
+
+@pytest.mark.parametrize("pass_rate", [1.0, 0.3, 0.0])
+def test_what_draw_returns_does_not_depend_on_how_many_it_asks_for(pass_rate: float) -> None:
+    problem = Problem(SPACE, TOP1, (Limit(Macs(), 60_000),))
+    proposals = itertools.cycle(EVERY_ROW)
+
+    def propose(count: int) -> IntMatrix:
+        return np.array([next(proposals) for _ in range(count)])
+
+    feasible = np.tile(EVERY_ROW[problem.feasible(EVERY_ROW)], (9, 1))
+    np.testing.assert_array_equal(problem.draw(propose, 70, pass_rate=pass_rate), feasible[:70])
 
 
 def test_draw_gives_up_and_names_the_limits_and_the_best_values() -> None:

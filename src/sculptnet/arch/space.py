@@ -51,6 +51,10 @@ class SearchSpace:
         if problems:
             raise InvalidSpace(collected(problems, "SearchSpace"))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the templates, not what was derived from them."""
+        return {part.name: getattr(self, part.name) for part in fields(self)}
+
     @cached_property
     def _found(self) -> tuple[Decision, ...]:
         return find_decisions(self.architecture, self.recipe)
@@ -87,9 +91,11 @@ class SearchSpace:
         """
         matrix = self._checked(choices)
         result = matrix.copy()
+        for column, affected, kept in self._switches:
+            result[:, affected] *= kept[matrix[:, column]]
         for index, decision in enumerate(self._found):
-            if () in decision.alive_when:
-                continue
+            if len(decision.alive_when) == 1:
+                continue  # among the switches
             alive = np.zeros(len(matrix), dtype=bool)
             for conditions in decision.alive_when:
                 met = np.ones(len(matrix), dtype=bool)
@@ -98,6 +104,24 @@ class SearchSpace:
                 alive |= met
             result[~alive, index] = 0
         return result
+
+    @cached_property
+    def _switches(self) -> tuple[tuple[int, list[int], IntMatrix], ...]:
+        """Columns that switch others off: the column, those it affects, and 1 or 0 for each option and each of them."""
+        needs = {
+            (self.column[path], index): allowed
+            for index, decision in enumerate(self._found)
+            if len(decision.alive_when) == 1
+            for path, allowed in decision.alive_when[0]
+        }
+        switches = []
+        for column in sorted({column for column, _ in needs}):
+            affected = [index for switch, index in needs if switch == column]
+            kept = np.zeros((self.num_options[column], len(affected)), dtype=np.int64)
+            for place, index in enumerate(affected):
+                kept[list(needs[column, index]), place] = 1
+            switches.append((column, affected, kept))
+        return tuple(switches)
 
     def _checked(self, choices: npt.ArrayLike) -> IntMatrix:
         matrix = np.atleast_2d(np.asarray(choices, dtype=np.int64))
@@ -116,8 +140,10 @@ class SearchSpace:
 
     def mutate(self, choices: IntMatrix, rng: np.random.Generator, probability: float) -> IntMatrix:
         """Every decision is drawn anew with `probability` (it may stay the same)."""
-        fresh = rng.integers(self.num_options, size=choices.shape)
-        return self.canonical(np.where(rng.random(choices.shape) < probability, fresh, choices))
+        drawn = rng.random(choices.shape) < probability
+        result = choices.copy()
+        result[drawn] = rng.integers(self.num_options[np.nonzero(drawn)[1]])
+        return self.canonical(result)
 
     def crossover(self, left: IntMatrix, right: IntMatrix, rng: np.random.Generator) -> IntMatrix:
         """Every decision comes from `left` or `right`, rows in pairs, with equal probability."""
@@ -129,14 +155,23 @@ class SearchSpace:
         A decision that is switched off reads as its first option, as in its canonical row.
         """
         matrix = self._checked(choices)
-        columns = []
-        for index, node in enumerate(self.decisions.values()):
-            if node.ordered:
-                values = np.array(node.options, dtype=np.float64)
-                columns.append(((values - values[0]) / (values[-1] - values[0]))[matrix[:, index], None])
-            else:
-                columns.append(np.eye(len(node.options))[matrix[:, index]])
-        return np.concatenate(columns, axis=1)
+        ordered, steps, starts, width = self._feature_layout
+        result = np.zeros((len(matrix), width))
+        result[np.arange(len(matrix))[:, None], (starts + matrix)[:, ~ordered]] = 1.0
+        result[:, starts[ordered]] = steps[np.arange(len(steps)), matrix[:, ordered]]
+        return result
+
+    @cached_property
+    def _feature_layout(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], npt.NDArray[np.int64], int]:
+        """Which decisions are ranges, their options scaled, where the features of each decision start, how many."""
+        nodes = list(self.decisions.values())
+        ordered = np.array([node.ordered for node in nodes])
+        steps = np.zeros((int(ordered.sum()), int(self.num_options.max())))
+        for row, node in zip(steps, (node for node in nodes if node.ordered), strict=True):
+            options = np.array(node.options, dtype=np.float64)
+            row[: len(options)] = (options - options[0]) / (options[-1] - options[0])
+        widths = np.where(ordered, 1, self.num_options)
+        return ordered, steps, np.concatenate([[0], widths.cumsum()[:-1]]), int(widths.sum())
 
     # ------------------------------------------------------------------ values
     def decode(self, choices: Sequence[int] | npt.NDArray[np.int64]) -> Candidate:

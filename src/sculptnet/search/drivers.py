@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 
+from sculptnet.arch import IntMatrix
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Evaluate, Job, Proposals, Results, Score, Search
 from sculptnet.search.records import Key, TrialRecord
+from sculptnet.search.rows import keys_of
 from sculptnet.search.workers import Outcome, Task, Workers, here
 from sculptnet.state import Log, Progress, no_log, no_progress
 
@@ -173,57 +175,81 @@ class _Ledger:
         )
 
 
-def drive(search: Search, score: Score, rounds: int) -> Results:
-    """Scores what `search` proposes, whole matrices at a time, for at most `rounds` rounds; logs nothing.
+def drive(search: Search, score: Score, rounds: int | None = None) -> Results:
+    """Scores what `search` proposes, whole matrices at a time; logs nothing.
 
-    For predictors and tables. Every row is scored as often as it is proposed; finalists are evaluated with `run`.
+    For predictors and tables. Every different row is scored once; finalists are evaluated with `run`. It ends with the
+    search, after `rounds`, or when the search proposes nothing new in 100 rounds.
 
     Args:
         search: closed at the end.
-        score: columns of metrics, each with one number for each row of choices.
-        rounds: how many proposals are answered.
+        score: columns of metrics, each with one number for each row of choices; the same columns every time.
+        rounds: how many proposals are answered at most.
 
     Returns:
         Every different row that was proposed, in the order in which it came first.
 
     Raises:
-        InvalidValue: `rounds` below 1, or a column of another length than the choices.
+        InvalidValue: `rounds` below 1, a column of another length than the choices, or other columns than before.
     """
-    if rounds < 1:
+    if rounds is not None and rounds < 1:
         raise InvalidValue(f"drive: rounds must be at least 1, got {rounds}")
-    answered: list[Results] = []
+    scores, idle_rounds = _Scores(score), 0
     with closing(search):
         proposals = next(search, None)
-        while proposals is not None:
-            answered.append(_scored(proposals, score))
-            if len(answered) == rounds:
+        for number in count(1):
+            if proposals is None:
                 break
-            proposals = _reply(search, answered[-1])
-    return _distinct(answered)
+            new, results = scores.answer(proposals.choices)
+            idle_rounds = 0 if new else idle_rounds + 1
+            if number == rounds or idle_rounds == IDLE_ROUNDS:
+                break
+            proposals = _reply(search, results)
+    return scores.all()
 
 
-def _scored(proposals: Proposals, score: Score) -> Results:
-    number = len(proposals.choices)
-    columns = {name: np.asarray(column, dtype=np.float64) for name, column in score(proposals.choices).items()}
-    problems = [
-        f"{name} has the shape {column.shape}, expected ({number},), one number for each row"
-        for name, column in columns.items()
-        if column.shape != (number,)
-    ]
-    if problems:
-        raise InvalidValue(collected(problems, "score"))
-    return Results(proposals.choices, columns, [None] * number, [()] * number, [None] * number)
+class _Scores:
+    """The scores of all different rows so far, in the order in which they came."""
+
+    def __init__(self, score: Score) -> None:
+        self.score = score
+        self.position: dict[bytes, int] = {}
+        self.rows: list[IntMatrix] = []
+        self.columns: dict[str, list[float]] = {}
+
+    def answer(self, choices: IntMatrix) -> tuple[int, Results]:
+        """How many rows are new, and the results of all."""
+        keys, new = keys_of(choices), list[int]()
+        for row, key in enumerate(keys):
+            if key not in self.position:
+                self.position[key] = len(self.position)
+                new.append(row)
+        if new:
+            self._score(choices[new])
+        positions = [self.position[key] for key in keys]
+        return len(new), _bare(choices, {name: [c[i] for i in positions] for name, c in self.columns.items()})
+
+    def _score(self, rows: IntMatrix) -> None:
+        columns = {name: np.asarray(column, dtype=np.float64) for name, column in self.score(rows).items()}
+        problems = [
+            f"{name} has the shape {column.shape}, expected ({len(rows)},), one number for each row"
+            for name, column in columns.items()
+            if column.shape != (len(rows),)
+        ]
+        if self.rows and columns.keys() != self.columns.keys():
+            problems.append(f"gives the columns {', '.join(columns)}, before they were {', '.join(self.columns)}")
+        if problems:
+            raise InvalidValue(collected(problems, "score"))
+        self.rows.append(rows)
+        for name, column in columns.items():
+            self.columns.setdefault(name, []).extend(column.tolist())
+
+    def all(self) -> Results:
+        rows = np.concatenate(self.rows) if self.rows else np.empty((0, 0), dtype=np.int64)
+        return _bare(rows, self.columns)
 
 
-def _distinct(answered: Sequence[Results]) -> Results:
-    if not answered:
-        return Results(np.empty((0, 0), dtype=np.int64), {}, [], [], [])
-    rows = np.concatenate([results.choices for results in answered])
-    _, first = np.unique(rows, axis=0, return_index=True)
-    first.sort()
-    names = dict.fromkeys(name for results in answered for name in results.metrics)
-    columns = {
-        name: np.concatenate([r.metrics.get(name, np.full(len(r), np.nan)) for r in answered])[first] for name in names
-    }
-    number = len(first)
-    return Results(rows[first], columns, [None] * number, [()] * number, [None] * number)
+def _bare(rows: IntMatrix, columns: Mapping[str, Sequence[float]]) -> Results:
+    """Results that have metrics and nothing else."""
+    metrics = {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
+    return Results(rows, metrics, [None] * len(rows), [()] * len(rows), [None] * len(rows))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 import numpy as np
 
 from sculptnet.arch import IntMatrix
@@ -11,7 +9,10 @@ from sculptnet.errors import InvalidValue, collected
 from sculptnet.search.pareto import FloatMatrix, best_first
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Proposals, Results, Search
+from sculptnet.search.rows import distinct
 from sculptnet.streams import stream
+
+PASS_RATE = 0.4  # of children of parents near a limit, roughly; where it is lower, more are drawn
 
 
 def evolution(
@@ -22,8 +23,9 @@ def evolution(
     parent_ratio: float = 0.25,
     mutation_ratio: float = 0.5,
     mutation_probability: float = 0.1,
+    generations: int = 500,
 ) -> Search:
-    """Keeps the best candidates and proposes mutants and crossings of them; goes on until it is stopped.
+    """Keeps the best candidates and proposes mutants and crossings of them.
 
     Infeasible children are drawn again. With several objectives, parents are chosen by Pareto front and crowding.
     The defaults are those of Once-for-All's published code. Deliberate differences: every decision is redrawn by itself
@@ -37,17 +39,18 @@ def evolution(
         parent_ratio: the best of all parents and children so far that become parents, over `population`.
         mutation_ratio: children that are mutants of one parent, the others being crossings of two, over `population`.
         mutation_probability: of each decision of a mutant to be drawn anew.
+        generations: of children; before them comes a population that is drawn at random.
 
     Raises:
         Infeasible: no candidate meets the limits.
         InvalidValue: a setting is out of range.
     """
-    _check(population, parent_ratio, mutation_ratio, mutation_probability)
+    _check(population, generations, parent_ratio, mutation_ratio, mutation_probability)
     space = problem.space
     num_parents, num_mutants = max(1, round(population * parent_ratio)), round(population * mutation_ratio)
     parents: IntMatrix = np.empty((0, len(space.decisions)), dtype=np.int64)
     values: FloatMatrix = np.empty((0, len(problem.objectives)))
-    for generation in count():
+    for generation in range(generations + 1):
         rng = stream(seed, "evolution", generation)
         if len(parents):
             children = _children(problem, parents, rng, num_mutants, population - num_mutants, mutation_probability)
@@ -76,7 +79,9 @@ def _children(
     def crossings(number: int) -> IntMatrix:
         return problem.space.crossover(any_parents(number), any_parents(number), rng)
 
-    return np.concatenate([problem.draw(mutants, num_mutants), problem.draw(crossings, num_crossings)])
+    rate = PASS_RATE if problem.limits else 1.0
+    drawn = [problem.draw(m, n, pass_rate=rate) for m, n in ((mutants, num_mutants), (crossings, num_crossings))]
+    return np.concatenate(drawn)
 
 
 def _values(problem: Problem, results: Results) -> FloatMatrix:
@@ -85,14 +90,20 @@ def _values(problem: Problem, results: Results) -> FloatMatrix:
 
 def _selected(problem: Problem, rows: IntMatrix, values: FloatMatrix, number: int) -> tuple[IntMatrix, FloatMatrix]:
     """The best distinct rows that were evaluated, and their values."""
-    _, first = np.unique(rows, axis=0, return_index=True)
-    known = np.sort(first)[~np.isnan(values[np.sort(first)]).any(axis=1)]
+    first = np.array(distinct(rows))
+    known = first[~np.isnan(values[first]).any(axis=1)]
     order = best_first(values[known], [objective.maximize for objective in problem.objectives])[:number]
     return rows[known[order]], values[known[order]]
 
 
-def _check(population: int, parent_ratio: float, mutation_ratio: float, mutation_probability: float) -> None:
-    problems = [] if population >= 1 else [f"population must be at least 1, got {population}"]
+def _check(
+    population: int, generations: int, parent_ratio: float, mutation_ratio: float, mutation_probability: float
+) -> None:
+    problems = [
+        f"{name} must be at least 1, got {value}"
+        for name, value in (("population", population), ("generations", generations))
+        if value < 1
+    ]
     problems += [
         f"{name} must lie {'above 0' if above else 'at least at 0'} and at most at 1, got {value}"
         for name, value, above in (

@@ -47,8 +47,11 @@ def ranks(values: FloatMatrix, maximize: Sequence[bool]) -> npt.NDArray[np.int64
 def best_first(values: FloatMatrix, maximize: Sequence[bool]) -> npt.NDArray[np.int64]:
     """Row numbers, best first: by front, inside a front by crowding distance, lonely rows first.
 
-    With one objective that is the order of its values. Reference: Deb et al., NSGA-II, 2002, section III.
+    With one objective that is the order of its values, equal ones as they come. Reference: Deb et al., NSGA-II, 2002,
+    section III.
     """
+    if len(maximize) == 1:
+        return np.argsort(-_oriented(values, maximize)[:, 0], kind="stable")
     rank = ranks(values, maximize)
     crowding = np.zeros(len(values))
     for number in np.unique(rank):
