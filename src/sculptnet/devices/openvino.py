@@ -27,9 +27,8 @@ class OpenVino:
     int8 models are the QDQ graphs that are shipped. Threads are not pinned to cores: the operating system places them,
     as it does for the other runtimes. The batch of a file is fixed at the input's before it is compiled.
 
-    OpenVINO 2026.4 computes some grouped int8 convolutions wrongly where the processor has AMX (92 channels a group, for
-    one). That is an error here, since answers are checked; with `ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI` in the environment
-    they are right.
+    Where the processor has AMX, OpenVINO 2026.4 computes some grouped int8 convolutions wrongly (92 channels a group).
+    Answers are checked, so that is an error here; `ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI` in the environment helps.
 
     Raises:
         InvalidValue: no threads.
