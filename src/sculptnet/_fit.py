@@ -13,7 +13,13 @@ from sculptnet.flow.baselines import add_baselines, missing_baselines
 from sculptnet.flow.context import Context, Voice, open_context
 from sculptnet.flow.finalists import find_best
 from sculptnet.flow.looking import look
-from sculptnet.flow.measuring import budget_at_table_speed, check_feasibility, measured_table, space_blocks
+from sculptnet.flow.measuring import (
+    budget_at_table_speed,
+    check_feasibility,
+    check_limits,
+    measured_table,
+    space_blocks,
+)
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
 from sculptnet.flow.request import FitRequest
@@ -44,6 +50,7 @@ def fit(
     settings: Sequence[str] = (),
     table: Path | None = None,
     baselines: bool = False,
+    limits: Sequence[str] = (),
     skip_broken: bool = False,
     test_fraction: float = 0.2,
     accelerator: str = "auto",
@@ -77,6 +84,7 @@ def fit(
         seed=seed,
         table=table,
         baselines=baselines,
+        limits=tuple(limits),
         skip_broken=skip_broken,
         test_fraction=test_fraction,
         accelerator=accelerator,
@@ -174,9 +182,11 @@ def _worked(context: Context, until: Stage) -> FitResult:
     look(context)
     table = measured_table(context)
     cost = check_feasibility(context, table)
-    plan = planned(context, cost)
-    at_most_ms = budget_at_table_speed(context, table, cost)
-    best = find_best(context, make_problem(context, table, at_most_ms), table, plan)
+    problem = make_problem(context, table, context.request.latency_ms)
+    check_limits(context, problem)
+    plan = planned(context, problem)
+    problem = make_problem(context, table, budget_at_table_speed(context, table, cost))
+    best = find_best(context, problem, table, plan)
     candidate = context.space.decode(best.choices)
     architecture = candidate.architecture
     if until is Stage.SEARCH:
@@ -185,7 +195,8 @@ def _worked(context: Context, until: Stage) -> FitResult:
         network = train_candidate(context, candidate, plan)
         if until is Stage.TRAIN:
             return FitResult(run.folder, architecture, None, None)
-        ship(context, network, rescaled(candidate.recipe, plan.epochs), table)
+        recipe = rescaled(candidate.recipe, plan.epochs)
+        ship(context, network, recipe, table, context.request.chosen_limits())
     card = read_json(run.card)
     if until is Stage.EXPORT:
         return FitResult(run.folder, architecture, card, None)

@@ -205,6 +205,7 @@ def searched(request: FitRequest, templates: Mapping[str, Any]) -> dict[str, Any
         "space": digest(templates),
         "method": request.method,
         "table": digest(request.table.read_text()) if request.table and request.table.exists() else None,
+        **({"limits": sorted(request.limits)} if request.limits else {}),
     }
 
 

@@ -16,8 +16,10 @@ from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.files import read_json, write_json
 from sculptnet.flow.context import Context
 from sculptnet.flow.result import NOTICED_SLOWER
+from sculptnet.search import Problem
 from sculptnet.streams import stream
 
+FEASIBILITY_SAMPLES = 2000  # random networks, to say how many fit
 LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device
 
 
@@ -87,7 +89,7 @@ def check_feasibility(context: Context, table: LatencyTable) -> FactoredCost:
     """
     cost, at_most = FactoredCost(context.space, table), context.request.latency_ms
     (_, fastest), (_, slowest) = cost.extremes()
-    drawn = cost.of(context.space.sample(stream(context.request.seed, "flow/feasibility"), 2000))
+    drawn = cost.of(context.space.sample(stream(context.request.seed, "flow/feasibility"), FEASIBILITY_SAMPLES))
     median, share = float(np.median(drawn)), float(np.mean(drawn <= at_most))
     context.log(
         {
@@ -155,6 +157,27 @@ def _reference_now_ms(context: Context) -> float:
         progress=context.voice.progress,
     )
     return timings["reference"].reference_ms
+
+
+def check_limits(context: Context, problem: Problem) -> None:
+    """Says how many random networks meet all limits, if there are any beside latency.
+
+    Raises:
+        Infeasible: practically none does; the message has the least of each cost.
+    """
+    if len(problem.limits) < 2:
+        return
+    rows = context.space.sample(stream(context.request.seed, "flow/limits"), FEASIBILITY_SAMPLES)
+    share, costs = float(problem.feasible(rows).mean()), problem.costs(rows)
+    limits = " and ".join(map(str, problem.limits))
+    try:
+        problem.sample(stream(context.request.seed, "flow/limits/any"), 1)
+    except Infeasible as error:
+        raise Infeasible(f"no network of this space was found that meets {limits}\n{error}") from error
+    ranges = ", ".join(
+        f"{name} {np.quantile(values, 0.05):.3g} to {np.quantile(values, 0.95):.3g}" for name, values in costs.items()
+    )
+    context.voice.say(f"{share:.0%} of random networks meet {limits}; nine of ten lie in {ranges}")
 
 
 def describe_error(error: HeldOut) -> str:

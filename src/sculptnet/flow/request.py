@@ -15,9 +15,11 @@ from sculptnet.cost import Precision
 from sculptnet.devices import open_device
 from sculptnet.devices.measure import check_precision
 from sculptnet.errors import InvalidValue, SculptNetError, collected
+from sculptnet.flow.limits import parse_limits
 from sculptnet.flow.methods import METHODS, Method
 from sculptnet.named import find
 from sculptnet.runs import RunDirectory
+from sculptnet.search import Limit
 
 SETTING_GROUPS = ("space", "search", "recipe")
 PATHS = ("table", "weights", "root", "runs", "run_dir")
@@ -106,6 +108,7 @@ class FitRequest(RunRequest):
         method, space: how and where to search; a name, or `package.module:name`.
         table: a latency table measured before; it is checked on three networks. It is that of `precision`.
         baselines: train comparisons too.
+        limits: beside latency, `NAME=VALUE` each; see `limits.COSTS`.
 
     The resolution is by default the native size of small images, else 96 (224 with CUDA). The groups of settings are
     space, search and recipe.
@@ -117,10 +120,11 @@ class FitRequest(RunRequest):
     space: str = "fbnet"
     table: Path | None = None
     baselines: bool = False
+    limits: tuple[str, ...] = ()
 
     def checks(self) -> tuple[Callable[[], object], ...]:
         """The table, the settings, and the parts by name."""
-        return self._check_table, self.given, self.chosen_method, self.space_maker, self.recipe
+        return self._check_table, self.given, self.chosen_method, self.space_maker, self.recipe, self.chosen_limits
 
     def origin(self) -> dict[str, Any]:
         """Of the search."""
@@ -146,6 +150,10 @@ class FitRequest(RunRequest):
         space = find(self.space, spaces.BY_NAME, "space")
         return space, settings.bind(space, self.given()["space"], "space")
 
+    def chosen_limits(self) -> tuple[Limit, ...]:
+        """The limits beside latency."""
+        return parse_limits(self.limits, self.precision)
+
     def recipe(self) -> Recipe:
         """The recipe, its epochs aside where the plan sets them."""
         return settings.apply(Recipe(), self.given()["recipe"], "recipe")
@@ -168,5 +176,6 @@ def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:
     """A request of values as JSON and command lines have them. Values that are no fields of `kind` are left out."""
     known = {field.name: values[field.name] for field in fields(kind) if field.name in values}
     paths = {name: Path(known[name]) for name in PATHS if known.get(name) is not None}
-    plain = {"precision": Precision(known["precision"]), "settings": tuple(known["settings"])}
-    return kind(**{**known, **paths, **plain})
+    several: dict[str, Any] = {name: tuple(known[name]) for name in ("settings", "limits") if name in known}
+    typed: dict[str, Any] = {**known, **paths, **several, "precision": Precision(known["precision"])}
+    return kind(**typed)

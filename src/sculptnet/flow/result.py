@@ -64,6 +64,8 @@ class FitResult:
                 f"top-1 {accuracy['top1']:.2%} ({low:.2%} to {high:.2%})"
             )
         lines.append(self._verdict(self.card))
+        for name, cost in self.card.get("limits", {}).items():
+            lines.append(f"{name} is {cost['value']:,.0f}, within the limit of {cost['at_most']:,.0f}")
         lines.append(f"Model:  {RunDirectory(self.folder).model}")
         return "\n".join([*lines, *([f"Report: {self.report}"] if self.report else [])])
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from sculptnet.arch import Recipe, SearchSpace
-from sculptnet.cost import FactoredCost, LatencyTable, macs
+from sculptnet.cost import LatencyTable, macs
 from sculptnet.data import Preprocessing, Split, TrainingBatches, subset
 from sculptnet.flow.context import Context, RunContext
 from sculptnet.flow.plan import FEW_STEPS, WEIGHT_SHARE, Plan, Wishes, make_plan
@@ -23,11 +23,12 @@ FEW_EPOCHS = 8  # Fashion-MNIST, 2 epochs: 83.8 % with shifts and label smoothin
 
 
 def make_problem(context: Context, table: LatencyTable, at_most_ms: float) -> Problem:
-    """Accuracy, with at most `at_most_ms` by the table."""
-    return Problem(context.space, (Objective("top1"),), (Limit(table, at_most_ms),))
+    """Accuracy, with at most `at_most_ms` by the table, and within the other limits."""
+    limits = (Limit(table, at_most_ms), *context.request.chosen_limits())
+    return Problem(context.space, (Objective("top1"),), limits)
 
 
-def planned(context: Context, cost: FactoredCost) -> Plan:
+def planned(context: Context, problem: Problem) -> Plan:
     """The run's plan: read if it is there, else made once from trial steps and the minutes left."""
     info = context.run.info()
     if "plan" in info:
@@ -37,8 +38,7 @@ def planned(context: Context, cost: FactoredCost) -> Plan:
     request, recipe = context.request, context.recipe()
     method, settings = request.chosen_method()
     rng = stream(request.seed, "flow/typical")
-    row = cost.draw_within(context.space.uniform(), request.latency_ms, rng, 1).choices[0]
-    typical = context.space.decode(row).architecture
+    typical = context.space.decode(problem.sample(rng, 1)[0]).architecture
     context.voice.say("Timing trial steps")
     speed = measure_speed(
         context,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,25 @@ from sculptnet.devices.measure import precisions_of
 from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
 from sculptnet.files import write_json
 from sculptnet.flow.context import RunContext
+from sculptnet.flow.limits import describe_limits
 from sculptnet.flow.request import RunRequest
 from sculptnet.flow.searching import EVALUATION_BATCH
 from sculptnet.nets import Network
+from sculptnet.search import Limit
 from sculptnet.train import accuracy_of
 
 CALIBRATION_IMAGES = 128
 FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
 
 
-def ship(context: RunContext, network: Network, recipe: Recipe, table: LatencyTable | None = None) -> Mapping[str, Any]:
-    """Writes `model/` and returns its card; with a table, the card has its prediction."""
+def ship(
+    context: RunContext,
+    network: Network,
+    recipe: Recipe,
+    table: LatencyTable | None = None,
+    limits: Sequence[Limit] = (),
+) -> Mapping[str, Any]:
+    """Writes `model/` and returns its card; with a table, the card has its prediction, with limits what they limit."""
     context = context.at(network.architecture.resolution)
     context.voice.say("Exporting, and measuring every exported file")
     network.eval()
@@ -39,7 +47,10 @@ def ship(context: RunContext, network: Network, recipe: Recipe, table: LatencyTa
             context.voice.say(f"{context.device.name} runs no {file.precision.value}: {file.path.name} is not timed")
     timings = time_files(context, network, exported, alternate=True)
     loops = time_files(context, network, exported, alternate=False)
-    card = make_card(context, network.architecture, table, exported, accuracies, timings, loops)
+    card = {
+        **make_card(context, network.architecture, table, exported, accuracies, timings, loops),
+        "limits": describe_limits(limits, network.architecture),
+    }
     write_json(context.run.card, card)
     return card
 

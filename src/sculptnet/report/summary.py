@@ -91,6 +91,10 @@ def _tiles(data: ReportData, asked: Budget | None, file: File | None) -> Html:
         parameters = number(card.get("parameters"))
         extra = f"{count(parameters)} parameters" if math.isfinite(parameters) else ""
         tiles.append(("Multiply-adds", count(number(card.get("macs"))), extra))
+    for name, cost in (card.get("limits") or {}).items():
+        tiles.append(
+            (name.replace("_", " ").capitalize(), count(number(cost["value"])), f"at most {count(cost['at_most'])}")
+        )
     spent = data.seconds if data.seconds is not None else sum(seconds for _, seconds in times(data))
     if spent > 0:
         tiles.append(("Time", duration(spent), "for the whole run" if data.seconds is not None else "timed"))
