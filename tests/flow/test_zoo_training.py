@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -32,6 +33,7 @@ from sculptnet.flow.network_run import run_network
 from sculptnet.flow.result import FitResult
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress
+from sculptnet.zoo.weights import LITE0, LITE0_PACKAGE
 
 Command: TypeAlias = Callable[..., tuple[int, str, str]]
 SILENT = Voice(lambda text: None, no_progress)
@@ -321,3 +323,15 @@ def test_several_wrong_options_are_named_together(photos: Path, run: Command) ->
     assert code == 2
     for expected in ("--space belongs", "--table belongs", "unknown network 'fbnet_z'", "--minutes must be above 0"):
         assert expected in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec(LITE0_PACKAGE) is None, reason=f"{LITE0_PACKAGE} is not installed")
+def test_published_weights_are_fine_tuned(photos: Path, tmp_path: Path, run: Command) -> None:
+    words = (LITE0, str(photos), *FAKE, *QUICK, "--resolution", "64", "--run-dir", str(tmp_path / "run"))
+    code, out, err = run("train", *words, "--pretrained", "--json")
+    card = json.loads(out)["card"]
+    assert code == 0
+    assert "Images are normalised as for the weights (timm's tf_efficientnet_lite0" in err
+    assert (card["starting_weights"], card["preprocessing"]["mean"]) == ("published", [0.5, 0.5, 0.5])
+    assert card["accuracy"]["model.onnx"]["top1"] > 0.6  # by chance a third

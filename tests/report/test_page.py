@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from sculptnet.cost import macs
 from sculptnet.report import ReportData, write_report
+from sculptnet.report.text import count
 
 FIGURES = {
     "accuracy_latency",
@@ -132,6 +134,37 @@ def test_an_empty_run_gives_a_page_that_says_what_is_missing(tmp_path: Path) -> 
     assert "no baselines were trained; run with --baselines" in text
     assert "<code>sculptnet measure</code>" in text
     assert not (tmp_path / "figures").exists()
+
+
+def test_the_page_of_a_given_network_shows_its_work_and_does_not_speak_of_searches(
+    full_run: ReportData, tmp_path: Path
+) -> None:
+    card = dict(full_run.card or {}) | {"budget": None, "predicted": None, "within_budget": None}
+    card["device"] = dict(card["device"]) | {"name": "onnxruntime-1t"}
+    data = ReportData(
+        events=[event for event in full_run.events if event.get("trial") == "final"],
+        card=card,
+        architecture=full_run.architecture,
+        recipe={"kind": "Recipe", "epochs": 12, "optimizer": {"kind": "Sgd", "learning_rate": 0.01}},
+        given="fbnet_a",
+    )
+    text = write_report(data, tmp_path).read_text(encoding="utf-8")
+    Outline(text)
+    assert full_run.architecture is not None
+    figures = set(re.findall(r'<svg [^>]*aria-labelledby="(\w+)-title', text))
+    assert figures == {"layers", "recall", "confusion", "training"}
+    assert "fbnet_a for fashion_mnist on onnxruntime-1t" in text
+    assert f"together {count(macs(full_run.architecture))}" in text
+    assert "epochs 12; optimizer (kind Sgd, learning_rate 0.01)" in text
+    for absent in ("Left out", "found network", "search", "baselines", ">Budget<", ">nan", "None"):
+        assert absent not in text
+
+
+def test_a_given_network_with_a_budget_is_judged(full_run: ReportData, tmp_path: Path) -> None:
+    text = write_report(ReportData(card=full_run.card, given="fbnet_a"), tmp_path).read_text(encoding="utf-8")
+    assert "Within budget</strong> by" in text
+    assert ">Budget<" in text
+    assert "no network was chosen yet" in text
 
 
 def parts_of(run: ReportData) -> dict[str, ReportData]:

@@ -8,9 +8,10 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.patches import Rectangle
 
 from sculptnet.arch import Block, SearchSpace, TensorShape
-from sculptnet.cost import Reduce, cost_of
-from sculptnet.report.figures.layers import draw, layers_of
+from sculptnet.cost import Macs, Reduce, cost_of
+from sculptnet.report.figures.layers import MACS, draw, layers_of
 from sculptnet.report.style import FIXED, block_colours, styled
+from sculptnet.report.text import count
 
 
 @final
@@ -52,3 +53,11 @@ def test_bars_are_as_high_as_the_latency_and_coloured_by_kind(tiny_fbnet: Search
     faces = [to_hex(bar.get_facecolor()) for bar in bars]
     assert (faces[0], faces[1], faces[3]) == (FIXED, colours["k3_e3"], colours["k5_e6"])
     assert to_rgba(bars[2].get_facecolor())[3] == 0  # the projecting skip is an outline
+
+
+def test_without_a_table_the_axis_counts_multiply_adds(tiny_fbnet: SearchSpace) -> None:
+    layers = layers_of(tiny_fbnet.decode([2, 8, 7, 8]).architecture, Macs())
+    with styled():
+        (axes,) = draw(layers, MACS).axes
+    assert axes.get_ylabel() == "multiply-adds (millions)"
+    assert count(max(layer.cost for layer in layers)) in {text.get_text() for text in axes.texts}

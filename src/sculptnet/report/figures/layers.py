@@ -49,7 +49,7 @@ class Unit:
 
 
 LATENCY = Unit("latency", "latency (ms)", "slowest", milliseconds, "{:g}".format)
-MACS = Unit("multiply-adds", "multiply-adds", "largest", count, count)
+MACS = Unit("multiply-adds", "multiply-adds (millions)", "largest", count, lambda value: f"{value / 1e6:g}")
 
 
 def layers_of(architecture: Architecture, cost: CostModel) -> tuple[Layer, ...]:
