@@ -92,6 +92,15 @@ RunDir: TypeAlias = Annotated[Path | None, typer.Option("--run-dir", help="Where
 Runs: TypeAlias = Annotated[Path, typer.Option("--runs", help="The folder of runs without a name.")]
 Fresh: TypeAlias = Annotated[bool, typer.Option("--fresh", help="Start anew; what an earlier run left is removed.")]
 Baselines: TypeAlias = Annotated[bool, typer.Option("--baselines", help="Train comparisons at the same latency too.")]
+Limits: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=VALUE",
+        help="Beside latency: of macs, parameters, conv_fc_weights, model_bytes, peak_activation_bytes or "
+        "peak_memory_bytes.",
+    ),
+]
 SkipBroken: TypeAlias = Annotated[bool, typer.Option("--skip-broken", help="Leave out files that are no images.")]
 TestFraction: TypeAlias = Annotated[float, typer.Option("--test-fraction", help="Where the data has no test part.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -122,6 +131,7 @@ def _flow_command(until: str) -> Callable[..., None]:
         runs: Runs = Path("runs"),
         fresh: Fresh = False,
         baselines: Baselines = False,
+        limit: Limits = None,
         skip_broken: SkipBroken = False,
         test_fraction: TestFraction = 0.2,
         as_json: AsJson = False,
@@ -170,6 +180,7 @@ def train(
     runs: Runs = Path("runs"),
     fresh: Fresh = False,
     baselines: Baselines = False,
+    limit: Limits = None,
     skip_broken: SkipBroken = False,
     test_fraction: TestFraction = 0.2,
     as_json: AsJson = False,
@@ -177,7 +188,7 @@ def train(
     """Train NETWORK on DATA, export and measure it; with DATA alone, the flow of `fit` up to the final training.
 
     A run directory in the place of DATA continues that run. With NETWORK nothing is searched: --method, --space,
-    --table, --baselines and --set of space and search do not apply, and --latency-ms is optional.
+    --table, --baselines, --limit and --set of space and search do not apply, and --latency-ms is optional.
     """
     request = _network_request(context, targets)
     if request is None:
@@ -233,12 +244,13 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
     return request
 
 
-OF_SEARCHES, OF_NETWORKS = ("--method", "--space", "--table", "--baselines"), ("--pretrained", "--weights")
+OF_SEARCHES, OF_NETWORKS = ("--method", "--space", "--table", "--baselines", "--limit"), ("--pretrained", "--weights")
 
 
 def _values(context: typer.Context) -> dict[str, Any]:
     """The options by the names that requests have for them."""
-    return {**context.params, "settings": context.params["set_"] or ()}
+    params = context.params
+    return {**params, "settings": params["set_"] or (), "limits": params.get("limit") or ()}
 
 
 def _typed(context: typer.Context) -> list[str]:
