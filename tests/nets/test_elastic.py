@@ -182,6 +182,14 @@ def test_depth_keeps_the_first_layers() -> None:
     assert not [name for name in supernet.tensors(shallow) if name.startswith("stages.1.1")]
 
 
+def test_used_names_the_parameters_that_get_gradients() -> None:
+    supernet = deepcopy(shared("opened"))
+    for architecture in (supernet.full, *architectures(supernet.space, 4, 6)):
+        supernet.zero_grad()
+        supernet(images_for(architecture), architecture).square().sum().backward()
+        assert supernet.used(architecture) == [n for n, p in supernet.named_parameters() if p.grad is not None]
+
+
 def test_names_are_those_of_the_largest_network_and_the_transforms() -> None:
     supernet = shared("mobilenet")
     names, largest_names = list(supernet.state_dict()), list(Network(supernet.full).state_dict())

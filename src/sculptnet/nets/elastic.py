@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sculptnet.arch import Architecture, Block, SearchSpace
 from sculptnet.errors import InvalidSpace, InvalidValue, collected
 from sculptnet.nets.elastic_range import largest, misfits, on_meta, one_step_down
-from sculptnet.nets.elastic_slices import TRANSFORMS, KernelTransforms, Smaller
+from sculptnet.nets.elastic_slices import TO, TRANSFORMS, KernelTransforms, Smaller
 from sculptnet.nets.network import Network
 
 
@@ -133,6 +133,21 @@ class ElasticSupernet(nn.Module):
             else:
                 found |= {f"{path}.{piece.name}": piece.tensor() for piece in part.slices}
         return found
+
+    @torch.no_grad()
+    def used(self, architecture: Architecture) -> list[str]:
+        """The names of the parameters that the network of `architecture` is made of, kernel transforms included.
+
+        Raises:
+            NotInSpace: the architecture is none of this space.
+        """
+        state, names = self.tensors(architecture), []
+        for name, _ in self.named_parameters():
+            layer, is_transform, matrix = name.partition(f".{TRANSFORMS}.")
+            kernel = state[f"{layer}.weight"].shape[-1] if is_transform and f"{layer}.weight" in state else None
+            if name in state or (kernel is not None and kernel <= int(matrix.removeprefix(TO))):
+                names.append(name)
+        return names
 
     @torch.no_grad()
     def subnet(self, architecture: Architecture) -> Network:

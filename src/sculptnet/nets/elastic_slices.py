@@ -15,6 +15,7 @@ from sculptnet.blocks.layers import Classify, Residual
 from sculptnet.nets.elastic_range import on_meta
 
 TRANSFORMS = "transforms"  # the name of `KernelTransforms` in the convolution that they belong to
+TO = "to_"  # the name of a transform: this and the size of the kernels that it makes
 
 
 class KernelTransforms(nn.Module):
@@ -33,7 +34,7 @@ class KernelTransforms(nn.Module):
         super().__init__()
         self.sizes = tuple(sizes)
         for size in self.sizes[1:]:
-            self.register_parameter(f"to_{size}", nn.Parameter(torch.empty(size * size, size * size)))
+            self.register_parameter(f"{TO}{size}", nn.Parameter(torch.empty(size * size, size * size)))
         self.reset_parameters()
 
     @torch.no_grad()
@@ -48,7 +49,7 @@ class KernelTransforms(nn.Module):
             if smaller >= size:
                 first = (weight.shape[-1] - smaller) // 2
                 crop = weight[:, :, first : first + smaller, first : first + smaller]
-                values = linear(crop.reshape(-1, smaller * smaller), self.get_parameter(f"to_{smaller}"))
+                values = linear(crop.reshape(-1, smaller * smaller), self.get_parameter(f"{TO}{smaller}"))
                 weight = values.view(crop.shape)
         return weight
 

@@ -95,23 +95,54 @@ def train_network(
         InvalidValue: the recipe is a template, or `batches` are not what they say.
     """
     require_decided(recipe, "train_network")
-    if batches.steps_per_epoch < 1:
-        raise InvalidValue("batches.steps_per_epoch must be at least 1, got 0: there are no images to train on")
+    require_images(batches)
     machine = open_machine(accelerator, precision)
-    tells = machine.rank == 0
     with machine.reproducible(), _taught_by(teacher, machine):
         objective = objective_for(recipe, num_classes, teacher)
         training = Training(network, recipe, objective, batches.steps_per_epoch, seed, machine)
-        training.resume(checkpoint.load())
-        saver = _Saver(training, checkpoint if tells else NOWHERE, checkpoint_seconds, clock())
-        while training.position.epoch < recipe.epochs:
-            _epoch(training, batches, saver, clock, progress if tells else no_progress)
-            event = training.end_epoch(evaluate)
-            if tells:
-                log(event)  # before saving: a kill in between logs an epoch twice, the other order never
-            saver.save(clock())
-        training.finish()
+        around = Surroundings(checkpoint, checkpoint_seconds, clock, log, progress)
+        run_training(training, batches, around, evaluate)
     return Trained(network, tuple(training.position.curve))
+
+
+def require_images(batches: BatchSource) -> None:
+    """Raises `InvalidValue` if an epoch has no batch."""
+    if batches.steps_per_epoch < 1:
+        raise InvalidValue("batches.steps_per_epoch must be at least 1, got 0: there are no images to train on")
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """Where a training saves, how often by which clock, and whom it tells; see `train_network`."""
+
+    checkpoint: Checkpoint
+    checkpoint_seconds: float
+    clock: Callable[[], float]
+    log: Log
+    progress: Progress
+
+
+def run_training(
+    training: Training,
+    batches: BatchSource,
+    around: Surroundings,
+    evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,
+) -> None:
+    """Does what is left of `training`, whose network is then ready for use.
+
+    Raises:
+        TrainingDiverged, RunError, InvalidValue: as `train_network`.
+    """
+    tells, clock = training.machine.rank == 0, around.clock
+    training.resume(around.checkpoint.load())
+    saver = _Saver(training, around.checkpoint if tells else NOWHERE, around.checkpoint_seconds, clock())
+    while training.position.epoch < training.recipe.epochs:
+        _epoch(training, batches, saver, clock, around.progress if tells else no_progress)
+        event = training.end_epoch(evaluate)
+        if tells:
+            around.log(event)  # before saving: a kill in between logs an epoch twice, the other order never
+        saver.save(clock())
+    training.finish()
 
 
 def _taught_by(teacher: nn.Module | None, machine: Machine) -> AbstractContextManager[None]:

@@ -71,11 +71,8 @@ class Training:
         position = self.position
         self.machine.reseed(self.seed, position.epoch, position.step)
         images, labels = self.machine.place(images, labels)
-        with self.machine.autocast():
-            loss = self.objective(self.network, images, labels)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        loss = loss.detach()
+        loss = self.backward(images, labels)
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         self.machine.average([*gradients, *self.statistics, loss])
         if self.recipe.clip_norm > 0:
@@ -90,6 +87,13 @@ class Training:
         position.images += len(images) * self.machine.world
         if self.machine.device.type == "cpu" or position.step % CUDA_STEPS_BETWEEN_CHECKS == 0:
             self.check_losses()
+
+    def backward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Adds the gradients of this process's batch to the parameters' and returns its loss, without dimensions."""
+        with self.machine.autocast():
+            loss = self.objective(self.network, images, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
 
     def check_losses(self) -> None:
         """Looks at the losses since the last look.
