@@ -21,10 +21,13 @@ from tests.train.conftest import Colours, Memory
 from tests.train.supernets import plan, tell_apart, tiny_space, tiny_supernet
 from torch import Tensor, nn
 
+from sculptnet.arch import Augmentation
+from sculptnet.data import EvaluationBatches, TrainingBatches, default_preprocessing
 from sculptnet.errors import InvalidValue, RunError
-from sculptnet.nets import ElasticSupernet, calibrate, largest, smallest, sort_channels
+from sculptnet.nets import ElasticSupernet, Network, calibrate, largest, smallest, sort_channels
 from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_log, no_progress
 from sculptnet.streams import stream_seed
+from sculptnet.testing import tiny_images
 from sculptnet.train import Phase, Shrunk, accuracy_of, open_machine, sandwich, shrink
 from sculptnet.train.loop import Surroundings, run_training
 from sculptnet.train.machine import Machine
@@ -135,6 +138,22 @@ def test_all_networks_learn() -> None:
         batches = [(resized(images, resolution), labels) for images, labels in COLOURS.epoch(9)]
         network = calibrate(shrunk.supernet.subnet(architecture), batches, images=48)
         assert accuracy_of(network, batches, 3).top1 >= 0.9
+
+
+def test_images_in_memory_train_a_supernet_whose_evaluation_reads_each_resolution() -> None:
+    data, space = tiny_images(2, resolution=8), tiny_space()
+    preprocessing = default_preprocessing(data, 8)
+
+    def evaluate(network: Network) -> Mapping[str, float]:
+        batches = EvaluationBatches(data.test, preprocessing.at(network.architecture.resolution), 12)
+        return {"top1": accuracy_of(network, batches, 3).top1}
+
+    images = TrainingBatches(data.train, preprocessing, Augmentation(flip=False), 12, seed=0)
+    (phase,) = sandwich(space, batch_size=12, epochs=3, learning_rate=30.0, warmup_epochs=0, subnets=1, dropout=0)
+    shrunk = shrink(tiny_supernet(), (phase,), images, evaluate=evaluate, seed=0, calibration_images=100)
+    networks = {looked["network"]: looked for looked in shrunk.phases[0]["networks"]}
+    assert len(networks) == 5
+    assert networks["largest"]["metrics"]["top1"] >= 0.75  # 12 images of two classes
 
 
 # ---------------------------------------------------------------------- resumed

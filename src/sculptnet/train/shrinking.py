@@ -158,9 +158,12 @@ class _Work:
         training = SupernetTraining(supernet, phase, teacher, self.batches.steps_per_epoch, seed, self.machine)
         run_training(training, self._from(point.phase), self._around(point, identity))
         looked_at = [
-            {"network": name, "choices": list(supernet.space.encode(architecture)), "metrics": metrics}
+            {
+                "network": name,
+                "choices": list(supernet.space.encode(architecture)),
+                "metrics": self._metrics(architecture, point.phase + 1),
+            }
             for name, architecture in self._looked_at(phase)
-            for metrics in [self._metrics(architecture, point.phase + 1)]
         ]
         done = {"phase": phase.name, "curve": training.position.curve, "networks": looked_at}
         event = {"event": "shrink_phase", "phase": phase.name, "number": point.phase + 1, "networks": looked_at}
@@ -189,9 +192,9 @@ class _Work:
         yield from ((f"random {index}", architecture) for index, architecture in enumerate(drawn, start=1))
 
     @torch.no_grad()
-    def _metrics(self, architecture: Architecture, phases: int) -> dict[str, float]:
-        """What `evaluate` says of a network; the same statistics in every process."""
-        source, share = self._from(phases), -(-self.calibration_images // self.machine.world)
+    def _metrics(self, architecture: Architecture, phases_done: int) -> dict[str, float]:
+        """What `evaluate` says of a network; its statistics are the same in every process."""
+        source, share = self._from(phases_done), -(-self.calibration_images // self.machine.world)
         epochs = chain.from_iterable(source.epoch(epoch) for epoch in range(share))  # each has an image at least
         images = ((resized(batch.to(self.machine.device), architecture.resolution), labels) for batch, labels in epochs)
         network = calibrate(self.supernet.subnet(architecture), images, images=share)
