@@ -2,5 +2,6 @@
 
 from sculptnet.evaluate.by_training import ByTraining
 from sculptnet.evaluate.from_predictor import FromPredictor, Predictor
+from sculptnet.evaluate.from_supernet import FromSupernet
 
-__all__ = ["ByTraining", "FromPredictor", "Predictor"]
+__all__ = ["ByTraining", "FromPredictor", "FromSupernet", "Predictor"]
