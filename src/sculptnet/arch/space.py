@@ -24,6 +24,7 @@ from sculptnet.errors import InvalidSpace, InvalidValue, NotInSpace, collected
 
 IntMatrix: TypeAlias = npt.NDArray[np.int64]
 Choices: TypeAlias = tuple[int, ...]
+_Vector: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,12 @@ class SearchSpace:
         Raises:
             InvalidValue: wrong number of columns, or an index out of range.
         """
-        matrix = self._checked(choices)
+        return self._canonical(self.checked(choices))
+
+    def _canonical(self, matrix: IntMatrix) -> IntMatrix:
         result = matrix.copy()
-        for column, affected, kept in self._switches:
-            result[:, affected] *= kept[matrix[:, column]]
+        for affected, switches, kept in self._switches:
+            result[:, affected] *= kept[matrix[:, switches], np.arange(kept.shape[1])]
         for index, decision in enumerate(self._found):
             if len(decision.alive_when) == 1:
                 continue  # among the switches
@@ -106,24 +109,28 @@ class SearchSpace:
         return result
 
     @cached_property
-    def _switches(self) -> tuple[tuple[int, list[int], IntMatrix], ...]:
-        """Columns that switch others off: the column, those it affects, and 1 or 0 for each option and each of them."""
-        needs = {
-            (self.column[path], index): allowed
-            for index, decision in enumerate(self._found)
-            if len(decision.alive_when) == 1
-            for path, allowed in decision.alive_when[0]
-        }
+    def _switches(self) -> tuple[tuple[_Vector, _Vector, IntMatrix], ...]:
+        """Columns that one other column each may switch off, those columns, and 1 or 0 for each option of them.
+
+        A decision that lives under several conditions at once is there several times.
+        """
+        alone = [(i, found.alive_when[0]) for i, found in enumerate(self._found) if len(found.alive_when) == 1]
         switches = []
-        for column in sorted({column for column, _ in needs}):
-            affected = [index for switch, index in needs if switch == column]
-            kept = np.zeros((self.num_options[column], len(affected)), dtype=np.int64)
-            for place, index in enumerate(affected):
-                kept[list(needs[column, index]), place] = 1
-            switches.append((column, affected, kept))
+        for place in range(max((len(conditions) for _, conditions in alone), default=0)):
+            needs = [(index, *conditions[place]) for index, conditions in alone if len(conditions) > place]
+            kept = np.zeros((self.num_options.max(), len(needs)), dtype=np.int64)
+            for number, (_, _, allowed) in enumerate(needs):
+                kept[list(allowed), number] = 1
+            affected = np.array([index for index, _, _ in needs])
+            switches.append((affected, np.array([self.column[path] for _, path, _ in needs]), kept))
         return tuple(switches)
 
-    def _checked(self, choices: npt.ArrayLike) -> IntMatrix:
+    def checked(self, choices: npt.ArrayLike) -> IntMatrix:
+        """`choices` as a matrix, shape `(n, decisions)`, as they are.
+
+        Raises:
+            InvalidValue: wrong number of columns, or an index out of range.
+        """
         matrix = np.atleast_2d(np.asarray(choices, dtype=np.int64))
         if matrix.ndim != 2 or matrix.shape[1] != len(self.decisions):
             raise InvalidValue(f"choices need {len(self.decisions)} columns, one per decision, got {matrix.shape}")
@@ -136,25 +143,25 @@ class SearchSpace:
 
     def sample(self, rng: np.random.Generator, count: int) -> IntMatrix:
         """`count` canonical rows; every option of a decision is equally likely."""
-        return self.canonical(rng.integers(self.num_options, size=(count, len(self.decisions))))
+        return self._canonical(rng.integers(self.num_options, size=(count, len(self.decisions))))
 
     def mutate(self, choices: IntMatrix, rng: np.random.Generator, probability: float) -> IntMatrix:
         """Every decision is drawn anew with `probability` (it may stay the same)."""
-        drawn = rng.random(choices.shape) < probability
+        drawn = np.flatnonzero(rng.random(choices.shape) < probability)
         result = choices.copy()
-        result[drawn] = rng.integers(self.num_options[np.nonzero(drawn)[1]])
-        return self.canonical(result)
+        result.reshape(-1)[drawn] = rng.integers(self.num_options[drawn % len(self.num_options)])
+        return self._canonical(result)
 
     def crossover(self, left: IntMatrix, right: IntMatrix, rng: np.random.Generator) -> IntMatrix:
         """Every decision comes from `left` or `right`, rows in pairs, with equal probability."""
-        return self.canonical(np.where(rng.random(left.shape) < 0.5, left, right))
+        return self._canonical(np.where(rng.random(left.shape) < 0.5, left, right))
 
     def features(self, choices: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """What predictors see: one-hot columns for categories, one min-max scaled column for each range.
 
         A decision that is switched off reads as its first option, as in its canonical row.
         """
-        matrix = self._checked(choices)
+        matrix = self.checked(choices)
         ordered, steps, starts, width = self._feature_layout
         result = np.zeros((len(matrix), width))
         result[np.arange(len(matrix))[:, None], (starts + matrix)[:, ~ordered]] = 1.0
@@ -162,7 +169,7 @@ class SearchSpace:
         return result
 
     @cached_property
-    def _feature_layout(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], npt.NDArray[np.int64], int]:
+    def _feature_layout(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], _Vector, int]:
         """Which decisions are ranges, their options scaled, where the features of each decision start, how many."""
         nodes = list(self.decisions.values())
         ordered = np.array([node.ordered for node in nodes])
@@ -176,7 +183,7 @@ class SearchSpace:
     # ------------------------------------------------------------------ values
     def decode(self, choices: Sequence[int] | npt.NDArray[np.int64]) -> Candidate:
         """The candidate of one row."""
-        row = self._checked(choices)[0]
+        row = self.checked(choices)[0]
         picks = dict(zip(self.decisions, (int(index) for index in row), strict=True))
         return Candidate(self.fill(self.architecture, "", picks), self.fill(self.recipe, "recipe", picks))
 

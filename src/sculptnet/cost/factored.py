@@ -20,7 +20,7 @@ from sculptnet.cost.model import CostModel, Reduce
 from sculptnet.errors import Infeasible, InvalidValue, collected, suggestion
 
 GROUP_ENTRIES = 2**13  # terms are looked up together while their table stays within 64 KiB, the first caches of a core
-ROWS = 2**12  # looked up at once, so that the work stays in the second cache
+ROWS = 2**11  # looked up at once, so that the work stays in the second cache
 PROBABILITY_TOLERANCE = 1e-5  # single precision admits no less
 
 
@@ -38,9 +38,12 @@ class Extreme(NamedTuple):
     value: float
 
 
-class _Group(NamedTuple):
-    columns: tuple[int, ...]
-    table: FloatArray
+class _Lookup(NamedTuple):
+    """Tables `entries`, one behind the other from `starts`; `radices @ row` is the place of a row in each of them."""
+
+    radices: FloatArray
+    starts: IntMatrix
+    entries: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,25 +96,18 @@ class FactoredCost:
         return result
 
     def _of_few(self, matrix: IntMatrix) -> FloatArray:
-        columns = np.ascontiguousarray(matrix.T, dtype=np.int32)
-        overflows = matrix.min() < 0 or matrix.max() > np.iinfo(np.int32).max
-        if overflows or (columns.max(axis=1) >= self.space.num_options).any():
+        columns = np.ascontiguousarray(matrix.T, dtype=np.float64)  # whose products are fast, and exact below 2**53
+        if columns.min() < 0 or (columns.max(axis=1) >= self.space.num_options).any():
             self.space.canonical(matrix)  # raises and says where
-        total: FloatArray | None = None
-        join = np.add if self.cost.reduce is Reduce.SUM else np.maximum
-        for group in self._groups:
-            index = np.zeros(len(matrix), dtype=np.int32)
-            for column, size in zip(group.columns, group.table.shape, strict=True):
-                index *= size
-                index += columns[column]
-            part = group.table.reshape(-1).take(index, mode="clip")  # all in range; clipping spares another check
-            total = part if total is None else join(total, part, out=total)
-        assert total is not None
+        index = (self._lookup.radices @ columns).astype(np.int64)
+        index += self._lookup.starts
+        parts = self._lookup.entries.take(index, mode="clip")  # all in range; clipping spares another check
+        total: FloatArray = parts.sum(axis=0) if self.cost.reduce is Reduce.SUM else parts.max(axis=0)
         return total + self.cost.constant
 
     @cached_property
-    def _groups(self) -> tuple[_Group, ...]:
-        """Neighbouring terms joined while their table stays small."""
+    def _lookup(self) -> _Lookup:
+        """Neighbouring terms joined while their table stays small, all tables behind each other."""
         groups: list[list[Term]] = []
         for term in self.terms:
             if groups and self._num_entries([*groups[-1], term]) <= GROUP_ENTRIES:
@@ -119,8 +115,14 @@ class FactoredCost:
             else:
                 groups.append([term])
         tables = [joined(group, self.space, self.cost.reduce) for group in groups]
-        column = self.space.column
-        return tuple(_Group(tuple(column[path] for path in table.decisions), table.table) for table in tables)
+        radices = np.zeros((len(tables), len(self.space.decisions)))
+        for row, table in zip(radices, tables, strict=True):
+            radix = 1
+            for path, size in zip(reversed(table.decisions), reversed(table.table.shape), strict=True):
+                row[self.space.column[path]], radix = radix, radix * size
+        ends = np.cumsum([table.table.size for table in tables])
+        starts = np.concatenate([[0], ends[:-1]])[:, None]
+        return _Lookup(radices, starts, np.concatenate([table.table.reshape(-1) for table in tables]))
 
     def _num_entries(self, terms: Sequence[Term]) -> int:
         used = {path for term in terms for path in term.decisions}

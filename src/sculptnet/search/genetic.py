@@ -12,7 +12,7 @@ from sculptnet.search.protocol import Proposals, Results, Search
 from sculptnet.search.rows import distinct
 from sculptnet.streams import stream
 
-PASS_RATE = 0.4  # of children of parents near a limit, roughly; where it is lower, more are drawn
+MUTANTS_PASS, CROSSINGS_PASS = 0.3, 0.55  # of children of parents near a limit; where fewer do, more are drawn
 
 
 def evolution(
@@ -79,9 +79,9 @@ def _children(
     def crossings(number: int) -> IntMatrix:
         return problem.space.crossover(any_parents(number), any_parents(number), rng)
 
-    rate = PASS_RATE if problem.limits else 1.0
-    drawn = [problem.draw(m, n, pass_rate=rate) for m, n in ((mutants, num_mutants), (crossings, num_crossings))]
-    return np.concatenate(drawn)
+    rates = (MUTANTS_PASS, CROSSINGS_PASS) if problem.limits else (1.0, 1.0)
+    drawn = [problem.draw(mutants, num_mutants, pass_rate=rates[0])]
+    return np.concatenate([*drawn, problem.draw(crossings, num_crossings, pass_rate=rates[1])])
 
 
 def _values(problem: Problem, results: Results) -> FloatMatrix:

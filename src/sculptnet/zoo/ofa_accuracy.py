@@ -57,7 +57,7 @@ class OfaAccuracy:
         Raises:
             InvalidValue: wrong number of columns, or an index out of range.
         """
-        rows = self.space.canonical(choices)
+        rows = self.space.checked(choices)
         on = self.features[np.arange(len(self.columns)), rows[:, self.columns]]
         depths = self.depths[np.arange(UNITS), rows[:, self.depth_columns]]
         absent = (np.arange(LAYERS) >= depths[:, :, None]).reshape(len(rows), -1)
