@@ -7,7 +7,7 @@ import pytest
 from sculptnet import settings
 from sculptnet.arch import AdamW, Cosine, Recipe, Steps
 from sculptnet.errors import InvalidValue
-from sculptnet.spaces import fbnet
+from sculptnet.spaces import fbnet, mnasnet
 
 
 def method(
@@ -35,6 +35,12 @@ def test_values_are_parsed_by_annotation() -> None:
 
 def test_space_settings_reach_the_space() -> None:
     assert fbnet(10, 32, **settings.bind(fbnet, {"width": "0.5"}, "space")) == fbnet(10, 32, width=0.5)
+
+
+def test_lists_of_lists_are_separated_by_semicolons() -> None:
+    bound = settings.bind(mnasnet, {"filters": "16,24;24,32;48;96;160"}, "space")
+    assert bound == {"filters": ((16, 24), (24, 32), (48,), (96,), (160,))}
+    assert mnasnet(10, 32, **bound).size() < mnasnet(10, 32).size()
 
 
 def test_every_wrong_setting_is_named_with_near_misses() -> None:

@@ -124,7 +124,7 @@ def _changed(value: Any, path: Sequence[str], text: str) -> Any:
 
 
 def parse(text: str, annotation: Any) -> Any:
-    """`text` as a value of `annotation`: plain types, enums, optional ones, tuples `3,5,7`, classes by name.
+    """`text` as a value of `annotation`: plain types, enums, optional ones, tuples `3,5` or `3,5;7,9`, classes by name.
 
     Raises:
         InvalidValue: it is none.
@@ -148,7 +148,8 @@ def parse(text: str, annotation: Any) -> Any:
 def _plain(text: str, annotation: Any) -> Any:
     if typing.get_origin(annotation) is tuple:
         kind = typing.get_args(annotation)[0]
-        return tuple(_plain(part.strip(), kind) for part in text.split(",") if part.strip())
+        between = ";" if typing.get_origin(kind) is tuple else ","
+        return tuple(_plain(part.strip(), kind) for part in text.split(between) if part.strip())
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         values = {str(member.value): member for member in annotation}
         if text not in values:
@@ -173,7 +174,7 @@ def _writable(annotation: Any) -> bool:
     return any(
         option in PLAIN
         or (isinstance(option, type) and issubclass(option, Enum))
-        or (typing.get_origin(option) is tuple and typing.get_args(option)[0] in PLAIN)
+        or (typing.get_origin(option) is tuple and _writable(typing.get_args(option)[0]))
         for option in options
     )
 
