@@ -4,8 +4,9 @@
     python benchmarks/zoo.py --threads 1 --precision fp32 --only mobilenet_v2 fbnet_a
 
 ONNX Runtime, batch 1, in a loop, at the network's own resolution; weights do not change the time. Accuracies are the
-authors'. Every chunk of runs is kept in `build/zoo.jsonl`: the script goes on where it was stopped, and calls for
-single settings add up. Writes `results/zoo.md`. About two minutes a setting on an idle core.
+authors'. Every network is kept in `results/zoo.json` when it is done, so the script goes on where it was stopped, and
+calls for single settings add up; delete the file to measure anew. Writes `results/zoo.md`. About five minutes a setting
+on an idle core, int8 longer.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import onnxruntime
 import torch
 
 from sculptnet import zoo
 from sculptnet.cost import Precision, macs, parameters
-from sculptnet.devices import FileMemo, Timing, measure_networks, open_device
+from sculptnet.devices import Timing, measure_networks, open_device
 from sculptnet.devices.local import cpu_name
 
 RESULTS = Path(__file__).parent / "results"
-BUILD = Path(__file__).parents[1] / "build"
+Interval: TypeAlias = tuple[float, float, float]  # median, low, high; milliseconds
 LARGEST_MACS = 3e9  # the rest (ResNet-50's largest) takes longer than all others together
 
 
@@ -45,23 +48,25 @@ def progress(what: str, done: int, total: int) -> None:
         print(f"\r{what} {done}/{total}  ", end="", flush=True)
 
 
-def measured(name: str, threads: int, precision: Precision, memo: FileMemo) -> Timing:
+def measured(name: str, threads: int, precision: Precision) -> Timing:
     """One network in one setting."""
     architecture = zoo.BY_NAME[name].architecture
     device = open_device("onnxruntime", threads)
-    return measure_networks({name: architecture}, device, precision=precision, memo=memo, progress=progress)[name]
+    return measure_networks({name: architecture}, device, precision=precision, progress=progress)[name]
 
 
-def zoo_page(found: Mapping[str, Mapping[str, float | None]]) -> str:
+def zoo_page(found: Mapping[str, Mapping[str, Interval]]) -> str:
     """The result as Markdown, the fastest network first."""
     settings = list(dict.fromkeys(setting for row in found.values() for setting in row))
-    names = sorted(found, key=lambda name: min(value for value in found[name].values() if value is not None))
+    names = sorted(found, key=lambda name: min(median for median, _, _ in found[name].values()))
+    widths = [50 * (high - low) / middle for row in found.values() for middle, low, high in row.values()]
     lines = [
         f"# The zoo on one machine, {date.today()}",
         "",
         f"{cpu_name()}, {os.cpu_count()} cores; ONNX Runtime {onnxruntime.__version__}, PyTorch {torch.__version__}; "
-        "batch 1, in a loop, milliseconds. Top-1 on ImageNet as the authors state it. *Front*: no "
-        "network of the page is both faster, in its best setting, and more accurate.",
+        f"batch 1, in a loop, milliseconds, medians. Half of a 95 % interval: {np.median(widths):.1f} % in the median, "
+        f"{max(widths):.0f} % at most. Top-1 on ImageNet as the authors state it. *Front*: no network of the page is both "
+        "faster, in its best setting, and more accurate.",
         "",
         f"| network | input | M MACs | M parameters | {' | '.join(settings)} | top-1 % | front |",
         "|---" * (6 + len(settings)) + "|",
@@ -71,7 +76,7 @@ def zoo_page(found: Mapping[str, Mapping[str, float | None]]) -> str:
         entry, row = zoo.BY_NAME[name], found[name]
         top1 = entry.top1 or 0.0
         counts = f"{macs(entry.architecture) / 1e6:.0f} | {parameters(entry.architecture) / 1e6:.2f}"
-        times = " | ".join("" if row.get(setting) is None else f"{row[setting]:.2f}" for setting in settings)
+        times = " | ".join(f"{row[setting][0]:.2f}" if setting in row else "" for setting in settings)
         lines.append(
             f"| {name} | {entry.architecture.resolution} | {counts} | {times} | {entry.top1 or ''} | "
             f"{'*' if top1 > best else ''} |"
@@ -83,18 +88,18 @@ def zoo_page(found: Mapping[str, Mapping[str, float | None]]) -> str:
 def main() -> None:
     given = arguments()
     torch.set_num_threads(1)
-    BUILD.mkdir(exist_ok=True)
-    memo, kept = FileMemo(BUILD / "zoo.jsonl"), RESULTS / "zoo.json"
-    found: dict[str, dict[str, float | None]] = json.loads(kept.read_text()) if kept.exists() else {}
+    kept = RESULTS / "zoo.json"
+    found: dict[str, dict[str, Interval]] = json.loads(kept.read_text()) if kept.exists() else {}
     for threads in given.threads:
         for precision in map(Precision, given.precision):
             for name in given.only:
-                if macs(zoo.BY_NAME[name].architecture) <= LARGEST_MACS:
-                    timing = measured(name, threads, precision, memo)
-                    print(name, threads, precision.value, asdict(timing))
-                    found.setdefault(name, {})[f"{precision.value}, {threads} threads"] = timing.median_ms
-    kept.write_text(json.dumps(found, indent=1) + "\n")
-    (RESULTS / "zoo.md").write_text(zoo_page(found))
+                row, setting = found.setdefault(name, {}), f"{precision.value}, {threads} threads"
+                if macs(zoo.BY_NAME[name].architecture) <= LARGEST_MACS and setting not in row:
+                    timing = measured(name, threads, precision)
+                    print(name, threads, precision.value, asdict(timing), flush=True)
+                    row[setting] = (timing.median_ms, timing.low_ms, timing.high_ms)
+                    kept.write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / "zoo.md").write_text(zoo_page({name: row for name, row in found.items() if row}))
 
 
 if __name__ == "__main__":
