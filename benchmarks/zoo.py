@@ -65,7 +65,7 @@ def zoo_page(found: Mapping[str, Mapping[str, Interval]]) -> str:
         "",
         f"{cpu_name()}, {os.cpu_count()} cores; ONNX Runtime {onnxruntime.__version__}, PyTorch {torch.__version__}; "
         f"batch 1, in a loop, milliseconds, medians. Half of a 95 % interval: {np.median(widths):.1f} % in the median, "
-        f"{max(widths):.0f} % at most. Top-1 on ImageNet as the authors state it. *Front*: no network of the page is both "
+        f"{max(widths):.0f} % at most. Top-1 on ImageNet as the authors state it. *Front*: no network is both "
         "faster, in its best setting, and more accurate.",
         "",
         f"| network | input | M MACs | M parameters | {' | '.join(settings)} | top-1 % | front |",
