@@ -28,7 +28,7 @@ from sculptnet.evaluate import FromPredictor
 from sculptnet.search import Limit, Objective, Problem, Results, drive, evolution, random_search
 from sculptnet.spaces import ofa_mobilenet_v3
 from sculptnet.streams import stream
-from sculptnet.zoo import read_ofa_accuracy
+from sculptnet.zoo import OfaAccuracy, read_ofa_accuracy
 
 RESULTS = Path(__file__).parent / "results"
 RESOLUTIONS = (160, 176, 192, 208, 224)
@@ -38,6 +38,7 @@ SEEDS = 5
 PAPER = "evolution, 500 generations of 100"
 LARGE = "evolution, 50 generations of 1,000"
 SCORING = "latency and accuracy alone, matrices of 100 rows"
+PRODUCTS = "the predictor's matrix products alone, 100 rows"
 SINGLY = "one at a time, the same functions on matrices of one row"
 DECODED = "one at a time, decoded: latency a sum over blocks"
 CHILDREN, FEW, POPULATION = 1_000, 100, 100
@@ -58,10 +59,11 @@ def problem_of(table: LatencyTable, at_most_ms: float) -> Problem:
 
 
 def ways(
-    problem: Problem, evaluate: FromPredictor, table: LatencyTable
+    problem: Problem, accuracy: OfaAccuracy, table: LatencyTable
 ) -> Mapping[str, tuple[int, Callable[[], object]]]:
     """What is timed: the number of architectures that get a latency and an accuracy, and what gives them."""
-    space = problem.space
+    space, evaluate = problem.space, FromPredictor(accuracy)
+    features = np.zeros((POPULATION, len(accuracy.perceptron.layers[0][0])), dtype=np.float32)
     parents = drive(evolution(problem, 0), evaluate.score).choices[-POPULATION:]
     rng = stream(0, "benchmarks/evolution: children")
     populations = [space.mutate(parents, rng, 0.1) for _ in range(100)]
@@ -79,6 +81,7 @@ def ways(
         PAPER: (100 * 501, lambda: drive(evolution(problem, 0), evaluate.score)),
         LARGE: (1000 * 51, lambda: drive(evolution(problem, 0, population=1000, generations=50), evaluate.score)),
         SCORING: (10_000, lambda: [(problem.costs(rows), evaluate.score(rows)) for rows in populations]),
+        PRODUCTS: (10_000, lambda: [accuracy.perceptron(features) for _ in populations]),
         SINGLY: (CHILDREN, lambda: [evaluate.score(child(number)) for number in range(CHILDREN)]),
         DECODED: (
             FEW,
@@ -188,10 +191,10 @@ def main() -> None:
     torch.set_num_threads(1)
     space = ofa_mobilenet_v3(width=1.2, resolutions=RESOLUTIONS)
     table = read_ofa_table([given.folder / f"{size}_lookup_table.yaml" for size in RESOLUTIONS], space)
-    evaluate = FromPredictor(read_ofa_accuracy(given.folder / "acc_predictor.pth", space))
-    work = ways(problem_of(table, TIMED_MS), evaluate, table)
+    accuracy = read_ofa_accuracy(given.folder / "acc_predictor.pth", space)
+    work = ways(problem_of(table, TIMED_MS), accuracy, table)
     rounds = timed(given.rounds, work)
-    text = page(rounds, {name: count for name, (count, _) in work.items()}, found(table, evaluate))
+    text = page(rounds, {name: count for name, (count, _) in work.items()}, found(table, FromPredictor(accuracy)))
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "evolution.md").write_text(text)

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not NOTE10.is_dir(), reason="the table collections beside the repository are absent"),
 ]
 
-# Found once by an independent implementation of the published search; the predictor's words, not validation accuracies.
+# What the search must come close to; the predictor's words, not validation accuracies.
 EXPECTED_PERCENT = {15.0: 78.5, 20.0: 80.0, 25.0: 81.6, 30.0: 82.6, 35.0: 83.0}
 
 
