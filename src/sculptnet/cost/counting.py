@@ -48,6 +48,8 @@ def count(block: Block, shape: TensorShape) -> Counts:
     """Counts `block` at the input `shape` on its own module, without data (torch's meta device)."""
     with torch.device("meta"):
         module, image = block.build(shape.channels).eval(), torch.empty(1, *shape)
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    _leave_out_what_is_free(module)
     peaks, held = [image.numel()], list[Tensor]()
     for layer in module.modules():
         if isinstance(layer, Residual) and layer.residual:
@@ -60,9 +62,16 @@ def count(block: Block, shape: TensorShape) -> Counts:
         out = module(image)
     layers = [layer for layer in module.modules() if isinstance(layer, WEIGHTED)]
     weights, channels = sum(layer.weight.numel() for layer in layers), sum(len(layer.weight) for layer in layers)
-    parameters = sum(parameter.numel() for parameter in module.parameters())
     sizes = (*out.shape[1:], 1, 1)
     return Counts(counter.get_total_flops() // 2, weights, parameters, channels, max(peaks), TensorShape(*sizes[:3]))
+
+
+def _leave_out_what_is_free(module: nn.Module) -> None:
+    """Batch norm and activations change no count, and take most of the time of a pass without data."""
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) in IN_PLACE:
+                setattr(parent, name, nn.Identity())
 
 
 def _alive(x: Tensor, y: Tensor, held: Sequence[Tensor]) -> int:
