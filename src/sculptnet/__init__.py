@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sculptnet._fit import FitResult, fit, fit_network
+    from sculptnet._specialize import Specialized, specialize
 
 __version__ = "0.1.0"
 
-__all__ = ["FitResult", "__version__", "fit", "fit_network"]
+__all__ = ["FitResult", "Specialized", "__version__", "fit", "fit_network", "specialize"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from sculptnet import _fit
 
         return getattr(_fit, name)
+    if name in ("Specialized", "specialize"):
+        from sculptnet import _specialize
+
+        return getattr(_specialize, name)
     raise AttributeError(f"module 'sculptnet' has no attribute {name!r}")

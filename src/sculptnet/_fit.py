@@ -9,9 +9,8 @@ from pathlib import Path
 from sculptnet.cost import Precision
 from sculptnet.export import load_network
 from sculptnet.files import read_json
-from sculptnet.flow.baselines import add_baselines, missing_baselines
+from sculptnet.flow.baselines import missing_baselines
 from sculptnet.flow.context import Context, Voice, open_context
-from sculptnet.flow.finalists import find_best
 from sculptnet.flow.looking import look
 from sculptnet.flow.measuring import (
     budget_at_table_speed,
@@ -24,13 +23,12 @@ from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.result import FitResult
-from sculptnet.flow.searching import make_problem, planned
+from sculptnet.flow.searching import make_problem
 from sculptnet.flow.shipping import ship
 from sculptnet.flow.stages import Stage
-from sculptnet.flow.training import train_candidate
+from sculptnet.flow.work import check_method, planned_work
 from sculptnet.flow.writing import write_run_report
 from sculptnet.state import Progress, no_progress
-from sculptnet.train import rescaled
 
 __all__ = ["FitResult", "fit", "fit_network", "run_flow"]
 
@@ -43,7 +41,7 @@ def fit(
     threads: int = 1,
     precision: Precision = Precision.FP32,
     method: str = "fbnet",
-    space: str = "fbnet",
+    space: str | None = None,
     resolution: int | None = None,
     minutes: float = 60.0,
     seed: int = 0,
@@ -51,6 +49,7 @@ def fit(
     table: Path | None = None,
     baselines: bool = False,
     limits: Sequence[str] = (),
+    start: str | None = None,
     skip_broken: bool = False,
     test_fraction: float = 0.2,
     accelerator: str = "auto",
@@ -85,6 +84,7 @@ def fit(
         table=table,
         baselines=baselines,
         limits=tuple(limits),
+        start=start,
         skip_broken=skip_broken,
         test_fraction=test_fraction,
         accelerator=accelerator,
@@ -179,28 +179,27 @@ def _finished(context: Context, until: Stage) -> FitResult | None:
 
 def _worked(context: Context, until: Stage) -> FitResult:
     run = context.run
+    check_method(context)
     look(context)
     table = measured_table(context)
     cost = check_feasibility(context, table)
     problem = make_problem(context, table, context.request.latency_ms)
     check_limits(context, problem)
-    plan = planned(context, problem)
+    work = planned_work(context, problem)
     problem = make_problem(context, table, budget_at_table_speed(context, table, cost))
-    best = find_best(context, problem, table, plan)
+    best = work.find(problem, table)
     candidate = context.space.decode(best.choices)
     architecture = candidate.architecture
     if until is Stage.SEARCH:
         return FitResult(run.folder, architecture, None, None)
     if not run.card.exists():
-        network = train_candidate(context, candidate, plan)
+        network = work.network(candidate)
         if until is Stage.TRAIN:
             return FitResult(run.folder, architecture, None, None)
-        recipe = rescaled(candidate.recipe, plan.epochs)
-        ship(context, network, recipe, table, context.request.chosen_limits())
+        ship(context, network, work.recipe(candidate), table, context.request.chosen_limits())
     card = read_json(run.card)
     if until is Stage.EXPORT:
         return FitResult(run.folder, architecture, card, None)
-    if context.request.baselines:
-        add_baselines(context, cost, plan)
+    work.compare(cost)
     report = write_run_report(context, architecture, card, table)
     return FitResult(run.folder, architecture, card, report)

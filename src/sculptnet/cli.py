@@ -9,14 +9,46 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sculptnet import __version__
+from sculptnet.cli_options import (
+    Accelerator,
+    AsJson,
+    Baselines,
+    Budgets,
+    Data,
+    DeviceName,
+    Fresh,
+    Latency,
+    Limits,
+    MethodName,
+    Minutes,
+    NetworkResolution,
+    OtherDevice,
+    OtherPrecision,
+    OtherThreads,
+    PrecisionName,
+    Precisions,
+    Pretrained,
+    Resolution,
+    Root,
+    RunDir,
+    Runs,
+    Seed,
+    Set,
+    SkipBroken,
+    SpaceName,
+    Start,
+    Table,
+    TestFraction,
+    Threads,
+    Weights,
+)
 from sculptnet.console import INTERRUPTED, Console
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 
@@ -36,76 +68,6 @@ app = typer.Typer(
 )
 
 
-class PrecisionName(StrEnum):
-    """Which exported file the budget judges."""
-
-    fp32 = "fp32"
-    int8 = "int8"
-
-
-Data: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help="A folder with one folder per class, a data set's name, package.module:name, or a run directory.",
-    ),
-]
-Latency: TypeAlias = Annotated[float | None, typer.Option("--latency-ms", help="The budget: milliseconds per image.")]
-DeviceName: TypeAlias = Annotated[
-    str, typer.Option("--device", help="What the network is measured on: a runtime, ssh://user@host, adb:SERIAL.")
-]
-Threads: TypeAlias = Annotated[int, typer.Option("--threads", help="The device's threads.")]
-Precisions: TypeAlias = Annotated[PrecisionName, typer.Option("--precision", help="The file that the budget judges.")]
-MethodName: TypeAlias = Annotated[
-    str, typer.Option("--method", help="fbnet, random, evolution, or package.module:name.")
-]
-SpaceName: TypeAlias = Annotated[str, typer.Option("--space", help="fbnet, or package.module:name.")]
-Resolution: TypeAlias = Annotated[int | None, typer.Option("--resolution", help="Pixels; by default from the data.")]
-NetworkResolution: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--resolution",
-        help="Pixels; by default the network's own, or those of small images if a network of the zoo starts from "
-        "drawn weights.",
-    ),
-]
-Pretrained: TypeAlias = Annotated[
-    bool, typer.Option("--pretrained", help="Start from the published weights of NETWORK.")
-]
-Weights: TypeAlias = Annotated[
-    Path | None, typer.Option("--weights", help="Start from the weights of NETWORK in a .pth or .safetensors file.")
-]
-Minutes: TypeAlias = Annotated[float, typer.Option("--minutes", help="Bounds the whole; turned into a plan once.")]
-Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="Of everything.")]
-Set: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="GROUP.NAME=VALUE",
-        help="A setting of space, search or recipe; `sculptnet show settings` lists all.",
-    ),
-]
-Table: TypeAlias = Annotated[Path | None, typer.Option("--table", help="A latency table measured before; re-checked.")]
-Accelerator: TypeAlias = Annotated[str, typer.Option("--accelerator", help="What torch trains on: auto, cpu, cuda.")]
-Root: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Where the files of a named data set are.")]
-RunDir: TypeAlias = Annotated[Path | None, typer.Option("--run-dir", help="Where the run is kept.")]
-Runs: TypeAlias = Annotated[Path, typer.Option("--runs", help="The folder of runs without a name.")]
-Fresh: TypeAlias = Annotated[bool, typer.Option("--fresh", help="Start anew; what an earlier run left is removed.")]
-Baselines: TypeAlias = Annotated[bool, typer.Option("--baselines", help="Train comparisons at the same latency too.")]
-Limits: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--limit",
-        metavar="NAME=VALUE",
-        help="Beside latency: of macs, parameters, conv_fc_weights, model_bytes, peak_activation_bytes or "
-        "peak_memory_bytes.",
-    ),
-]
-SkipBroken: TypeAlias = Annotated[bool, typer.Option("--skip-broken", help="Leave out files that are no images.")]
-TestFraction: TypeAlias = Annotated[float, typer.Option("--test-fraction", help="Where the data has no test part.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-
-
 # Every run has these options, so verbs repeat them in their signatures, where Typer reads names and defaults; what was
 # given is read from Typer's context.
 def _flow_command(until: str) -> Callable[..., None]:
@@ -119,7 +81,7 @@ def _flow_command(until: str) -> Callable[..., None]:
         threads: Threads = 1,
         precision: Precisions = PrecisionName.fp32,
         method: MethodName = "fbnet",
-        space: SpaceName = "fbnet",
+        space: SpaceName = None,
         resolution: Resolution = None,
         minutes: Minutes = 60.0,
         seed: Seed = 0,
@@ -132,6 +94,7 @@ def _flow_command(until: str) -> Callable[..., None]:
         fresh: Fresh = False,
         baselines: Baselines = False,
         limit: Limits = None,
+        start: Start = None,
         skip_broken: SkipBroken = False,
         test_fraction: TestFraction = 0.2,
         as_json: AsJson = False,
@@ -168,7 +131,7 @@ def train(
     threads: Threads = 1,
     precision: Precisions = PrecisionName.fp32,
     method: MethodName = "fbnet",
-    space: SpaceName = "fbnet",
+    space: SpaceName = None,
     resolution: NetworkResolution = None,
     minutes: Minutes = 60.0,
     seed: Seed = 0,
@@ -181,6 +144,7 @@ def train(
     fresh: Fresh = False,
     baselines: Baselines = False,
     limit: Limits = None,
+    start: Start = None,
     skip_broken: SkipBroken = False,
     test_fraction: TestFraction = 0.2,
     as_json: AsJson = False,
@@ -188,7 +152,7 @@ def train(
     """Train NETWORK on DATA, export and measure it; with DATA alone, the flow of `fit` up to the final training.
 
     A run directory in the place of DATA continues that run. With NETWORK nothing is searched: --method, --space,
-    --table, --baselines, --limit and --set of space and search do not apply, and --latency-ms is optional.
+    --table, --baselines, --limit, --start and --set of space and search do not apply, and --latency-ms is optional.
     """
     request = _network_request(context, targets)
     if request is None:
@@ -244,7 +208,8 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
     return request
 
 
-OF_SEARCHES, OF_NETWORKS = ("--method", "--space", "--table", "--baselines", "--limit"), ("--pretrained", "--weights")
+OF_SEARCHES = ("--method", "--space", "--table", "--baselines", "--limit", "--start")
+OF_NETWORKS = ("--pretrained", "--weights")
 
 
 def _values(context: typer.Context) -> dict[str, Any]:
@@ -281,6 +246,35 @@ def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:
 def _finish(console: Console, result: FitResult) -> None:
     console.finish(result.summary(), result.to_json())
     if result.within_budget is False:
+        raise typer.Exit(OVER_BUDGET)
+
+
+@app.command()
+def specialize(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run that trained a supernet: fit --method ofa.")],
+    latency_ms: Budgets = None,
+    device: OtherDevice = None,
+    threads: OtherThreads = None,
+    precision: OtherPrecision = None,
+    table: Table = None,
+    limit: Limits = None,
+    as_json: AsJson = False,
+) -> None:
+    """Networks for other devices and budgets from a trained supernet, without training.
+
+    Measures the device once, finds a network for each budget in seconds, measures it whole, exports it into
+    RUN/specialized/DEVICE/BUDGET/model/. Exit code 3 if one is over its budget.
+    """
+    from sculptnet.cost import Precision
+    from sculptnet.flow.context import Voice
+    from sculptnet.flow.specializing import SpecializeRequest, specialize_run
+
+    chosen = None if precision is None else Precision(precision.value)
+    request = SpecializeRequest(run, tuple(latency_ms or ()), device, threads, chosen, table, tuple(limit or ()))
+    with Console(as_json) as console:
+        result = specialize_run(request, Voice(console.say, console.progress))
+        console.finish(result.summary(), result.to_json())
+    if not result.within_budget:
         raise typer.Exit(OVER_BUDGET)
 
 
@@ -335,7 +329,7 @@ def show(
         str, typer.Argument(metavar="TARGET", help="`settings`, a run directory, or a table or architecture file.")
     ],
     method: MethodName = "fbnet",
-    space: SpaceName = "fbnet",
+    space: SpaceName = None,
     as_json: AsJson = False,
 ) -> None:
     """Show all settings, a run, a latency table, or an architecture."""

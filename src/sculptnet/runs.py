@@ -5,7 +5,8 @@
     trials.jsonl      one trial a line                metrics.jsonl     one event a line
     measurements.jsonl  timings already made          checkpoints/NAME/000012.safetensors + .json
     trials/000007/    what a trial left behind        model/            what is shipped
-    report.html       figures/
+    report.html       figures/                        supernet/         weights, samples.jsonl
+    specialized/DEVICE/BUDGET/   a run directory for each, with a table for each device
 
 Files appear whole or not at all: they are written beside their place and renamed. Log lines are appended and flushed;
 a last line that a kill tore is dropped when the log is read, and said so.
@@ -252,6 +253,21 @@ class RunDirectory:
     def measurements(self) -> Path:
         """Timings already made, one a line."""
         return self.folder / "measurements.jsonl"
+
+    @property
+    def supernet(self) -> FileCheckpoint:
+        """The trained weights of a supernet that networks are cut out of."""
+        return FileCheckpoint(self.folder / "supernet")
+
+    @property
+    def samples(self) -> Path:
+        """How accurate networks cut out of the supernet are, one a line."""
+        return self.folder / "supernet" / "samples.jsonl"
+
+    @property
+    def specialized(self) -> Path:
+        """What was made of the supernet for other devices and budgets."""
+        return self.folder / "specialized"
 
     @property
     def model(self) -> Path:

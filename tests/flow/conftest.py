@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sculptnet._fit import FitResult, run_flow
 from sculptnet.flow.context import Voice
 from sculptnet.flow.request import FitRequest
+from sculptnet.flow.stages import Stage
 from sculptnet.state import no_progress
 
 Ask: TypeAlias = Callable[[Path], FitRequest]
@@ -28,6 +31,21 @@ SMALL = (
     "search.epochs=2",
     "search.warmup_epochs=1",
     "search.draws=2",
+)
+SUPERNET = (
+    "space.width=0.25",
+    "space.depths=1,2",
+    "space.expansions=2,3",
+    "space.kernel_sizes=3,5",
+    "recipe.batch_size=16",
+    "recipe.optimizer.learning_rate=0.1",
+    "search.epochs=12",
+    "search.samples=25",
+    "search.calibration_images=30",
+    "search.draws=2",
+    "search.population=20",
+    "search.generations=3",
+    "search.fine_tune_epochs=0",
 )
 
 
@@ -55,6 +73,19 @@ def ask(photos: Path) -> Ask:
         run_dir=run_dir,
         settings=SMALL,
     )
+
+
+@pytest.fixture(scope="session")
+def ask_ofa(ask: Ask) -> Ask:
+    """The same with a supernet, whose networks are shipped as they are cut out."""
+    return lambda run_dir: replace(ask(run_dir), method="ofa", settings=SUPERNET)
+
+
+@pytest.fixture(scope="session")
+def supernet_run(ask_ofa: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    """A finished run that trained a supernet."""
+    silent = Voice(lambda text: None, no_progress)
+    return run_flow(ask_ofa(tmp_path_factory.mktemp("ofa") / "run"), Stage.REPORT, silent)
 
 
 @pytest.fixture

@@ -23,14 +23,13 @@ from sculptnet.errors import InvalidValue
 from sculptnet.flow.context import Voice
 from sculptnet.flow.network_context import (
     fitted,
-    normalisation_of,
-    normalised,
     own_resolution,
     warn_of_small_features,
 )
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
 from sculptnet.flow.result import FitResult
+from sculptnet.flow.starting import normalisation_of, normalised_as
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress
 from sculptnet.zoo.weights import LITE0, LITE0_PACKAGE
@@ -219,11 +218,11 @@ def test_fine_tuning_takes_a_tenth_of_the_learning_rate(
 
 def test_published_weights_bring_their_normalisation(photos: Path, said: list[str], voice: Voice) -> None:
     request = NetworkRequest(data=str(photos), network="efficientnet_lite0", pretrained=True, threads=1)
-    found = normalisation_of(request, zoo.BY_NAME["efficientnet_lite0"])
+    found = normalisation_of(request.weights, zoo.BY_NAME["efficientnet_lite0"])
     assert found == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "timm's tf_efficientnet_lite0")
     nowhere = replace(request, network="fbnet_a")
     plain = Preprocessing(32, 32, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
-    assert normalised(plain, nowhere, zoo.BY_NAME["fbnet_a"], voice) == plain
+    assert normalised_as(plain, nowhere.network, nowhere.weights, zoo.BY_NAME["fbnet_a"], voice.say) == plain
     assert "is not recorded; the mean and standard deviation of these images are used" in said[0]
 
 

@@ -26,6 +26,7 @@ from sculptnet.errors import InvalidValue
 from sculptnet.files import write_json
 from sculptnet.flow.parts import load_data
 from sculptnet.flow.request import FitRequest, RunRequest
+from sculptnet.flow.starting import normalised_as
 from sculptnet.runs import RunDirectory
 from sculptnet.state import Event, Progress
 
@@ -117,11 +118,13 @@ def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) 
     made = maker(len(data.classes), resolution, **arguments)
     space = replace(made, recipe=settings.apply(made.recipe, request.given()["recipe"], "recipe"))
     device = open_device(request.device, request.threads)
-    templates = {"architecture": to_json(space.architecture), "recipe": to_json(space.recipe)}
-    run = open_run(request, data, identity_of(request, data, resolution) | searched(request, templates), voice)
+    run = open_run(request, data, identity_of(request, data, resolution) | searched(request, space), voice)
     with run.locked():
-        write_json(run.space, templates)
-    preprocessing = default_preprocessing(data, resolution)
+        write_json(run.space, templates_of(space))
+    preprocessing, start = default_preprocessing(data, resolution), request.chosen_start()
+    if start is not None:
+        file = start.weights if isinstance(start.weights, Path) else None
+        preprocessing = normalised_as(preprocessing, start.published.name, file, start.published, voice.say)
     return Context(
         request=request,
         run=run,
@@ -199,11 +202,17 @@ def identity_of(request: RunRequest, data: ImageData, resolution: int) -> dict[s
     }
 
 
-def searched(request: FitRequest, templates: Mapping[str, Any]) -> dict[str, Any]:
+def templates_of(space: SearchSpace) -> dict[str, Any]:
+    """The space as plain JSON."""
+    return {"architecture": to_json(space.architecture), "recipe": to_json(space.recipe)}
+
+
+def searched(request: FitRequest, space: SearchSpace) -> dict[str, Any]:
     """What makes a search this one. Comparisons may be added to a run later, so `baselines` is no part of it."""
     return {
-        "space": digest(templates),
+        "space": digest(templates_of(space)),
         "method": request.method,
+        **({"start": request.start} if request.start else {}),
         "table": digest(request.table.read_text()) if request.table and request.table.exists() else None,
         **({"limits": sorted(request.limits)} if request.limits else {}),
     }

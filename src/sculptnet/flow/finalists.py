@@ -19,7 +19,7 @@ from sculptnet.flow.context import Context
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import make_search
 from sculptnet.runs import FileCheckpoint
-from sculptnet.search import Job, Problem, Proposals, Results, Search, TrialRecord, run
+from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, run
 from sculptnet.streams import stream_seed
 
 SPEED_MARGIN = 1.03  # a device's own speed drifts by about so much between two measurements
@@ -37,7 +37,7 @@ class Measured:
         reference: the network that the table's speed is that of.
         epochs: how long candidates are trained that the search says nothing about.
         at_most: the budget, milliseconds; what is slower is not trained.
-        training: the evaluation by training, or None to measure only.
+        training: finds out how accurate it is, by training or otherwise, or None to measure only.
     """
 
     device: Device
@@ -46,7 +46,7 @@ class Measured:
     reference: Model
     epochs: int
     at_most: float
-    training: ByTraining | None
+    training: Evaluate | None
 
     def __call__(self, candidate: Candidate, job: Job) -> Mapping[str, float]:
         """`predicted_latency_ms`, `measured_latency_ms`, its interval, and what training gives."""

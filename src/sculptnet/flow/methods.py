@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from sculptnet import settings
 from sculptnet.arch import SearchSpace
+from sculptnet.errors import InvalidValue, SculptNetError, collected, suggestion
+from sculptnet.flow.shrinking import Shrinking
 from sculptnet.nets import MixedSupernet, RelaxedSupernet
 from sculptnet.search import Search, dnas, evolution, random_search
+from sculptnet.settings import Setting
 
 
 @dataclass(frozen=True)
@@ -20,15 +25,50 @@ class Method:
         supernet: made of the space for a search that trains one and yields draws from what it learned, which are then
             measured and trained from scratch. None: every proposal is measured and trained briefly, and the search
             learns from that.
+        shrinking: for a method that first trains an elastic supernet and then searches, with a predictor of its
+            networks' accuracies, for one to cut out of it: the settings of that, which `--set search.` changes too.
+        space: what is searched unless the user says otherwise.
     """
 
     search: Callable[..., Search]
     supernet: Callable[[SearchSpace], RelaxedSupernet] | None = None
+    shrinking: Callable[..., Shrinking] | None = None
+    space: str = "fbnet"
+
+    @property
+    def parts(self) -> tuple[Callable[..., object], ...]:
+        """What has settings."""
+        return (self.search,) if self.shrinking is None else (self.search, self.shrinking)
+
+    def settings(self) -> dict[str, Setting]:
+        """Everything that `--set search.` changes."""
+        return {name: one for part in self.parts for name, one in settings.settings_of(part).items()}
+
+    def bind(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """The settings that `given` asks for, as values.
+
+        Raises:
+            InvalidValue: with every unknown name (near misses suggested) and every value that does not parse.
+        """
+        known, values = self.settings(), dict[str, Any]()
+        problems = [f"search.{name} is unknown; {suggestion(name, known)}" for name in given if name not in known]
+        for part in self.parts:
+            own = settings.settings_of(part)
+            try:
+                values |= settings.bind(part, {name: text for name, text in given.items() if name in own}, "search")
+            except SculptNetError as error:
+                problems.append(str(error))
+        if problems:
+            raise InvalidValue(collected(problems, "--set"))
+        if self.shrinking is not None:
+            self.shrinking(**{name: values[name] for name in settings.settings_of(self.shrinking) if name in values})
+        return values
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "fbnet": Method(dnas, MixedSupernet),
+        "ofa": Method(evolution, shrinking=Shrinking, space="ofa_mobilenet_v3"),
         "random": Method(random_search),
         "evolution": Method(evolution),
     }

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from sculptnet import zoo
 from sculptnet.arch import Architecture, to_json
-from sculptnet.data import ImageData, Preprocessing, decoded, default_preprocessing
-from sculptnet.data.preprocessing import preprocessing_from_json
+from sculptnet.data import ImageData, decoded, default_preprocessing
 from sculptnet.devices import Model, open_device
 from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.tables import REFERENCE_RESOLUTION
-from sculptnet.files import read_json
 from sculptnet.flow.context import (
     LARGEST_NATIVE,
     RunContext,
@@ -29,11 +27,11 @@ from sculptnet.flow.context import (
     run_directory,
 )
 from sculptnet.flow.network_request import NetworkRequest
+from sculptnet.flow.starting import normalised_as
 from sculptnet.nets import Network
 from sculptnet.streams import stream_seed
 from sculptnet.zoo import Published
 
-Channels: TypeAlias = tuple[float, float, float]
 SMALLEST_FEATURES = 3  # pixels a side; with fewer, most of a 3x3 or 5x5 kernel sees padding alone
 
 
@@ -66,7 +64,9 @@ def open_network_context(request: NetworkRequest, voice: Voice, clock: Callable[
     if request.fresh or not run_directory(request, data, identity).exists():
         first_network(request, published)  # weights of another network: an error before there is a run
     run = open_run(request, data, identity, voice)
-    preprocessing = normalised(default_preprocessing(data, resolution), request, published, voice)
+    preprocessing = default_preprocessing(data, resolution)
+    if request.fine_tunes:
+        preprocessing = normalised_as(preprocessing, request.network, request.weights, published, voice.say)
     warn_of_small_features(published.architecture, voice)
     return NetworkContext(
         request=request,
@@ -112,45 +112,6 @@ def trained(request: NetworkRequest, published: Published) -> dict[str, Any]:
     weights = request.weights
     begins = request.pretrained if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
     return {"network": digest(to_json(published.architecture)), "starting_weights": begins}
-
-
-def normalised(
-    preprocessing: Preprocessing, request: NetworkRequest, published: Published, voice: Voice
-) -> Preprocessing:
-    """`preprocessing` with the mean and the standard deviation that the first weights were trained with.
-
-    Resizing stays ours: Pillow's bilinear filter, whatever the weights' authors used.
-    """
-    if not request.fine_tunes:
-        return preprocessing
-    found = normalisation_of(request, published)
-    if found is None:
-        voice.say(
-            f"Note: how images were normalised for the weights of {request.network} is not recorded; the mean and "
-            "standard deviation of these images are used"
-        )
-        return preprocessing
-    mean, std, source = found
-    shown = ", ".join(f"{value:.3g}" for value in (*mean, *std))
-    voice.say(f"Images are normalised as for the weights ({source}; mean and standard deviation {shown})")
-    return replace(preprocessing, mean=mean, std=std)
-
-
-def normalisation_of(request: NetworkRequest, published: Published) -> tuple[Channels, Channels, str] | None:
-    """Mean, standard deviation and who states them: a card beside the file of weights, or timm; None if nobody."""
-    card = None if request.weights is None else request.weights.with_name("card.json")
-    if card is not None and card.is_file():
-        stated = preprocessing_from_json(read_json(card)["preprocessing"])
-        return stated.mean, stated.std, str(card)
-    if published.timm is None:
-        return None
-    import timm  # seconds that nobody else should wait
-
-    config = timm.get_pretrained_cfg(published.timm)
-    if config is None:
-        return None
-    (red, green, blue), (red_std, green_std, blue_std) = config.mean, config.std
-    return (red, green, blue), (red_std, green_std, blue_std), f"timm's {published.timm}"
 
 
 def warn_of_small_features(architecture: Architecture, voice: Voice) -> None:

@@ -17,11 +17,13 @@ from sculptnet.devices.measure import check_precision
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.flow.limits import parse_limits
 from sculptnet.flow.methods import METHODS, Method
+from sculptnet.flow.starting import Start, parse_start, space_around
 from sculptnet.named import find
 from sculptnet.runs import RunDirectory
 from sculptnet.search import Limit
 
 SETTING_GROUPS = ("space", "search", "recipe")
+DEFAULT_SPACE = "fbnet"  # of users' own methods
 PATHS = ("table", "weights", "root", "runs", "run_dir")
 R = TypeVar("R", bound="RunRequest")
 
@@ -105,9 +107,11 @@ class FitRequest(RunRequest):
     """What a search needs besides; the budget is no longer optional.
 
     Attributes:
-        method, space: how and where to search; a name, or `package.module:name`.
+        method, space: how and where to search; a name, or `package.module:name`. The space is by default the method's.
         table: a latency table measured before; it is checked on three networks. It is that of `precision`.
         baselines: train comparisons too.
+        start: for methods with a supernet: the network that the space is opened around and the supernet begins with;
+            `NAME` of the zoo with its published weights, `NAME=FILE`, or the folder of a model as runs ship it.
         limits: beside latency, `NAME=VALUE` each; see `limits.COSTS`.
 
     The resolution is by default the native size of small images, else 96 (224 with CUDA). The groups of settings are
@@ -117,14 +121,24 @@ class FitRequest(RunRequest):
     latency_ms: float
     _: KW_ONLY
     method: str = "fbnet"
-    space: str = "fbnet"
+    space: str | None = None
     table: Path | None = None
     baselines: bool = False
     limits: tuple[str, ...] = ()
+    start: str | None = None
 
     def checks(self) -> tuple[Callable[[], object], ...]:
         """The table, the settings, and the parts by name."""
-        return self._check_table, self.given, self.chosen_method, self.space_maker, self.recipe, self.chosen_limits
+        return (
+            self._check_table,
+            self.given,
+            self.chosen_method,
+            self.space_maker,
+            self.recipe,
+            self.chosen_limits,
+            self._check_baselines,
+            self._check_start,
+        )
 
     def origin(self) -> dict[str, Any]:
         """Of the search."""
@@ -133,6 +147,25 @@ class FitRequest(RunRequest):
     def _check_table(self) -> None:
         if self.table is not None and not self.table.is_file():
             raise InvalidValue(f"--table {self.table} does not exist; `sculptnet measure SPACE --out FILE` makes one")
+
+    def _check_baselines(self) -> None:
+        if self.baselines and self.method in METHODS and METHODS[self.method].shrinking is not None:
+            raise InvalidValue(
+                f"--baselines: comparisons are trained for as long as the network that is shipped, and method "
+                f"{self.method} takes that one from a supernet; leave it out"
+            )
+
+    def _check_start(self) -> None:
+        if self.start is None:
+            return
+        if self.method in METHODS and METHODS[self.method].shrinking is None:
+            raise InvalidValue(f"--start {self.start}: method {self.method} starts from drawn weights; --method ofa")
+        if self.space is not None:
+            raise InvalidValue(f"--start {self.start} opens a space of its own; leave --space {self.space} out")
+
+    def chosen_start(self) -> Start | None:
+        """The network that the supernet begins with, if one is given."""
+        return None if self.start is None else parse_start(self.start)
 
     def given(self) -> dict[str, dict[str, str]]:
         """The settings by group."""
@@ -143,11 +176,15 @@ class FitRequest(RunRequest):
         method = find(self.method, METHODS, "method")
         if not isinstance(method, Method):
             method = Method(method)
-        return method, settings.bind(method.search, self.given()["search"], "search")
+        return method, method.bind(self.given()["search"])
 
     def space_maker(self) -> tuple[Callable[..., SearchSpace], dict[str, Any]]:
         """The space's function and its settings."""
-        space = find(self.space, spaces.BY_NAME, "space")
+        start = self.chosen_start()
+        if start is not None:
+            return space_around(start, self.given()["space"]), {}
+        by_default = METHODS[self.method].space if self.method in METHODS else DEFAULT_SPACE
+        space = find(self.space or by_default, spaces.BY_NAME, "space")
         return space, settings.bind(space, self.given()["space"], "space")
 
     def chosen_limits(self) -> tuple[Limit, ...]:

@@ -44,16 +44,14 @@ def _describe_device(name: str) -> dict[str, Any]:
     return {**device.describe(), "precisions": sorted(one.value for one in precisions_of(device))}
 
 
-def show_settings(method: str, space: str) -> Result:
+def show_settings(method: str, space: str | None) -> Result:
     """Everything that `--set` can change, with types and defaults."""
     chosen = find(method, METHODS, "method")
-    search = chosen.search if isinstance(chosen, Method) else chosen
-    maker = find(space, spaces.BY_NAME, "space")
-    rows = [
-        (group, setting)
-        for group, function in (("space", maker), ("search", search))
-        for setting in settings.settings_of(function).values()
-    ]
+    if not isinstance(chosen, Method):
+        chosen = Method(chosen)
+    maker = find(space or chosen.space, spaces.BY_NAME, "space")
+    groups = {"space": settings.settings_of(maker), "search": chosen.settings()}
+    rows = [(group, setting) for group, found in groups.items() for setting in found.values()]
     document = [{"name": f"{group}.{s.name}", "type": s.describe(), "default": repr(s.default)} for group, s in rows]
     document += [
         {"name": f"recipe.{name}", "type": type(value).__name__, "default": repr(value)}

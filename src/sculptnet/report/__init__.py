@@ -1,6 +1,7 @@
-"""The report of a run: one HTML page that needs nothing else, and its figures as PNG."""
+"""The reports: HTML pages that need nothing else, and their figures as PNG."""
 
 from sculptnet.report.page import write_report
 from sculptnet.report.source import ReportData
+from sculptnet.report.specialized_page import DeviceFront, SpecializedNetwork, write_specialized
 
-__all__ = ["ReportData", "write_report"]
+__all__ = ["DeviceFront", "ReportData", "SpecializedNetwork", "write_report", "write_specialized"]

@@ -50,17 +50,25 @@ def write_report(source: ReportData, folder: Path) -> Path:
         RunError: a file could not be written; what was there before stays.
     """
     sections = SECTIONS if source.given is None else SECTIONS_OF_A_GIVEN_NETWORK
-    parts = [make(source) for make in sections]
+    return write_page(folder, source.title, header(source), [make(source) for make in sections])
+
+
+def write_page(folder: Path, title: str, head: Html, parts: Sequence[Part]) -> Path:
+    """Writes `report.html` and `figures/NAME.png` of `parts` into `folder`, under `head`; returns the page's path.
+
+    Raises:
+        RunError: as `write_report`.
+    """
     for part in parts:
         if isinstance(part, Section):
             for drawing in part.drawings:
                 write_atomic(folder / FIGURES / f"{drawing.name}.png", drawing.png)
     page = folder / PAGE
-    write_atomic(page, "<!doctype html>\n" + _document(source, parts).markup + "\n")
+    write_atomic(page, "<!doctype html>\n" + _document(title, head, parts).markup + "\n")
     return page
 
 
-def _document(source: ReportData, parts: Sequence[Part]) -> Html:
+def _document(title: str, top_of_page: Html, parts: Sequence[Part]) -> Html:
     sections = [part for part in parts if isinstance(part, Section)]
     css = resources.files("sculptnet.report").joinpath("page.css").read_text(encoding="utf-8")
     head = element(
@@ -70,7 +78,7 @@ def _document(source: ReportData, parts: Sequence[Part]) -> Html:
         element("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
         element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
         element("meta", {"name": "color-scheme", "content": "light dark"}),
-        element("title", None, source.title),
+        element("title", None, title),
         element("link", {"rel": "icon", "href": "data:,"}),
         Html(f"<style>{css_variables()}{css}</style>"),
     )
@@ -78,7 +86,7 @@ def _document(source: ReportData, parts: Sequence[Part]) -> Html:
     top = element(
         "header",
         {"class": "page-header"},
-        header(source),
+        top_of_page,
         element("nav", {"aria-label": "sections"}, element("ul", None, *links)) if sections else None,
     )
     body = element(

@@ -1,9 +1,10 @@
-"""Published search spaces, one file each, and `BY_NAME`: what the command line offers."""
+"""Published search spaces, one file each, `BY_NAME`: what the command line offers, and spaces around a network."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from sculptnet.arch import SearchSpace
+from sculptnet.spaces.around_space import around
 from sculptnet.spaces.fbnet_space import fbnet
 from sculptnet.spaces.mnasnet_space import mnasnet
 from sculptnet.spaces.ofa_spaces import ofa_mobilenet_v3, ofa_proxyless, ofa_resnet50
@@ -18,4 +19,4 @@ BY_NAME: Mapping[str, Callable[..., SearchSpace]] = MappingProxyType(
     }
 )
 
-__all__ = ["BY_NAME", "fbnet", "mnasnet", "ofa_mobilenet_v3", "ofa_proxyless", "ofa_resnet50"]
+__all__ = ["BY_NAME", "around", "fbnet", "mnasnet", "ofa_mobilenet_v3", "ofa_proxyless", "ofa_resnet50"]

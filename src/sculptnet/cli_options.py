@@ -1,0 +1,104 @@
+"""The options of the command line, each once: verbs that share an option share its name, its type and its help."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+
+class PrecisionName(StrEnum):
+    """Which exported file the budget judges."""
+
+    fp32 = "fp32"
+    int8 = "int8"
+
+
+Data: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder with one folder per class, a data set's name, package.module:name, or a run directory.",
+    ),
+]
+Latency: TypeAlias = Annotated[float | None, typer.Option("--latency-ms", help="The budget: milliseconds per image.")]
+DeviceName: TypeAlias = Annotated[
+    str, typer.Option("--device", help="What the network is measured on: a runtime, ssh://user@host, adb:SERIAL.")
+]
+Threads: TypeAlias = Annotated[int, typer.Option("--threads", help="The device's threads.")]
+Precisions: TypeAlias = Annotated[PrecisionName, typer.Option("--precision", help="The file that the budget judges.")]
+MethodName: TypeAlias = Annotated[
+    str, typer.Option("--method", help="fbnet, ofa, random, evolution, or package.module:name.")
+]
+SpaceName: TypeAlias = Annotated[
+    str | None, typer.Option("--space", help="A space or package.module:name; by default the method's.")
+]
+Resolution: TypeAlias = Annotated[int | None, typer.Option("--resolution", help="Pixels; by default from the data.")]
+NetworkResolution: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--resolution",
+        help="Pixels; by default the network's own, or those of small images if a network of the zoo starts from "
+        "drawn weights.",
+    ),
+]
+Pretrained: TypeAlias = Annotated[
+    bool, typer.Option("--pretrained", help="Start from the published weights of NETWORK.")
+]
+Weights: TypeAlias = Annotated[
+    Path | None, typer.Option("--weights", help="Start from the weights of NETWORK in a .pth or .safetensors file.")
+]
+Minutes: TypeAlias = Annotated[float, typer.Option("--minutes", help="Bounds the whole; turned into a plan once.")]
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="Of everything.")]
+Set: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="GROUP.NAME=VALUE",
+        help="A setting of space, search or recipe; `sculptnet show settings` lists all.",
+    ),
+]
+Table: TypeAlias = Annotated[Path | None, typer.Option("--table", help="A latency table measured before; re-checked.")]
+Accelerator: TypeAlias = Annotated[str, typer.Option("--accelerator", help="What torch trains on: auto, cpu, cuda.")]
+Root: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Where the files of a named data set are.")]
+RunDir: TypeAlias = Annotated[Path | None, typer.Option("--run-dir", help="Where the run is kept.")]
+Runs: TypeAlias = Annotated[Path, typer.Option("--runs", help="The folder of runs without a name.")]
+Fresh: TypeAlias = Annotated[bool, typer.Option("--fresh", help="Start anew; what an earlier run left is removed.")]
+Baselines: TypeAlias = Annotated[bool, typer.Option("--baselines", help="Train comparisons at the same latency too.")]
+Limits: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=VALUE",
+        help="Beside latency: of macs, parameters, conv_fc_weights, model_bytes, peak_activation_bytes or "
+        "peak_memory_bytes.",
+    ),
+]
+Start: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--start",
+        metavar="NAME|NAME=FILE|FOLDER",
+        help="Method ofa: the trained network that the space is opened around, of the zoo or as in RUN/model.",
+    ),
+]
+SkipBroken: TypeAlias = Annotated[bool, typer.Option("--skip-broken", help="Leave out files that are no images.")]
+TestFraction: TypeAlias = Annotated[float, typer.Option("--test-fraction", help="Where the data has no test part.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Budgets: TypeAlias = Annotated[
+    list[float] | None,
+    typer.Option("--latency-ms", help="A budget, milliseconds per image; may be given several times."),
+]
+OtherDevice: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--device", help="A runtime, ssh://user@host, adb:SERIAL; by default the device of RUN."),
+]
+OtherThreads: TypeAlias = Annotated[
+    int | None, typer.Option("--threads", help="The device's threads; by default those of RUN.")
+]
+OtherPrecision: TypeAlias = Annotated[
+    PrecisionName | None,
+    typer.Option("--precision", help="The file that the budget judges; by default that of RUN."),
+]

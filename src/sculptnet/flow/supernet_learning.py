@@ -1,0 +1,260 @@
+"""A supernet trained on a run's images, sampled accuracies of its networks, and the predictor that learns from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sculptnet.arch import Recipe, SearchSpace, to_json
+from sculptnet.data import EvaluationBatches, Split, subset
+from sculptnet.errors import InvalidSpace, InvalidValue, RunError
+from sculptnet.evaluate import FromSupernet
+from sculptnet.flow.context import Context
+from sculptnet.flow.network_request import FINE_TUNING_SHARE
+from sculptnet.flow.searching import EVALUATION_BATCH, training_batches
+from sculptnet.flow.shrinking import Shrinking, phases_of, shortened
+from sculptnet.flow.supernet_plan import PAPER_IMAGES, SupernetPlan
+from sculptnet.nets import AccuracyPredictor, ElasticSupernet, Network, fit_accuracy_predictor, initialise
+from sculptnet.runs import FileCheckpoint, append_line, read_lines
+from sculptnet.search import Objective, Problem, TrialRecord, random_search, run
+from sculptnet.settings import settings_of
+from sculptnet.state import Event
+from sculptnet.streams import stream_seed
+from sculptnet.train import Phase, accuracy_of, shrink
+
+KIND = "elastic supernet"
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A trained supernet.
+
+    Attributes:
+        judge: says how accurate its networks are on all images that are held out of its training, and cuts them out.
+        predictor: says it of all networks at once.
+    """
+
+    judge: FromSupernet
+    predictor: AccuracyPredictor
+
+
+def shrinking_of(context: Context) -> Shrinking:
+    """The settings of the supernet's training."""
+    _, settings = context.request.chosen_method()
+    return Shrinking(**{name: settings[name] for name in settings_of(Shrinking) if name in settings})
+
+
+def phases_for(context: Context) -> tuple[Phase, ...]:
+    """The phases with their published epochs."""
+    return phases_of(context.space, shrinking_of(context).schedule, supernet_recipe(context))
+
+
+def supernet_recipe(context: Context) -> Recipe:
+    """The recipe of the supernet: the run's, without mixup, since soft labels are of the images as they are.
+
+    Weights that are trained already take a tenth of the learning rate.
+    """
+    recipe = context.recipe()
+    plain = replace(recipe, augmentation=replace(recipe.augmentation, mixup=0.0))
+    if context.request.start is None:
+        return plain
+    rate = recipe.optimizer.learning_rate * FINE_TUNING_SHARE
+    return replace(plain, optimizer=replace(recipe.optimizer, learning_rate=rate))
+
+
+def check_space(context: Context) -> None:
+    """Whether a supernet can hold the space, and whether there are images to recalibrate with.
+
+    Said before anything is measured.
+
+    Raises:
+        InvalidSpace: it cannot.
+        InvalidValue: there are too few images, or the weights to start from are absent or another network's.
+    """
+    try:
+        with torch.device("meta"):
+            supernet = ElasticSupernet(context.space)
+    except InvalidSpace as error:
+        raise InvalidSpace(
+            f"--method {context.request.method} cuts networks out of one set of weights, so all that is open must be "
+            f"sizes, as in --space ofa_mobilenet_v3\n{error}"
+        ) from error
+    weights_part, held_out = context.search_parts()
+    judge_of(context, supernet, wanted_images(context, weights_part), held_out)
+    if context.request.start is not None and context.run.supernet.load() is None:
+        new_supernet(context)
+
+
+def learned(context: Context, plan: SupernetPlan) -> Learned:
+    """Trains the supernet, samples it, fits the predictor; what earlier calls finished is read, not done again."""
+    if context.run.supernet.load() is None:
+        _train(context, plan)
+    return load_learned(context, context, plan)
+
+
+def load_learned(context: Context, trained: Context, plan: SupernetPlan) -> Learned:
+    """What a run learned, for use in a context whose data and space are the same.
+
+    Args:
+        context: where it is used.
+        trained: the run that has the supernet; samples that it lacks are added there.
+        plan: that run's.
+
+    Raises:
+        RunError: it has no supernet.
+        InvalidValue: the supernet is of another space.
+    """
+    supernet, source = load_supernet(trained.run.supernet, context.space)
+    supernet.to(context.accelerator)
+    weights_part, held_out = context.search_parts()
+    judge = judge_of(context, supernet, wanted_images(context, weights_part), held_out)
+    records = _samples(trained, judge, plan)
+    predictor = fit_accuracy_predictor(
+        context.space,
+        [record.choices for record in records],
+        [record.metrics["top1"] for record in records],
+        source=source,
+        seed=stream_seed(trained.request.seed, "accuracy predictor"),
+    )
+    context.voice.say(f"Accuracy predictor: {predictor.error}")
+    trained.log({"event": "accuracy_predictor", "rmse_points": predictor.error.rmse_points, "samples": len(records)})
+    return Learned(judge, predictor)
+
+
+def wanted_images(context: Context, weights_part: Split) -> int:
+    """How many images the batch-norm statistics of finalists and of what is shipped are made from."""
+    return shrinking_of(context).calibration_images or min(PAPER_IMAGES, len(weights_part))
+
+
+def judge_of(context: Context, supernet: ElasticSupernet, calibration_images: int, held_out: Split) -> FromSupernet:
+    """Judges networks of `supernet` by `held_out`, with statistics from that many of the images it was trained on."""
+    weights_part, _ = context.search_parts()
+    return FromSupernet(
+        supernet,
+        weights_part,
+        held_out,
+        context.preprocessing,
+        stream_seed(context.request.seed, "calibration"),
+        calibration_images,
+        num_workers=context.workers(),
+        accelerator=context.accelerator,
+    )
+
+
+def new_supernet(context: Context) -> ElasticSupernet:
+    """The supernet as its training starts: drawn, or with the weights of the network that its space is around.
+
+    Raises:
+        InvalidValue: there are no such weights.
+    """
+    supernet, seed = ElasticSupernet(context.space), stream_seed(context.request.seed, "weights/supernet")
+    initialise(supernet, seed)
+    start = context.request.chosen_start()
+    if start is not None:
+        supernet.load_full(start.network(supernet.full, seed))
+    return supernet
+
+
+def _train(context: Context, plan: SupernetPlan) -> None:
+    supernet = new_supernet(context)
+    weights_part, held_out = context.search_parts()
+    watched = subset(held_out, plan.held_out_images, context.request.seed)
+
+    def evaluate(network: Network) -> Mapping[str, float]:
+        preprocessing = context.preprocessing.at(network.architecture.resolution)
+        batches = EvaluationBatches(watched, preprocessing, EVALUATION_BATCH, context.workers())
+        return {"top1": accuracy_of(network, batches, network.architecture.num_classes, context.accelerator).top1}
+
+    def log(event: Event) -> None:
+        # `train_epoch` is of networks that are trained one by one
+        context.log({**event, "event": "supernet_epoch"} if event["event"] == "train_epoch" else event)
+
+    shrunk = shrink(
+        supernet,
+        shortened(phases_for(context), plan.epochs),
+        training_batches(context, weights_part, supernet_recipe(context)),
+        evaluate=evaluate,
+        seed=stream_seed(context.request.seed, "supernet"),
+        calibration_images=plan.calibration_images,
+        checkpoint=context.run.checkpoint("supernet"),
+        clock=context.clock,
+        log=log,
+        progress=context.voice.progress,
+        accelerator=context.accelerator,
+    )
+    for phase in shrunk.phases:
+        shown = ", ".join(f"{found['network']} {found['metrics']['top1']:.1%}" for found in phase["networks"])
+        context.voice.say(f"Supernet after {phase['phase']}, on held-out training images: {shown}")
+    save_supernet(context.run.supernet, supernet)
+
+
+def _samples(context: Context, judge: FromSupernet, plan: SupernetPlan) -> tuple[TrialRecord, ...]:
+    """Random networks of the whole space with their accuracies; those that a run has already are read."""
+    known = [TrialRecord.from_json(line) for line in read_lines(context.run.samples, context.voice.say)]
+    if len(known) < plan.samples:
+        context.voice.say(f"Sampling the accuracies of {plan.samples} networks of the supernet")
+    watched = subset(judge.held_out, min(plan.held_out_images, len(judge.held_out)), context.request.seed)
+    problem = Problem(context.space, (Objective("top1"),))
+    return run(
+        random_search(problem, stream_seed(context.request.seed, "samples")),
+        problem,
+        judge_of(context, judge.supernet, plan.calibration_images, watched),
+        plan.samples,
+        known=known,
+        log=lambda record: append_line(context.run.samples, record.to_json()),
+        progress=lambda what, done, total: context.voice.progress(f"sampling: {what}", done, total),
+    )
+
+
+def save_supernet(checkpoint: FileCheckpoint, supernet: ElasticSupernet) -> None:
+    """Keeps the weights, with the space that they belong to."""
+    tensors = {name: tensor.cpu() for name, tensor in supernet.state_dict().items()}
+    checkpoint.save(tensors, {"kind": KIND, "source": fingerprint(tensors), **_identity(supernet.space)})
+
+
+def load_supernet(checkpoint: FileCheckpoint, space: SearchSpace) -> tuple[ElasticSupernet, str]:
+    """The supernet that was saved, on the CPU in eval mode, and the fingerprint of its weights.
+
+    Raises:
+        RunError: none was.
+        InvalidValue: it is of another space; the message names the first decision that differs.
+    """
+    saved = checkpoint.load()
+    if saved is None or saved[1].get("kind") != KIND:
+        raise RunError(f"{checkpoint.folder} holds no supernet; `sculptnet fit DATA --method ofa` trains one")
+    tensors, state = saved
+    here = _identity(space)
+    if (there := {name: state.get(name) for name in here}) != here:
+        raise InvalidValue(
+            f"{checkpoint.folder} holds the supernet of another space: {_difference(there, here)}; use the space and "
+            "the settings that it was trained with, or train another (--fresh)"
+        )
+    supernet = ElasticSupernet(space)
+    supernet.load_state_dict(tensors)
+    return supernet.eval(), str(state["source"])
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """A short hash of weights."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _identity(space: SearchSpace) -> dict[str, object]:
+    decisions = {path: repr(node) for path, node in space.decisions.items()}
+    return {"decisions": decisions, "architecture": to_json(space.architecture)}
+
+
+def _difference(there: Mapping[str, object], here: Mapping[str, object]) -> str:
+    saved, wanted = there["decisions"], here["decisions"]
+    if not isinstance(saved, dict) or not isinstance(wanted, dict) or saved == wanted:
+        return "what is decided in it differs"
+    path = next(path for path in {**saved, **wanted} if saved.get(path) != wanted.get(path))
+    return f"{path} is {saved.get(path, 'absent')} there and {wanted.get(path, 'absent')} here"

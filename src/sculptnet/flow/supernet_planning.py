@@ -1,0 +1,126 @@
+"""From trial steps of a supernet to the plan of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from sculptnet.arch import Architecture, Candidate
+from sculptnet.cost import macs
+from sculptnet.data import subset
+from sculptnet.flow.context import Context
+from sculptnet.flow.searching import minutes, training_batches
+from sculptnet.flow.speed import measure_training, peak_bytes
+from sculptnet.flow.supernet_learning import judge_of, new_supernet, phases_for, shrinking_of, supernet_recipe
+from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan
+from sculptnet.nets import ElasticSupernet
+from sculptnet.search import Job, Problem
+from sculptnet.streams import stream
+from sculptnet.train import Phase, open_machine
+from sculptnet.train.shrinking_steps import SupernetTraining
+
+TRIAL_STEPS = 2  # of each phase, after one that is not counted
+TRIAL_IMAGES = 128  # that judge one network
+TRIAL_RATE = 1e-6
+
+
+def supernet_planned(context: Context, problem: Problem) -> SupernetPlan:
+    """The run's plan: read if it is there, else made once from trial steps and the minutes left."""
+    info = context.run.info()
+    if "plan" in info:
+        plan = SupernetPlan.from_json(info["plan"])
+        torch.set_num_threads(plan.torch_threads)  # another number would round differently
+        return plan
+    rng = stream(context.request.seed, "flow/typical")
+    typical = context.space.decode(problem.sample(rng, 1)[0]).architecture
+    context.voice.say("Timing trial steps")
+    wished, phases = shrinking_of(context), phases_for(context)
+    parts = context.search_parts()
+    wishes = SupernetWishes(
+        {phase.name: phase.recipe.epochs for phase in phases},
+        wished.epochs,
+        wished.samples,
+        wished.calibration_images,
+        wished.fine_tune_epochs,
+    )
+    left_s = context.request.minutes * 60 - context.elapsed_s()
+    plan = make_supernet_plan(
+        left_s, measure_supernet(context, typical, phases), (len(parts[0]), len(parts[1])), wishes
+    )
+    context.run.note("plan", plan.to_json())
+    _tell(context, plan, typical)
+    return plan
+
+
+def measure_supernet(context: Context, typical: Architecture, phases: tuple[Phase, ...]) -> SupernetSpeed:
+    """Times steps of every phase, of fine-tuning `typical`, and how long it takes to judge a network."""
+    recipe = supernet_recipe(context)
+    weights_part, held_out = context.search_parts()
+    batches = training_batches(context, weights_part, recipe)
+    whole = training_batches(context, context.data.train, recipe)
+    training = measure_training(context, whole, typical)
+    images, labels = next(iter(batches.epoch(0)))
+    supernet = new_supernet(context)
+    supernet.to(context.accelerator)
+    steps = {phase.name: _step_seconds(context, supernet, phase, images, labels) for phase in phases}
+    supernet.eval()
+    count = min(TRIAL_IMAGES, len(weights_part), len(held_out))
+    judge = judge_of(context, supernet, count, subset(held_out, count, context.request.seed))
+    judged = []
+    for trial in range(TRIAL_STEPS):
+        begun = context.clock()
+        judge(Candidate(typical, recipe), Job(trial))
+        judged.append(context.clock() - begun)
+    return SupernetSpeed(
+        steps,
+        batches.steps_per_epoch,
+        max(1e-9, judged[-1] / (2 * count)),
+        max(1e-9, training.train_step_s * whole.steps_per_epoch),
+        training.shipping_s,
+        peak_bytes(),
+        training.torch_threads,
+    )
+
+
+def _step_seconds(context: Context, supernet: ElasticSupernet, phase: Phase, images: Tensor, labels: Tensor) -> float:
+    optimizer = replace(phase.recipe.optimizer, learning_rate=TRIAL_RATE)
+    slow = replace(phase, recipe=replace(phase.recipe, optimizer=optimizer))
+    teacher = supernet.subnet(supernet.full).eval() if phase.needs_teacher else None
+    machine = open_machine(context.accelerator)
+    training = SupernetTraining(supernet, slow, teacher, TRIAL_STEPS + 1, context.request.seed, machine)
+    supernet.train()
+    seconds = []
+    for _ in range(TRIAL_STEPS + 1):
+        begun = context.clock()
+        training.step(images, labels)
+        if machine.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(context.clock() - begun)
+    return max(1e-9, median(seconds[1:]))
+
+
+def _tell(context: Context, plan: SupernetPlan, typical: Architecture) -> None:
+    """Says what will be done, how long it takes, and what is too little."""
+    times = ", ".join(f"{name.replace('_', '-')} {minutes(seconds)}" for name, seconds in plan.seconds.items())
+    context.voice.say(
+        f"Plan: supernet {_listed(plan.epochs)}; accuracies of {plan.samples} networks, each from "
+        f"{plan.calibration_images} images for statistics and {plan.held_out_images} to judge; fine-tuning "
+        f"{plan.fine_tune_epochs} epochs\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); a typical network "
+        f"in the budget has {macs(typical) / 1e6:.1f} M MACs; {plan.peak_bytes / 2**30:.1f} GiB of memory in trial "
+        f"steps; torch uses {plan.torch_threads} threads"
+    )
+    expected_s = context.elapsed_s() + sum(plan.seconds.values())
+    if expected_s > 1.1 * 60 * context.request.minutes:
+        context.voice.say(
+            f"Warning: the least sensible plan takes {minutes(expected_s)} in all, more than the "
+            f"{context.request.minutes:g} minutes asked for; a lower --resolution, a narrower space "
+            "(--set space.width=0.5) or fewer images help"
+        )
+
+
+def _listed(epochs: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count} epochs" for name, count in epochs.items())

@@ -1,0 +1,144 @@
+"""The page on what was made of one supernet: networks by device and budget, and each device's whole front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from sculptnet.report.figures.specialized import Panel, draw
+from sculptnet.report.html import Column, element, joined, paragraph, table
+from sculptnet.report.page import write_page
+from sculptnet.report.parts import Section, figure
+from sculptnet.report.render import render
+from sculptnet.report.text import count, milliseconds, percent
+
+
+@final
+@dataclass(frozen=True)
+class SpecializedNetwork:
+    """A network that was cut out of a supernet for a device and a budget.
+
+    Attributes:
+        device: the folder of the device.
+        budget_ms, latency_ms, predicted_ms: the budget, what was measured, what the table said.
+        test_top1, held_out_top1, predicted_top1: accuracy of the judged file on the test images, of the network on
+            training images that were held out, and what the predictor said of those; fractions.
+        macs, parameters: counts.
+        network: the architecture in a line.
+        search_seconds: of evolution, measuring whole, and judging.
+        within_budget: whether `latency_ms` is.
+        folder: the run directory of this network.
+    """
+
+    device: str
+    budget_ms: float
+    latency_ms: float
+    predicted_ms: float
+    test_top1: float
+    held_out_top1: float
+    predicted_top1: float
+    macs: int
+    parameters: int
+    network: str
+    search_seconds: float
+    within_budget: bool
+    folder: Path
+
+
+@final
+@dataclass(frozen=True)
+class DeviceFront:
+    """A device.
+
+    Attributes:
+        device: its folder.
+        points: predicted latency (ms) and accuracy (fraction) of networks that no other beats in both.
+        networks: those that were made for it.
+    """
+
+    device: str
+    points: tuple[tuple[float, float], ...]
+    networks: tuple[SpecializedNetwork, ...]
+
+
+def write_specialized(title: str, devices: Sequence[DeviceFront], folder: Path) -> Path:
+    """Writes `report.html` and its figures into `folder`; returns the page's path.
+
+    Raises:
+        RunError: a file could not be written.
+    """
+    networks = [network for device in devices for network in device.networks]
+    subtitle = f"{len(networks)} networks for {len(devices)} devices, cut out of one supernet without training"
+    head = joined(
+        (element("h1", None, title), element("p", {"class": "subtitle"}, subtitle)),
+    )
+    return write_page(folder, title, head, [_over_latency(devices), _listed(networks)])
+
+
+def _over_latency(devices: Sequence[DeviceFront]) -> Section:
+    title = "Accuracy over latency"
+    panels = [_panel(device) for device in devices]
+    description = "; ".join(
+        f"{network.device}, {milliseconds(network.budget_ms)}: {percent(network.test_top1)} at "
+        f"{milliseconds(network.latency_ms)}"
+        for device in devices
+        for network in device.networks
+    )
+    drawing = render("specialized", title, description + ".", lambda: draw(panels))
+    caption = (
+        "Grey: what predictor and table say of the best networks of the supernet. Each budget's network as it was "
+        "predicted, as the supernet's weights do on training images that were held out, and as the exported file does "
+        "on the test images."
+    )
+    return Section("accuracy-latency", title, (figure(drawing, caption),), (drawing,))
+
+
+def _panel(device: DeviceFront) -> Panel:
+    networks = device.networks
+    return Panel(
+        device.device,
+        device.points,
+        [network.budget_ms for network in networks],
+        [(network.predicted_ms, network.predicted_top1) for network in networks],
+        [(network.latency_ms, network.held_out_top1) for network in networks],
+        [(network.latency_ms, network.test_top1) for network in networks],
+    )
+
+
+def _listed(networks: Sequence[SpecializedNetwork]) -> Section:
+    heads = (
+        "Device",
+        "Budget",
+        "Latency",
+        "By the table",
+        "Test",
+        "Held out",
+        "Predicted",
+        "Multiply-adds",
+        "Parameters",
+        "Found in",
+    )
+    columns = [Column(head, numeric=index > 0) for index, head in enumerate(heads)]
+    rows = [
+        (
+            network.device,
+            milliseconds(network.budget_ms),
+            milliseconds(network.latency_ms) + ("" if network.within_budget else " (over)"),
+            milliseconds(network.predicted_ms),
+            percent(network.test_top1),
+            percent(network.held_out_top1),
+            percent(network.predicted_top1),
+            count(network.macs),
+            count(network.parameters),
+            f"{network.search_seconds:.0f} s",
+        )
+        for network in networks
+    ]
+    lines = [
+        paragraph(f"{network.device}, {milliseconds(network.budget_ms)}: ", element("code", None, network.network))
+        for network in networks
+    ]
+    listed = table("Latencies and test accuracies of the file that the budget judges.", columns, rows)
+    return Section("networks", "Networks", (listed, *lines))

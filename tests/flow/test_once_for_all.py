@@ -1,0 +1,137 @@
+"""One supernet, trained once; networks for several devices and budgets are cut out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import torch
+
+from sculptnet import cost, spaces
+from sculptnet._fit import FitResult, run_flow
+from sculptnet.data import EvaluationBatches
+from sculptnet.errors import InvalidSpace, InvalidValue, RunError
+from sculptnet.flow.context import Voice, open_context
+from sculptnet.flow.request import FitRequest
+from sculptnet.flow.stages import Stage
+from sculptnet.flow.supernet_learning import load_supernet
+from sculptnet.nets import calibrate
+from sculptnet.runs import RunDirectory
+from sculptnet.state import no_progress
+from sculptnet.streams import stream, stream_seed
+
+SILENT = Voice(lambda text: None, no_progress)
+Ask: TypeAlias = Callable[[Path], FitRequest]
+
+
+def test_the_network_that_is_shipped_is_within_the_budget(supernet_run: FitResult) -> None:
+    card = supernet_run.card
+    assert card is not None
+    assert supernet_run.within_budget is True
+    assert card["method"] == "ofa"
+    assert card["macs"] == cost.macs(supernet_run.architecture)
+    assert card["accuracy"]["model.onnx"]["top1"] > 0.5
+
+
+def test_the_shipped_weights_are_the_supernets_recalibrated(supernet_run: FitResult, ask_ofa: Ask) -> None:
+    context = open_context(ask_ofa(supernet_run.folder), SILENT, time.monotonic)
+    supernet, _ = load_supernet(context.run.supernet, context.space)
+    weights_part, held_out = context.search_parts()
+    order = stream(stream_seed(0, "calibration"), "evaluate.from_supernet: calibration").permutation(len(weights_part))
+    images = EvaluationBatches(weights_part.take(order[:30]), context.preprocessing, 200)
+    expected = calibrate(supernet.subnet(supernet_run.architecture), images, images=30)
+    shipped = supernet_run.network()
+    for batch, _ in EvaluationBatches(held_out, context.preprocessing, 12):
+        assert torch.equal(shipped(batch), expected(batch))
+
+
+def test_the_run_keeps_what_its_networks_are_cut_out_of(supernet_run: FitResult) -> None:
+    run = RunDirectory(supernet_run.folder)
+    assert len(run.samples.read_text().splitlines()) == 25
+    events = {event["event"] for event in run.events(print)}
+    assert {"supernet_epoch", "shrink_phase", "accuracy_predictor"} <= events
+    assert supernet_run.report is not None
+
+
+def test_a_supernet_of_another_space_is_refused(supernet_run: FitResult) -> None:
+    other = spaces.ofa_mobilenet_v3(3, 16, width=0.25, depths=(1, 2), expansions=(2, 3), kernel_sizes=(3, 5, 7))
+    with pytest.raises(InvalidValue) as caught:
+        load_supernet(RunDirectory(supernet_run.folder).supernet, other)
+    assert "holds the supernet of another space: stages.1.0.kernel_size is " in str(caught.value)
+    with pytest.raises(RunError, match="holds no supernet; `sculptnet fit DATA --method ofa` trains one"):
+        load_supernet(RunDirectory(supernet_run.folder / "nowhere").supernet, other)
+
+
+def test_a_space_of_whole_blocks_is_refused_before_anything_is_measured(ask_ofa: Ask, tmp_path: Path) -> None:
+    request = replace(ask_ofa(tmp_path / "run"), space="fbnet", settings=())
+    with pytest.raises(InvalidSpace, match="all that is open must be sizes, as in --space ofa_mobilenet_v3"):
+        run_flow(request, Stage.SEARCH, SILENT)
+    assert not (tmp_path / "run" / "table.json").exists()
+
+
+def test_wrong_settings_are_named_with_what_they_may_be(ask_ofa: Ask, tmp_path: Path) -> None:
+    for settings, expected in (
+        ("search.fine_tune_epoch=1", "search.fine_tune_epoch is unknown; did you mean fine_tune_epochs"),
+        ("search.populatio=1", "search.populatio is unknown; did you mean population"),
+        ("search.samples=3", "search.samples must be at least 25, got 3"),
+        ("search.schedule=sandwitch", "search.schedule: got 'sandwitch'; did you mean sandwich?"),
+    ):
+        with pytest.raises(InvalidValue) as caught:
+            replace(ask_ofa(tmp_path / "run"), settings=(settings,))
+        assert expected in str(caught.value)
+    with pytest.raises(InvalidValue, match="takes that one from a supernet; leave it out"):
+        replace(ask_ofa(tmp_path / "run"), settings=(), baselines=True)
+
+
+def test_too_few_images_to_recalibrate_are_an_error(ask_ofa: Ask, tmp_path: Path) -> None:
+    request = ask_ofa(tmp_path / "run")
+    settings = tuple("search.calibration_images=999" if "calibration" in one else one for one in request.settings)
+    request = replace(request, settings=settings)
+    with pytest.raises(InvalidValue, match="calibration_images must be at most the 45 images there are, got 999"):
+        run_flow(request, Stage.SEARCH, SILENT)
+
+
+def test_a_killed_run_goes_on_to_the_same_network(supernet_run: FitResult, ask_ofa: Ask, tmp_path: Path) -> None:
+    request = ask_ofa(tmp_path / "run")
+    shutil.copytree(supernet_run.folder, tmp_path / "run")
+    run = RunDirectory(tmp_path / "run")
+    shutil.rmtree(run.model)
+    (tmp_path / "run" / "trials.jsonl").unlink()
+    lines = run.samples.read_text().splitlines(keepends=True)
+    run.samples.write_text("".join(lines[:7]) + lines[7][:20])
+    again = run_flow(request, Stage.TRAIN, SILENT)
+    assert again.architecture == supernet_run.architecture
+    assert run.samples.read_text().splitlines()[:25] == [line.rstrip("\n") for line in lines]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["progressive", "sandwich"])
+def test_a_run_that_is_interrupted_anywhere_ends_with_the_same_weights(
+    schedule: str, ask_ofa: Ask, tmp_path: Path
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    plain = ask_ofa(tmp_path / "whole")
+    settings = tuple("search.fine_tune_epochs=2" if "fine_tune" in one else one for one in plain.settings)
+    request = replace(plain, settings=(*settings, f"search.schedule={schedule}"))
+    whole = run_flow(request, Stage.EXPORT, SILENT)
+    stopped = replace(request, run_dir=tmp_path / "stopped")
+    for calls in (150, 300, 400, 500, 600):  # ever further
+        left = iter(range(calls))
+
+        def progress(what: str, done: int, total: int, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Stopped
+
+        with contextlib.suppress(Stopped):
+            run_flow(stopped, Stage.EXPORT, Voice(lambda text: None, progress))
+    again = run_flow(stopped, Stage.EXPORT, SILENT)
+    for name, tensor in whole.network().state_dict().items():
+        assert torch.equal(tensor, again.network().state_dict()[name]), name

@@ -1,0 +1,139 @@
+"""Networks for further devices and budgets, from one supernet and without training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import sculptnet
+from sculptnet._fit import FitResult
+from sculptnet.data import EvaluationBatches
+from sculptnet.errors import Infeasible, InvalidValue, RunError
+from sculptnet.export import load_network
+from sculptnet.flow.context import Voice, open_context
+from sculptnet.flow.request import FitRequest
+from sculptnet.flow.specialized import Specialized
+from sculptnet.flow.specializing import SpecializeRequest, budget_name, specialize_run
+from sculptnet.flow.supernet_learning import load_supernet
+from sculptnet.nets import calibrate
+from sculptnet.runs import RunDirectory
+from sculptnet.state import no_progress
+from sculptnet.streams import stream, stream_seed
+
+SILENT, DEVICE = Voice(lambda text: None, no_progress), "fake-2t"
+
+
+@pytest.fixture(scope="module")
+def specialized(supernet_run: FitResult) -> Specialized:
+    return sculptnet.specialize(supernet_run.folder, [0.17, 0.24], threads=2, say=lambda text: None)
+
+
+def test_every_budget_has_a_network_within_it(specialized: Specialized) -> None:
+    assert [network.budget_ms for network in specialized.networks] == [0.17, 0.24]
+    for network in specialized.networks:
+        assert network.device == DEVICE
+        assert network.within_budget
+        assert network.latency_ms <= network.budget_ms
+        assert network.latency_ms == pytest.approx(network.predicted_ms, rel=0.05)
+        names = {path.name for path in (network.folder / "model").iterdir()}
+        assert {"card.json", "model.onnx", "model.int8.onnx", "weights.safetensors", "predict.py"} <= names
+        assert network.folder.parent == RunDirectory(specialized.run).specialized / DEVICE
+    assert specialized.within_budget
+
+
+def test_the_weights_are_the_supernets_recalibrated(
+    specialized: Specialized, ask_ofa: Callable[[Path], FitRequest]
+) -> None:
+    context = open_context(ask_ofa(specialized.run), SILENT, time.monotonic)
+    supernet, _ = load_supernet(context.run.supernet, context.space)
+    weights_part, held_out = context.search_parts()
+    order = stream(stream_seed(0, "calibration"), "evaluate.from_supernet: calibration").permutation(len(weights_part))
+    images = EvaluationBatches(weights_part.take(order[:30]), context.preprocessing, 200)
+    for network in specialized.networks:
+        shipped = load_network(network.folder / "model")
+        expected = calibrate(supernet.subnet(shipped.architecture), images, images=30)
+        for batch, labels in EvaluationBatches(held_out, context.preprocessing, len(held_out)):
+            assert torch.equal(shipped(batch), expected(batch))
+            correct = (expected(batch).argmax(1) == labels).double().mean().item()
+        assert network.held_out_top1 == correct
+
+
+def test_the_page_shows_every_network_and_the_front(specialized: Specialized) -> None:
+    page = specialized.report.read_text()
+    assert specialized.report.parent == RunDirectory(specialized.run).specialized
+    for network in specialized.networks:
+        assert network.network in page
+    assert (specialized.report.parent / "figures" / "specialized.png").read_bytes().startswith(b"\x89PNG")
+    (front,) = [
+        event for event in RunDirectory(specialized.report.parent / DEVICE).events(print) if event["event"] == "front"
+    ]
+    latencies, accuracies = zip(*front["points"], strict=True)
+    assert list(latencies) == sorted(latencies)
+    assert list(accuracies) == sorted(accuracies)
+
+
+def test_the_result_is_one_table_and_one_document(specialized: Specialized) -> None:
+    lines = specialized.summary().splitlines()
+    assert lines[0].split()[:3] == ["device", "budget", "latency"]
+    assert lines[1].startswith(f"{DEVICE}  0.17 ms")
+    document = json.loads(json.dumps(specialized.to_json()))
+    assert [network["card"]["budget"]["at_most"] for network in document["networks"]] == [0.17, 0.24]
+
+
+def test_the_same_call_again_reads(specialized: Specialized) -> None:
+    def never(what: str, done: int, total: int) -> None:
+        raise AssertionError(f"worked again: {what}")
+
+    again = sculptnet.specialize(specialized.run, [0.17, 0.24], threads=2, say=lambda text: None, progress=never)
+    assert again.networks == specialized.networks
+
+
+def test_what_a_kill_left_out_is_made_the_same(specialized: Specialized, tmp_path: Path) -> None:
+    shutil.copytree(specialized.run, tmp_path / "run")
+    second = specialized.networks[1]
+    folder = RunDirectory(tmp_path / "run").specialized / DEVICE / second.folder.name
+    shutil.rmtree(folder / "model")
+    (folder / "trials.jsonl").unlink()
+    said: list[str] = []
+    again = sculptnet.specialize(tmp_path / "run", [0.17, 0.24], threads=2, say=said.append)
+    assert not any("Measuring the space's blocks" in line for line in said)
+    assert replace(again.networks[1], folder=second.folder, search_seconds=second.search_seconds) == second
+
+
+def test_unreachable_budgets_name_the_fastest(specialized: Specialized) -> None:
+    with pytest.raises(Infeasible) as caught:
+        sculptnet.specialize(specialized.run, [0.001, 0.002, 0.2], threads=2, say=lambda text: None)
+    assert "0.001 ms and 0.002 ms: under the fastest network of this supernet on fake-2t, 0.1" in str(caught.value)
+    assert "raise --latency-ms above that" in str(caught.value)
+
+
+def test_a_run_without_a_supernet_is_refused(supernet_run: FitResult, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is no run directory"):
+        specialize_run(SpecializeRequest(tmp_path, (1.0,)), SILENT)
+    shutil.copytree(supernet_run.folder, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "supernet")
+    with pytest.raises(RunError, match=r"has no supernet \(its method is ofa\); `sculptnet fit DATA"):
+        specialize_run(SpecializeRequest(tmp_path / "run", (1.0,)), SILENT)
+
+
+def test_wrong_requests_are_refused(supernet_run: FitResult, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="the budgets are missing; give --latency-ms"):
+        SpecializeRequest(tmp_path, ())
+    with pytest.raises(InvalidValue, match="--latency-ms 2 is given twice"):
+        SpecializeRequest(tmp_path, (2.0, 1.0, 2.0))
+    with pytest.raises(InvalidValue, match="unknown device 'onnxruntim'; did you mean onnxruntime"):
+        specialize_run(SpecializeRequest(supernet_run.folder, (1.0,), device="onnxruntim"), SILENT)
+    with pytest.raises(InvalidValue, match="must be above 0 ms, got -1"):
+        specialize_run(SpecializeRequest(supernet_run.folder, (-1.0,)), SILENT)
+
+
+def test_a_budget_names_its_folder() -> None:
+    assert budget_name(5.0, ()) == "5ms"
+    assert budget_name(0.25, ("parameters=1e6", "macs=2e7")) == "0.25ms-macs-2e7-parameters-1e6"
