@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sculptnet.cost import Precision
+from sculptnet.devices.energy import POWERCAP
 from sculptnet.export import load_network
 from sculptnet.files import read_json
 from sculptnet.flow.baselines import missing_baselines
@@ -152,9 +153,15 @@ def fit_network(
     return run_network(request, Voice(say, progress))
 
 
-def run_flow(request: FitRequest, until: Stage, voice: Voice, clock: Callable[[], float] = time.monotonic) -> FitResult:
+def run_flow(
+    request: FitRequest,
+    until: Stage,
+    voice: Voice,
+    clock: Callable[[], float] = time.monotonic,
+    powercap: Path = POWERCAP,
+) -> FitResult:
     """The stages up to `until`; what earlier calls finished is read, not done again."""
-    context = open_context(request, voice, clock)
+    context = open_context(request, voice, clock, powercap)
     with context.run.locked():
         return _stages(context, until)
 
@@ -196,7 +203,7 @@ def _worked(context: Context, until: Stage) -> FitResult:
         network = work.network(candidate)
         if until is Stage.TRAIN:
             return FitResult(run.folder, architecture, None, None)
-        ship(context, network, work.recipe(candidate), table, context.request.chosen_limits())
+        ship(context, network, work.recipe(candidate), table, problem.limits[1:])
     card = read_json(run.card)
     if until is Stage.EXPORT:
         return FitResult(run.folder, architecture, card, None)

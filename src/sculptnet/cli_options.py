@@ -72,8 +72,8 @@ Limits: TypeAlias = Annotated[
     typer.Option(
         "--limit",
         metavar="NAME=VALUE",
-        help="Beside latency: of macs, parameters, conv_fc_weights, model_bytes, peak_activation_bytes or "
-        "peak_memory_bytes.",
+        help="Beside latency: of macs, parameters, conv_fc_weights, model_bytes, peak_activation_bytes, "
+        "peak_memory_bytes or energy_mj.",
     ),
 ]
 Start: TypeAlias = Annotated[

@@ -2,6 +2,7 @@
 
     run.json          command, identity (settings, seed, data, device), plan, schema version
     space.json        the templates searched          table.json        the latency table
+    energy.json       the power, where energy is limited
     trials.jsonl      one trial a line                metrics.jsonl     one event a line
     measurements.jsonl  timings already made          checkpoints/NAME/000012.safetensors + .json
     trials/000007/    what a trial left behind        model/            what is shipped
@@ -248,6 +249,11 @@ class RunDirectory:
     def table(self) -> Path:
         """The latency table."""
         return self.folder / "table.json"
+
+    @property
+    def energy(self) -> Path:
+        """The processor's power, which makes energies of the table's latencies."""
+        return self.folder / "energy.json"
 
     @property
     def measurements(self) -> Path:

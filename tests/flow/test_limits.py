@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,24 +10,69 @@ from tests.flow.conftest import Ask
 
 from sculptnet import cost
 from sculptnet._fit import run_flow
-from sculptnet.cost import Precision
-from sculptnet.errors import Infeasible, InvalidValue, RunError
+from sculptnet.cost import Energy, LatencyTable, Precision
+from sculptnet.errors import DeviceError, Infeasible, InvalidValue, RunError
+from sculptnet.files import read_json
 from sculptnet.flow.context import Voice
-from sculptnet.flow.limits import COSTS, parse_limits
+from sculptnet.flow.limits import COSTS, NAMES, make_limits, parse_limits
 from sculptnet.flow.stages import Stage
 from sculptnet.runs import RunDirectory
+from sculptnet.search import Limit
+
+
+@dataclass
+class Machine:
+    """A clock and an energy counter that move together, 15 W: by 1 ms as progress is told, by 1 us at every look."""
+
+    powercap: Path
+    passed_us: int = 0
+
+    def __post_init__(self) -> None:
+        self.package.mkdir(parents=True)
+        for file, content in (("name", "package-0"), ("max_energy_range_uj", "999999999999"), ("energy_uj", "0")):
+            (self.package / file).write_text(content)
+
+    @property
+    def package(self) -> Path:
+        return self.powercap / "intel-rapl:0"
+
+    def clock(self) -> float:
+        self.pass_us(1)
+        return 1e-6 * self.passed_us
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self.pass_us(1000)
+
+    def pass_us(self, microseconds: int) -> None:
+        self.passed_us += microseconds
+        (self.package / "energy_uj").write_text(str(15 * self.passed_us))
+
+
+def nothing_measured() -> Energy:
+    raise AssertionError("energy is not limited")
 
 
 def test_every_name_makes_the_limit_of_that_name() -> None:
+    energy = Energy(LatencyTable("fake-1t", {}), 15.0)
     for precision in Precision:
-        limits = parse_limits([f"{name}=2e6" for name in COSTS], precision)
-        assert [limit.at_most for limit in limits] == [2e6] * len(COSTS)
-        assert [limit.metric.removesuffix("-int8") for limit in limits] == list(COSTS)
+        limits = make_limits(parse_limits([f"{name}=2e6" for name in NAMES], "onnxruntime"), precision, lambda: energy)
+        assert [limit.at_most for limit in limits] == [2e6] * len(NAMES)
+        assert [limit.metric.removesuffix("-int8") for limit in limits] == [*COSTS, "predicted_energy_mj"]
+        assert limits[-1].cost is energy
+        assert make_limits({"macs": 5.0}, precision, nothing_measured) == (Limit(cost.Macs(), 5.0),)
+
+
+@pytest.mark.parametrize("device", ["ssh://board", "adb:phone"])
+def test_energy_is_limited_on_this_machine_alone(ask: Ask, tmp_path: Path, device: str) -> None:
+    with pytest.raises(InvalidValue, match=f"energy_mj=2: energy is counted on this machine, and {device} is another"):
+        parse_limits(["energy_mj=2"], device)
+    with pytest.raises(InvalidValue, match="energy is counted on this machine"):
+        replace(ask(tmp_path), limits=("energy_mj=2",), device=device)
 
 
 def test_everything_that_is_wrong_with_limits_is_said_at_once() -> None:
     with pytest.raises(InvalidValue) as caught:
-        parse_limits(["macz=1", "macs=-1", "parameters", "macs=5"], Precision.FP32)
+        parse_limits(["macz=1", "macs=-1", "parameters", "macs=5"], "onnxruntime")
     for expected in (
         "unknown limit 'macz'; did you mean macs?",
         "--limit macs=-1 must read NAME=NUMBER with a number above 0, such as macs=1e6",
@@ -53,6 +98,38 @@ def test_a_network_is_fitted_to_all_limits(ask: Ask, said: list[str], voice: Voi
     assert all(trial["metrics"]["macs"] <= 330e3 for trial in trials if trial["error"] is None)
     with pytest.raises(RunError, match="holds another run"):
         run_flow(replace(request, limits=("macs=330e3",)), Stage.EXPORT, voice)
+
+
+def test_a_network_is_fitted_to_a_limited_energy(ask: Ask, said: list[str], tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "powercap")
+    request = replace(ask(tmp_path / "run"), limits=("macs=330e3", "energy_mj=1.2"))
+    voice = Voice(said.append, machine.progress)
+    result = run_flow(request, Stage.EXPORT, voice, machine.clock, machine.powercap)
+    assert result.card is not None
+    run = RunDirectory(result.folder)
+    energy = read_json(run.energy)
+    assert energy["watts"] == pytest.approx(15.0, rel=1e-3)
+    assert "Power: 15.0 W over 4 networks; energy of 4 others off by" in "\n".join(said)
+    assert said.count("Measuring the power of fake-1t") == 1, "kept with the run"
+    limit = result.card["limits"]["predicted_energy_mj"]
+    assert limit["at_most"] == 1.2
+    assert limit["value"] == pytest.approx(energy["watts"] * result.card["predicted"]["latency_ms"])
+    assert limit["value"] <= 1.2
+    assert result.card["limits"]["macs"]["value"] <= 330e3
+    assert f"predicted_energy_mj is {limit['value']:.3g}, within the limit of 1.2" in result.summary()
+    trials = [trial["metrics"] for trial in run.trials(print) if trial["error"] is None]
+    assert all(metrics["predicted_energy_mj"] <= 1.2 for metrics in trials)
+    again = run_flow(request, Stage.EXPORT, voice, machine.clock, tmp_path / "nothing")
+    assert again.card == result.card, "a finished run needs no counter"
+
+
+def test_energy_that_nothing_counts_stops_before_the_table(ask: Ask, voice: Voice, tmp_path: Path) -> None:
+    request = replace(ask(tmp_path / "run"), limits=("energy_mj=1",))
+    with pytest.raises(DeviceError, match=r"has no energy counter of a processor .* leave .*--limit energy_mj out"):
+        run_flow(request, Stage.SEARCH, voice, powercap=tmp_path / "powercap")
+    run = RunDirectory(tmp_path / "run")
+    assert not run.table.exists()
+    assert not run.measurements.exists()
 
 
 def test_limits_that_nothing_meets_stop_before_the_search(ask: Ask, voice: Voice, tmp_path: Path) -> None:

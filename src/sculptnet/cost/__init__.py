@@ -10,6 +10,7 @@ from sculptnet.cost.counting import (
     macs,
     parameters,
 )
+from sculptnet.cost.energy import Energy, energy_from_json
 from sculptnet.cost.entries import entries_of
 from sculptnet.cost.factored import Draws, Extreme, FactoredCost
 from sculptnet.cost.memory import ModelBytes, PeakActivation, model_bytes, peak_memory, peak_memory_bytes
@@ -26,6 +27,7 @@ __all__ = [
     "CostModel",
     "Counts",
     "Draws",
+    "Energy",
     "Extreme",
     "FactoredCost",
     "FactoredTotal",
@@ -44,6 +46,7 @@ __all__ = [
     "conv_fc_weights",
     "cost_of",
     "count",
+    "energy_from_json",
     "entries_of",
     "factored",
     "fill",

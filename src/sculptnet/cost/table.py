@@ -144,17 +144,13 @@ class LatencyTable:
             for (block, shape), value in self.entries_ms.items()
         ]
         plain = {name: getattr(self, name) for name in _PLAIN}
-        held_out = None if self.held_out is None else asdict(self.held_out)
-        if held_out is not None:
-            held_out["pairs"] = [list(pair) for pair in held_out["pairs"]]
-            held_out |= {key: None for key in _MAYBE_NAN if math.isnan(held_out[key])}
         return {
             "schema": SCHEMA,
             "name": self.name,
             **plain,
             "precision": self.precision.value,
             "details": dict(self.details),
-            "held_out": held_out,
+            "held_out": held_out_to_json(self.held_out),
             "entries": rows,
             **({} if self.predictor_mape_percent is None else {_PREDICTOR: self.predictor_mape_percent}),
         }
@@ -241,7 +237,7 @@ def table_from_json(data: Any, blocks: Iterable[type]) -> LatencyTable:
         slope=_number(data, "slope", problems, above=0.0),
         constant=_number(data, "constant", problems),
         precision=_read_precision(data["precision"], problems),
-        held_out=_read_held_out(data["held_out"], problems),
+        held_out=held_out_from_json(data["held_out"], problems),
         seconds=_number(data, "seconds", problems),
         reference_ms=None if data["reference_ms"] is None else _number(data, "reference_ms", problems, above=0.0),
         floored=int(_number(data, "floored", problems)),
@@ -279,7 +275,16 @@ def _read_precision(value: Any, problems: list[str]) -> Precision:
     return Precision(value)
 
 
-def _read_held_out(data: Any, problems: list[str]) -> HeldOut | None:
+def held_out_to_json(held_out: HeldOut | None) -> dict[str, Any] | None:
+    """Plain JSON data; `held_out_from_json` reads it."""
+    if held_out is None:
+        return None
+    plain = {**asdict(held_out), "pairs": [list(pair) for pair in held_out.pairs]}
+    return plain | {key: None for key in _MAYBE_NAN if math.isnan(plain[key])}
+
+
+def held_out_from_json(data: Any, problems: list[str]) -> HeldOut | None:
+    """What `held_out_to_json` wrote; `problems` is told what is wrong with it."""
     if data is None:
         return None
     names = {part.name for part in fields(HeldOut)}

@@ -1,5 +1,6 @@
 """Devices: what a network takes where it will run. One file per runtime, listed in `BY_NAME`."""
 
+from sculptnet.devices.energy import measure_power, open_rapl
 from sculptnet.devices.measure import measure_networks, measure_onnx, times
 from sculptnet.devices.memo import FileMemo, Memo, NoMemo
 from sculptnet.devices.onnxruntime import OnnxRuntime
@@ -25,8 +26,10 @@ __all__ = [
     "example_input",
     "measure_networks",
     "measure_onnx",
+    "measure_power",
     "measure_table",
     "open_device",
+    "open_rapl",
     "recheck",
     "times",
 ]

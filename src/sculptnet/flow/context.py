@@ -19,6 +19,7 @@ from sculptnet import settings
 from sculptnet.arch import Recipe, SearchSpace, to_json
 from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split, decoded, default_preprocessing
 from sculptnet.devices import Device, Model, open_device
+from sculptnet.devices.energy import POWERCAP
 from sculptnet.devices.local import cores
 from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.tables import reference_network
@@ -88,10 +89,11 @@ class RunContext(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Context(RunContext):
-    """A run that searches, with its space."""
+    """A run that searches, with its space, and the folder of this machine's energy counters."""
 
     request: FitRequest
     space: SearchSpace
+    powercap: Path = POWERCAP
 
     def search_parts(self) -> tuple[Split, Split]:
         """The training images for weights (80 %) and for architecture and selection (20 %)."""
@@ -108,7 +110,7 @@ class Context(RunContext):
         return recipe
 
 
-def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) -> Context:
+def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float], powercap: Path = POWERCAP) -> Context:
     """Loads the data, makes the space, opens the run directory."""
     started = clock()
     data = load_for(request, voice)
@@ -137,6 +139,7 @@ def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float]) 
         voice=voice,
         clock=clock,
         started=started,
+        powercap=powercap,
     )
 
 

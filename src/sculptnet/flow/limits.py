@@ -10,6 +10,7 @@ from sculptnet.arch import Architecture
 from sculptnet.cost import (
     ConvFcWeights,
     CostModel,
+    Energy,
     Macs,
     ModelBytes,
     Parameters,
@@ -19,6 +20,7 @@ from sculptnet.cost import (
     cost_of,
     peak_memory,
 )
+from sculptnet.devices.opening import REMOTE
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.named import find
 from sculptnet.search import Limit
@@ -31,37 +33,56 @@ COSTS: Mapping[str, Callable[[Precision], CostModel | TotalCost]] = {
     "peak_activation_bytes": PeakActivation,
     "peak_memory_bytes": peak_memory,
 }
+ENERGY = "energy_mj"  # known when the processor's power was measured
+NAMES = (*COSTS, ENERGY)
 
 
-def parse_limits(texts: Sequence[str], precision: Precision) -> tuple[Limit, ...]:
-    """The limits of `NAME=VALUE` texts; bytes are those of the file at `precision`.
+def parse_limits(texts: Sequence[str], device: str) -> dict[str, float]:
+    """The most of each cost that `NAME=VALUE` texts allow; what the costs are is not asked for yet.
+
+    Args:
+        texts: as typed.
+        device: as typed; energy is counted on this machine alone.
 
     Raises:
         InvalidValue: with everything that is wrong with them.
     """
-    limits, problems = [], []
+    limits: dict[str, float] = {}
+    problems: list[str] = []
     for text in texts:
         try:
-            limits.append(_parsed(text, precision))
+            name, at_most = _parsed(text)
         except SculptNetError as error:
             problems.append(str(error))
+            continue
+        if name == ENERGY and device.startswith(REMOTE):
+            problems.append(
+                f"--limit {text}: energy is counted on this machine, and {device} is another; run fit there"
+            )
+        limits[name] = at_most
     names = [text.partition("=")[0] for text in texts]
     problems += [f"--limit {name} is given twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:
         raise InvalidValue(collected(problems, "--limit"))
-    return tuple(limits)
+    return limits
 
 
-def _parsed(text: str, precision: Precision) -> Limit:
+def _parsed(text: str) -> tuple[str, float]:
     name, equals, value = text.partition("=")
-    make = find(name, COSTS, "limit")
+    find(name, dict.fromkeys(NAMES), "limit")
     try:
         at_most = float(value)
     except ValueError:
         at_most = math.nan
     if not equals or not (math.isfinite(at_most) and at_most > 0):
         raise InvalidValue(f"--limit {text} must read NAME=NUMBER with a number above 0, such as {name}=1e6")
-    return Limit(make(precision), at_most)
+    return name, at_most
+
+
+def make_limits(asked: Mapping[str, float], precision: Precision, energy: Callable[[], Energy]) -> tuple[Limit, ...]:
+    """The limits that were asked for; bytes are those of the file at `precision`, `energy` is called if limited."""
+    costs: Mapping[str, Callable[[Precision], CostModel | TotalCost]] = {**COSTS, ENERGY: lambda precision: energy()}
+    return tuple(Limit(find(name, costs, "limit")(precision), at_most) for name, at_most in asked.items())
 
 
 def describe_limits(limits: Sequence[Limit], architecture: Architecture) -> dict[str, dict[str, Any]]:

@@ -9,14 +9,24 @@ import numpy as np
 
 from sculptnet import blocks
 from sculptnet.arch import SearchSpace, classes_in
-from sculptnet.cost import FactoredCost, HeldOut, LatencyTable, check_covers, table_from_json
-from sculptnet.devices import FileMemo, measure_networks, measure_table, recheck
+from sculptnet.cost import (
+    Energy,
+    FactoredCost,
+    HeldOut,
+    LatencyTable,
+    check_covers,
+    energy_from_json,
+    table_from_json,
+)
+from sculptnet.devices import FileMemo, measure_networks, measure_power, measure_table, open_rapl, recheck
+from sculptnet.devices.energy import check_counted
 from sculptnet.devices.tables import reference_network
 from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.files import read_json, write_json
 from sculptnet.flow.context import Context
+from sculptnet.flow.limits import ENERGY, make_limits
 from sculptnet.flow.result import NOTICED_SLOWER
-from sculptnet.search import Problem
+from sculptnet.search import Limit, Problem
 from sculptnet.streams import stream
 
 FEASIBILITY_SAMPLES = 2000  # random networks, to say how many fit
@@ -33,6 +43,9 @@ def measured_table(context: Context) -> LatencyTable:
     run, request = context.run, context.request
     if run.table.exists():
         return table_from_json(read_json(run.table), space_blocks(context.space))
+    if ENERGY in request.chosen_limits() and not run.energy.exists():  # said before minutes are spent
+        check_counted(context.device)
+        open_rapl(context.powercap)
     table = _given_table(context, request.table) if request.table else _fresh_table(context)
     write_json(run.table, table.to_json())
     if table.held_out is not None:
@@ -79,6 +92,38 @@ def _given_table(context: Context, path: Path) -> LatencyTable:
             f"measured elsewhere or the machine is busy; leave --table out to measure anew"
         )
     return table
+
+
+def limits_beside(context: Context, table: LatencyTable) -> tuple[Limit, ...]:
+    """The limits beside latency; the power of the processor is measured if energy is limited and the run lacks it.
+
+    Raises:
+        DeviceError: nothing counts energy here.
+    """
+    request = context.request
+    return make_limits(request.chosen_limits(), request.precision, lambda: measured_energy(context, table))
+
+
+def measured_energy(context: Context, table: LatencyTable) -> Energy:
+    """The run's energy: read if it is there, else measured."""
+    path = context.run.energy
+    if path.exists():
+        return energy_from_json(read_json(path), table)
+    context.voice.say(f"Measuring the power of {context.device.name}")
+    energy = measure_power(
+        table,
+        context.space,
+        context.device,
+        open_rapl(context.powercap),
+        seed=context.request.seed,
+        memo=FileMemo(context.run.measurements),
+        progress=context.voice.progress,
+        clock=context.clock,
+    )
+    write_json(path, energy.to_json())
+    context.log({"event": "energy", **energy.to_json()})
+    context.voice.say(describe_energy(energy))
+    return energy
 
 
 def check_feasibility(context: Context, table: LatencyTable) -> FactoredCost:
@@ -186,3 +231,11 @@ def describe_error(error: HeldOut) -> str:
         f"Table checked on {error.networks} networks it was not fitted on: MAPE {error.mape_percent:.1f} %, bias "
         f"{error.bias_percent:+.1f} %, Spearman {error.spearman:.3f}; noise floor {error.noise_percent:.1f} %"
     )
+
+
+def describe_energy(energy: Energy) -> str:
+    """The power, and the error of energies that follow from it, in a line."""
+    power = f"Power: {energy.watts:.1f} W over {len(energy.measured_w)} networks"
+    if energy.held_out is None:
+        return f"{power}; the space has no others to check it on"
+    return f"{power}; energy of {energy.held_out.networks} others off by {energy.held_out.mape_percent:.1f} %"

@@ -15,7 +15,7 @@ from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
 from sculptnet.cost import LatencyTable, Precision
 from sculptnet.cost.table import THROTTLING_PERCENT
 from sculptnet.devices import Device, FileMemo, Model, Quality, measure_table, open_device, times
-from sculptnet.devices.energy import POWERCAP, measure_power, open_rapl
+from sculptnet.devices.energy import POWERCAP, open_rapl, power_of
 from sculptnet.devices.measure import check_precision, graphs_of, onnx_model
 from sculptnet.devices.opening import REMOTE
 from sculptnet.errors import InvalidValue, collected, suggestion
@@ -153,7 +153,7 @@ def _measure_network(
     if timing.slowdown_percent > THROTTLING_PERCENT:
         lines.append(f"Warning: throttling: the device became {timing.slowdown_percent:.0f} % slower meanwhile")
     if rapl is not None:
-        power = measure_power(target, model, opened, rapl, progress=voice.progress)
+        power = power_of(target, model, opened, rapl, progress=voice.progress)
         document |= {
             "energy_mj": power.energy_mj(timing.median_ms),
             "above_idle_mj": power.above_idle_mj(timing.median_ms),

@@ -20,7 +20,6 @@ from sculptnet.flow.methods import METHODS, Method
 from sculptnet.flow.starting import Start, parse_start, space_around
 from sculptnet.named import find
 from sculptnet.runs import RunDirectory
-from sculptnet.search import Limit
 
 SETTING_GROUPS = ("space", "search", "recipe")
 DEFAULT_SPACE = "fbnet"  # of users' own methods
@@ -112,7 +111,7 @@ class FitRequest(RunRequest):
         baselines: train comparisons too.
         start: for methods with a supernet: the network that the space is opened around and the supernet begins with;
             `NAME` of the zoo with its published weights, `NAME=FILE`, or the folder of a model as runs ship it.
-        limits: beside latency, `NAME=VALUE` each; see `limits.COSTS`.
+        limits: beside latency, `NAME=VALUE` each; see `limits.NAMES`.
 
     The resolution is by default the native size of small images, else 96 (224 with CUDA). The groups of settings are
     space, search and recipe.
@@ -187,9 +186,9 @@ class FitRequest(RunRequest):
         space = find(self.space or by_default, spaces.BY_NAME, "space")
         return space, settings.bind(space, self.given()["space"], "space")
 
-    def chosen_limits(self) -> tuple[Limit, ...]:
-        """The limits beside latency."""
-        return parse_limits(self.limits, self.precision)
+    def chosen_limits(self) -> dict[str, float]:
+        """The limits beside latency, by name."""
+        return parse_limits(self.limits, self.device)
 
     def recipe(self) -> Recipe:
         """The recipe, its epochs aside where the plan sets them."""

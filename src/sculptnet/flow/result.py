@@ -65,7 +65,7 @@ class FitResult:
             )
         lines.append(self._verdict(self.card))
         for name, cost in self.card.get("limits", {}).items():
-            lines.append(f"{name} is {cost['value']:,.0f}, within the limit of {cost['at_most']:,.0f}")
+            lines.append(f"{name} is {_amount(cost['value'])}, within the limit of {_amount(cost['at_most'])}")
         lines.append(f"Model:  {RunDirectory(self.folder).model}")
         return "\n".join([*lines, *([f"Report: {self.report}"] if self.report else [])])
 
@@ -93,3 +93,8 @@ def _slowed(card: Mapping[str, Any]) -> str:
         return ""
     at_then = timing["latency_ms"] / slower
     return f" (it takes {at_then:.3f} ms at the speed of the table; the device is {slower:.2f} times as slow now)"
+
+
+def _amount(value: float) -> str:
+    """Counts in full, measured amounts to three digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -12,6 +12,7 @@ from sculptnet.arch import Recipe, SearchSpace
 from sculptnet.cost import LatencyTable, macs
 from sculptnet.data import Preprocessing, Split, TrainingBatches, subset
 from sculptnet.flow.context import Context, RunContext
+from sculptnet.flow.measuring import limits_beside
 from sculptnet.flow.plan import FEW_STEPS, WEIGHT_SHARE, Plan, Wishes, make_plan
 from sculptnet.flow.speed import measure_speed
 from sculptnet.search import Limit, Objective, Problem, Search
@@ -24,7 +25,7 @@ FEW_EPOCHS = 8  # Fashion-MNIST, 2 epochs: 83.8 % with shifts and label smoothin
 
 def make_problem(context: Context, table: LatencyTable, at_most_ms: float) -> Problem:
     """Accuracy, with at most `at_most_ms` by the table, and within the other limits."""
-    limits = (Limit(table, at_most_ms), *context.request.chosen_limits())
+    limits = (Limit(table, at_most_ms), *limits_beside(context, table))
     return Problem(context.space, (Objective("top1"),), limits)
 
 

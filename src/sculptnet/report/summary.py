@@ -93,7 +93,7 @@ def _tiles(data: ReportData, asked: Budget | None, file: File | None) -> Html:
         tiles.append(("Multiply-adds", count(number(card.get("macs"))), extra))
     for name, cost in (card.get("limits") or {}).items():
         tiles.append(
-            (name.replace("_", " ").capitalize(), count(number(cost["value"])), f"at most {count(cost['at_most'])}")
+            (name.replace("_", " ").capitalize(), _amount(number(cost["value"])), f"at most {_amount(cost['at_most'])}")
         )
     spent = data.seconds if data.seconds is not None else sum(seconds for _, seconds in times(data))
     if spent > 0:
@@ -109,6 +109,11 @@ def _tiles(data: ReportData, asked: Budget | None, file: File | None) -> Html:
         for title, value, extra in tiles
     )
     return element("dl", {"class": "tiles"}, *rows) if tiles else Html("")
+
+
+def _amount(value: float) -> str:
+    """Counts as `count` has them, measured amounts to three digits."""
+    return count(value) if value >= 100 else significant(value)
 
 
 def _latency_range(latency: Latency) -> str:
