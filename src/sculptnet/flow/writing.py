@@ -40,6 +40,9 @@ def write_run_report(
     return write_report(source, run.folder)
 
 
+REPEATED = {"limits": "--limit", "settings": "--set"}  # options that may be given several times
+
+
 def command_line(command: Mapping[str, Any]) -> str:
     """The command that made a run, as one would type it."""
     kind, verb = (NetworkRequest, ["train", command["network"]]) if "network" in command else (FitRequest, ["fit"])
@@ -47,11 +50,13 @@ def command_line(command: Mapping[str, Any]) -> str:
     for field in fields(kind):
         value, default = command.get(field.name), field.default
         plain = default.value if isinstance(default, Enum) else default
-        if field.name in ("data", "network", "settings", "runs") or value is None or value == plain:
+        if field.name in ("data", "network", "runs", *REPEATED) or value is None or value == plain:
             continue
         option = f"--{field.name.replace('_', '-')}"
         words += [option] if value is True else [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join([*words, *(word for entry in command["settings"] for word in ("--set", entry))])
+    for name, option in REPEATED.items():
+        words += [word for entry in command.get(name, ()) for word in (option, entry)]
+    return shlex.join(words)
 
 
 def worked_s(events: list[Mapping[str, Any]], elapsed_s: float) -> float:

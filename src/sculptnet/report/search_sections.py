@@ -52,7 +52,7 @@ def accuracy_over_latency(data: ReportData) -> Part:
         lambda: front_figure.draw(trials, final, baselines, budget(data)),
     )
     failed, untrained = failed_trials(data), untrained_trials(data)
-    caption = "Trials: accuracy on held-back training images, by which the network was chosen. "
+    caption = "Trials: accuracy on held-back training images, by which the network was chosen. " if trials else ""
     caption += (
         "Found network and baselines: accuracy of the exported file on the test images; bars are 95\u00a0% intervals."
     )
