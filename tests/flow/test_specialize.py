@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import sculptnet
+from sculptnet import cli
 from sculptnet._fit import FitResult
 from sculptnet.data import EvaluationBatches
 from sculptnet.errors import Infeasible, InvalidValue, RunError
@@ -137,3 +138,25 @@ def test_wrong_requests_are_refused(supernet_run: FitResult, tmp_path: Path) -> 
 def test_a_budget_names_its_folder() -> None:
     assert budget_name(5.0, ()) == "5ms"
     assert budget_name(0.25, ("parameters=1e6", "macs=2e7")) == "0.25ms-macs-2e7-parameters-1e6"
+
+
+def test_the_command_line_says_the_same_and_tells_of_a_budget_that_is_missed(
+    specialized: Specialized, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def run(folder: Path, *options: str) -> tuple[int, str]:
+        words = ["sculptnet", "specialize", str(folder), "--threads", "2", *options]
+        monkeypatch.setattr("sys.argv", words)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    code, out = run(specialized.run, "--latency-ms", "0.17", "--latency-ms", "0.24", "--json")
+    assert code == 0
+    assert json.loads(out)["networks"] == json.loads(json.dumps(specialized.to_json()["networks"]))
+    shutil.copytree(specialized.run, tmp_path / "run")
+    card = RunDirectory(RunDirectory(tmp_path / "run").specialized / DEVICE / "0.17ms").card
+    card.write_text(card.read_text().replace('"within_budget": true', '"within_budget": false'))
+    code, out = run(tmp_path / "run", "--latency-ms", "0.17")
+    assert code == 3
+    assert "OVER the budget" in out
+    assert run(tmp_path / "run", "--latency-ms", "0.0001")[0] == 2

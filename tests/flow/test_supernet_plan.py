@@ -1,0 +1,85 @@
+"""Minutes become the epochs of a supernet's phases, samples and images once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from sculptnet.arch import Recipe
+from sculptnet.errors import InvalidValue
+from sculptnet.flow.shrinking import Schedule, Shrinking, phases_of
+from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan
+from sculptnet.spaces import ofa_mobilenet_v3
+
+SANDWICH = SupernetWishes({"sandwich": 360})
+PROGRESSIVE = SupernetWishes({"full": 180, "kernel": 125, "depth 1": 25, "depth 2": 125, "width 1": 25, "width 2": 125})
+IMAGES = (8000, 2000)
+
+
+def speed(wishes: SupernetWishes) -> SupernetSpeed:
+    return SupernetSpeed(dict.fromkeys(wishes.shares, 0.1), 60, 1e-3, 4.0, 20.0, 2**30, 2)
+
+
+@pytest.mark.parametrize("wishes", [SANDWICH, PROGRESSIVE])
+@pytest.mark.parametrize("minutes", [10, 60, 600])
+def test_a_plan_stays_within_the_minutes(wishes: SupernetWishes, minutes: float) -> None:
+    plan = make_supernet_plan(minutes * 60, speed(wishes), IMAGES, wishes)
+    assert sum(plan.seconds.values()) <= minutes * 60
+    assert plan.epochs.keys() == wishes.shares.keys()
+    assert min(plan.epochs.values()) >= 1
+    assert plan.samples >= 40
+
+
+def test_without_time_there_is_the_least_that_makes_sense() -> None:
+    plan = make_supernet_plan(0.0, speed(PROGRESSIVE), IMAGES, PROGRESSIVE)
+    assert set(plan.epochs.values()) == {1}
+    assert (plan.samples, plan.calibration_images, plan.held_out_images, plan.fine_tune_epochs) == (40, 200, 200, 0)
+
+
+def test_phases_share_the_epochs_as_published() -> None:
+    plan = make_supernet_plan(3600.0, speed(PROGRESSIVE), IMAGES, replace(PROGRESSIVE, epochs=605))
+    assert dict(plan.epochs) == dict(PROGRESSIVE.shares)
+
+
+def test_what_the_user_fixed_stays() -> None:
+    wishes = replace(SANDWICH, epochs=7, samples=33, calibration_images=50, fine_tune_epochs=0)
+    plan = make_supernet_plan(3600.0, speed(SANDWICH), IMAGES, wishes)
+    assert (plan.epochs["sandwich"], plan.samples, plan.calibration_images, plan.fine_tune_epochs) == (7, 33, 50, 0)
+
+
+def test_few_images_are_used_whole() -> None:
+    plan = make_supernet_plan(3600.0, speed(SANDWICH), (45, 12), SANDWICH)
+    assert (plan.calibration_images, plan.held_out_images) == (45, 12)
+
+
+def test_a_plan_is_read_as_it_was_written() -> None:
+    plan = make_supernet_plan(3600.0, speed(SANDWICH), IMAGES, SANDWICH)
+    assert SupernetPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    with pytest.raises(InvalidValue, match="the plan cannot be read"):
+        SupernetPlan.from_json({"trials": 3})
+
+
+@pytest.mark.parametrize(("schedule", "names"), [(Schedule.SANDWICH, SANDWICH), (Schedule.PROGRESSIVE, PROGRESSIVE)])
+def test_phases_have_the_runs_recipe_and_rates_in_proportion(schedule: Schedule, names: SupernetWishes) -> None:
+    recipe = Recipe(batch_size=32, label_smoothing=0.05)
+    phases = phases_of(ofa_mobilenet_v3(3, 32), schedule, recipe)
+    assert {phase.name: phase.recipe.epochs for phase in phases} == dict(names.shares)
+    for phase in phases:
+        assert (phase.recipe.batch_size, phase.recipe.label_smoothing) == (32, 0.05)
+    rates = {phase.name: phase.recipe.optimizer.learning_rate for phase in phases}
+    first = 0.8 / 2.6 if schedule is Schedule.SANDWICH else 1.0
+    assert next(iter(rates.values())) == pytest.approx(recipe.optimizer.learning_rate * first)
+
+
+def test_settings_out_of_range_are_named_at_once() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        Shrinking(epochs=0, samples=3, draws=0)
+    text = str(caught.value)
+    for expected in (
+        "epochs must be at least 1, got 0",
+        "samples must be at least 25, got 3",
+        "draws must be at least",
+    ):
+        assert expected in text
