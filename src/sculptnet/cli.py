@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -48,6 +48,9 @@ from sculptnet.cli_options import (
     TestFraction,
     Threads,
     Weights,
+    refuse_beside_a_run,
+    typed_in,
+    values_of,
 )
 from sculptnet.console import INTERRUPTED, Console
 from sculptnet.errors import InvalidValue, SculptNetError, collected
@@ -169,12 +172,12 @@ def _fit_request(context: typer.Context, data: str) -> FitRequest:
     """The request of the options, or of the run directory that `data` is."""
     from sculptnet.flow.request import FitRequest, from_plain, request_of_run
 
-    typed, values = _typed(context), _values(context)
+    typed, values = typed_in(context), values_of(context)
     apart = [option for option in typed if option in OF_NETWORKS]
     if apart:
         raise InvalidValue(f"{', '.join(apart)}: there is no NETWORK; `sculptnet train NETWORK DATA` takes it")
     if (Path(data) / "run.json").exists():
-        _refuse_beside_a_run(data, [option for option in typed if option != "--baselines"])
+        refuse_beside_a_run(data, [option for option in typed if option != "--baselines"])
         return request_of_run(Path(data), fresh=values["fresh"], baselines=values["baselines"])
     if values["latency_ms"] is None:
         raise InvalidValue("the budget is missing; give --latency-ms, the milliseconds one image may take")
@@ -187,13 +190,13 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
     from sculptnet.flow.network_request import NetworkRequest, request_of_network_run
     from sculptnet.flow.request import from_plain
 
-    typed, values = _typed(context), _values(context)
+    typed, values = typed_in(context), values_of(context)
     if len(targets) == 1:
         if targets[0] in zoo.BY_NAME and not Path(targets[0]).exists():
             raise InvalidValue(f"{targets[0]} is a network; `sculptnet train {targets[0]} DATA` trains it on images")
         request = request_of_network_run(Path(targets[0]), fresh=values["fresh"])
         if request is not None:
-            _refuse_beside_a_run(targets[0], typed)
+            refuse_beside_a_run(targets[0], typed)
         return request
     problems = [f"{option} belongs to searches; leave it out" for option in typed if option in OF_SEARCHES]
     if len(targets) > 2:
@@ -210,28 +213,6 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
 
 OF_SEARCHES = ("--method", "--space", "--table", "--baselines", "--limit", "--start")
 OF_NETWORKS = ("--pretrained", "--weights")
-
-
-def _values(context: typer.Context) -> dict[str, Any]:
-    """The options by the names that requests have for them."""
-    params = context.params
-    return {**params, "settings": params["set_"] or (), "limits": params.get("limit") or ()}
-
-
-def _typed(context: typer.Context) -> list[str]:
-    """The options that were typed, even if with their defaults."""
-    options = [parameter for parameter in context.command.params if parameter.param_type_name == "option"]
-    sources = {option.opts[0]: context.get_parameter_source(option.name or "") for option in options}
-    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-
-
-def _refuse_beside_a_run(folder: str, typed: Sequence[str]) -> None:
-    extra = [option for option in typed if option not in ("--fresh", "--json")]
-    if extra:
-        raise InvalidValue(
-            f"{folder} is a run directory and has its options already; leave out {', '.join(extra)}, or name the data "
-            "for another run"
-        )
 
 
 def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:

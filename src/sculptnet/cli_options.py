@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
+
+from sculptnet.errors import InvalidValue
 
 
 class PrecisionName(StrEnum):
@@ -102,3 +105,30 @@ OtherPrecision: TypeAlias = Annotated[
     PrecisionName | None,
     typer.Option("--precision", help="The file that the budget judges; by default that of RUN."),
 ]
+
+
+def values_of(context: typer.Context) -> dict[str, Any]:
+    """The options by the names that requests have for them."""
+    params = context.params
+    return {**params, "settings": params["set_"] or (), "limits": params.get("limit") or ()}
+
+
+def typed_in(context: typer.Context) -> list[str]:
+    """The options that were typed, even if with their defaults."""
+    options = [parameter for parameter in context.command.params if parameter.param_type_name == "option"]
+    sources = {option.opts[0]: context.get_parameter_source(option.name or "") for option in options}
+    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
+def refuse_beside_a_run(folder: str, typed: Sequence[str]) -> None:
+    """A run directory has its options already.
+
+    Raises:
+        InvalidValue: options were typed beside it.
+    """
+    extra = [option for option in typed if option not in ("--fresh", "--json")]
+    if extra:
+        raise InvalidValue(
+            f"{folder} is a run directory and has its options already; leave out {', '.join(extra)}, or name the data "
+            "for another run"
+        )

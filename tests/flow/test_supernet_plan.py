@@ -11,6 +11,7 @@ from sculptnet.arch import Recipe
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.shrinking import Schedule, Shrinking, phases_of
 from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan
+from sculptnet.flow.supernet_planning import few_steps
 from sculptnet.spaces import ofa_mobilenet_v3
 
 SANDWICH = SupernetWishes({"sandwich": 360})
@@ -83,3 +84,11 @@ def test_settings_out_of_range_are_named_at_once() -> None:
         "draws must be at least",
     ):
         assert expected in text
+
+
+def test_a_training_too_short_for_a_supernet_is_said() -> None:
+    plan = make_supernet_plan(0.0, speed(SANDWICH), IMAGES, SANDWICH)
+    said = few_steps(replace(plan, epochs={"full": 2, "kernel": 1}), images=1300, batch_size=100)
+    assert said is not None
+    assert said.startswith("Note: the supernet is trained in 39 steps; with fewer than about 1000, do not expect its")
+    assert few_steps(replace(plan, epochs={"sandwich": 10}), images=10_000, batch_size=100) is None

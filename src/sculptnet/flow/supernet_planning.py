@@ -13,6 +13,7 @@ from sculptnet.arch import Architecture, Candidate
 from sculptnet.cost import macs
 from sculptnet.data import subset
 from sculptnet.flow.context import Context
+from sculptnet.flow.plan import FEW_STEPS
 from sculptnet.flow.searching import minutes, training_batches
 from sculptnet.flow.speed import measure_training, peak_bytes
 from sculptnet.flow.supernet_learning import judge_of, new_supernet, phases_for, shrinking_of, supernet_recipe
@@ -113,6 +114,9 @@ def _tell(context: Context, plan: SupernetPlan, typical: Architecture) -> None:
         f"in the budget has {macs(typical) / 1e6:.1f} M MACs; {plan.peak_bytes / 2**30:.1f} GiB of memory in trial "
         f"steps; torch uses {plan.torch_threads} threads"
     )
+    note = few_steps(plan, len(context.search_parts()[0]), context.recipe().batch_size)
+    if note is not None:
+        context.voice.say(note)
     expected_s = context.elapsed_s() + sum(plan.seconds.values())
     if expected_s > 1.1 * 60 * context.request.minutes:
         context.voice.say(
@@ -120,6 +124,20 @@ def _tell(context: Context, plan: SupernetPlan, typical: Architecture) -> None:
             f"{context.request.minutes:g} minutes asked for; a lower --resolution, a narrower space "
             "(--set space.width=0.5) or fewer images help"
         )
+
+
+def few_steps(plan: SupernetPlan, images: int, batch_size: int) -> str | None:
+    """What there is to say of a training too short for a supernet: `images` an epoch, `batch_size` a step.
+
+    Seen: all networks at chance after 12 steps. The limit itself is that of differentiable search's supernets.
+    """
+    steps = sum(plan.epochs.values()) * max(1, images // batch_size)
+    if steps >= FEW_STEPS:
+        return None
+    return (
+        f"Note: the supernet is trained in {steps} steps; with fewer than about {FEW_STEPS}, do not expect its networks "
+        "to be good or to be told apart. More --minutes help; --method fbnet or random trains what it ships from scratch"
+    )
 
 
 def _listed(epochs: Mapping[str, int]) -> str:
