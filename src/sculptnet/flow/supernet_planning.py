@@ -135,8 +135,9 @@ def few_steps(plan: SupernetPlan, images: int, batch_size: int) -> str | None:
     if steps >= FEW_STEPS:
         return None
     return (
-        f"Note: the supernet is trained in {steps} steps; with fewer than about {FEW_STEPS}, do not expect its networks "
-        "to be good or to be told apart. More --minutes help; --method fbnet or random trains what it ships from scratch"
+        f"Note: the supernet is trained in {steps} steps; with fewer than about {FEW_STEPS}, do not expect its "
+        "networks to be good or to be told apart. More --minutes help; --method fbnet or random trains what it ships "
+        "from scratch"
     )
 
 
