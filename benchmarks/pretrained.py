@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -120,7 +121,8 @@ def main() -> None:
         "",
         f"{cpu_name()}; one thread; PyTorch {torch.__version__}, ONNX Runtime {onnxruntime.__version__}. {len(unseen)} "
         f"photographs that the weights have not seen, all {CLASSES:,} classes compete; {len(seen)} others calibrate "
-        "int8. Intervals: 95 %. Latency: batch 1, the median between other work.",
+        "int8. Intervals: 95 %. Latency: batch 1, the median between other work; load of the machine at the end "
+        f"{os.getloadavg()[0]:.1f}.",
     ]
     timings: list[Timing] = []
     for title, view in VIEWS.items():
