@@ -110,6 +110,19 @@ def test_a_killed_run_goes_on_to_the_same_network(supernet_run: FitResult, ask_o
     assert run.samples.read_text().splitlines()[:25] == [line.rstrip("\n") for line in lines]
 
 
+def test_a_plan_of_fewer_images_trains_shorter_epochs(supernet_run: FitResult, ask_ofa: Ask, tmp_path: Path) -> None:
+    shutil.copytree(supernet_run.folder, tmp_path / "run")
+    run, told = RunDirectory(tmp_path / "run"), list[tuple[str, int, int]]()
+    for folder in (run.model, run.supernet.folder, tmp_path / "run" / "checkpoints"):
+        shutil.rmtree(folder)
+    (tmp_path / "run" / "trials.jsonl").unlink()
+    run.note("plan", {**run.info()["plan"], "images": 16, "epochs": {"sandwich": 3}})  # of 45, in steps of 16
+    run_flow(ask_ofa(tmp_path / "run"), Stage.SEARCH, Voice(lambda text: None, lambda *what: told.append(what)))
+    assert [what for what in told if what[0] == "training: sandwich"] == [
+        ("training: sandwich", step, 3) for step in (1, 2, 3)
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["progressive", "sandwich"])
 def test_a_run_that_is_interrupted_anywhere_ends_with_the_same_weights(

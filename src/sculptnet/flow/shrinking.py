@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain, count, islice
+
+from torch import Tensor
 
 from sculptnet.arch import Recipe, SearchSpace
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.train import Phase, progressive, rescaled, sandwich
+from sculptnet.train import BatchSource, Phase, progressive, rescaled, sandwich
 
 PAPER_RATE = 2.6  # the full network's learning rate, to which those of all phases are set in proportion
 
@@ -33,7 +36,7 @@ class Shrinking:
 
     Attributes:
         schedule: see there.
-        epochs: of all phases together; each has its published share, one at least.
+        epochs: of all phases together, each over all images; each phase has its published share, one at least.
         samples: networks whose accuracy the predictor learns from.
         calibration_images: training images that batch-norm statistics are made from; 2000 in the published code.
         draws: networks of the best predicted accuracy that are measured whole.
@@ -75,6 +78,25 @@ def phases_of(space: SearchSpace, schedule: Schedule, recipe: Recipe) -> tuple[P
 def shortened(phases: tuple[Phase, ...], epochs: Mapping[str, int]) -> tuple[Phase, ...]:
     """The same phases with other lengths, by name; warm-up keeps its share."""
     return tuple(replace(phase, recipe=rescaled(phase.recipe, epochs[phase.name])) for phase in phases)
+
+
+@dataclass(frozen=True, eq=False)
+class ShortEpochs:
+    """The batches of whole epochs one after the other, in epochs of fewer steps: every image is seen as often.
+
+    Attributes:
+        batches: the whole epochs.
+        steps_per_epoch: of the short ones.
+    """
+
+    batches: BatchSource
+    steps_per_epoch: int
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of a short epoch from `start_step` on."""
+        whole, step = divmod(epoch * self.steps_per_epoch + start_step, self.batches.steps_per_epoch)
+        later = chain.from_iterable(self.batches.epoch(number) for number in count(whole + 1))
+        return islice(chain(self.batches.epoch(whole, step), later), self.steps_per_epoch - start_step)
 
 
 def _combined(published: Recipe, recipe: Recipe) -> Recipe:

@@ -16,15 +16,15 @@ from sculptnet.evaluate import FromSupernet
 from sculptnet.flow.context import Context
 from sculptnet.flow.network_request import FINE_TUNING_SHARE
 from sculptnet.flow.searching import EVALUATION_BATCH, training_batches
-from sculptnet.flow.shrinking import Shrinking, phases_of, shortened
-from sculptnet.flow.supernet_plan import PAPER_IMAGES, SupernetPlan
+from sculptnet.flow.shrinking import ShortEpochs, Shrinking, phases_of, shortened
+from sculptnet.flow.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
 from sculptnet.nets import AccuracyPredictor, ElasticSupernet, Network, fit_accuracy_predictor, initialise
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import Objective, Problem, TrialRecord, random_search, run
 from sculptnet.settings import settings_of
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
-from sculptnet.train import Phase, accuracy_of, shrink
+from sculptnet.train import BatchSource, Phase, accuracy_of, shrink
 
 KIND = "elastic supernet"
 
@@ -176,7 +176,7 @@ def _train(context: Context, plan: SupernetPlan) -> None:
     shrunk = shrink(
         supernet,
         shortened(phases_for(context), plan.epochs),
-        training_batches(context, weights_part, supernet_recipe(context)),
+        _batches(context, weights_part, plan),
         evaluate=evaluate,
         seed=stream_seed(context.request.seed, "supernet"),
         calibration_images=plan.calibration_images,
@@ -190,6 +190,12 @@ def _train(context: Context, plan: SupernetPlan) -> None:
         shown = ", ".join(f"{found['network']} {found['metrics']['top1']:.1%}" for found in phase["networks"])
         context.voice.say(f"Supernet after {phase['phase']}, on held-out training images: {shown}")
     save_supernet(context.run.supernet, supernet)
+
+
+def _batches(context: Context, split: Split, plan: SupernetPlan) -> BatchSource:
+    """Augmented batches in epochs as long as the plan has them."""
+    batches = training_batches(context, split, supernet_recipe(context))
+    return batches if plan.images >= len(split) else ShortEpochs(batches, steps_of(plan.images, batches.batch_size))
 
 
 def _samples(context: Context, judge: FromSupernet, plan: SupernetPlan) -> tuple[TrialRecord, ...]:

@@ -14,6 +14,7 @@ PAPER_IMAGES = 2000  # for batch-norm statistics; as many judge a sample (10,000
 FEWEST_IMAGES = 200
 FEWEST_SAMPLES, ENOUGH_SAMPLES, MOST_SAMPLES = 40, 150, 2000  # fewer images a sample before fewer than enough samples
 LOOKED_AT = 5  # networks that a phase looks at when it ends
+FEWEST_EPOCHS = 8  # fewer whole ones would leave up to half of the time unused; epochs of fewer images instead
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class SupernetSpeed:
 
     Attributes:
         phase_step_s: seconds of one step, by phase.
-        steps_per_epoch: of every phase.
+        batch_size: images a step, in every phase.
         image_s: seconds to put one image through a network, forwards only.
         fine_tuning_epoch_s: seconds of one epoch of the network in the middle of the budget.
         shipping_s: estimated seconds for export, int8, accuracy with the runtime, timing, report.
@@ -31,7 +32,7 @@ class SupernetSpeed:
     """
 
     phase_step_s: Mapping[str, float]
-    steps_per_epoch: int
+    batch_size: int
     image_s: float
     fine_tuning_epoch_s: float
     shipping_s: float
@@ -45,6 +46,7 @@ class SupernetPlan:
 
     Attributes:
         epochs: of each phase, by name.
+        images: of an epoch; where these are not all, every epoch goes on where the one before stopped.
         samples: networks that the accuracy predictor learns from.
         calibration_images: training images that batch-norm statistics are made from.
         held_out_images: that judge a sample; finalists see all.
@@ -53,6 +55,7 @@ class SupernetPlan:
     """
 
     epochs: Mapping[str, int]
+    images: int
     samples: int
     calibration_images: int
     held_out_images: int
@@ -88,7 +91,10 @@ class SupernetWishes:
 def make_supernet_plan(
     seconds_left: float, speed: SupernetSpeed, images: tuple[int, int], wishes: SupernetWishes
 ) -> SupernetPlan:
-    """Fills `seconds_left`; never less than an epoch a phase and 40 samples.
+    """Fills `seconds_left`; never less than an epoch a phase, of one step at least, and 40 samples.
+
+    Where eight whole epochs, or one for the shortest phase, take too long, epochs are of fewer images: so each phase
+    has its share of the steps.
 
     Args:
         seconds_left: of the user's minutes, after what was spent on looking and measuring.
@@ -102,10 +108,8 @@ def make_supernet_plan(
     fixed = wishes.fine_tune_epochs
     tuning_s = free * SHARES["fine_tuning"] if fixed is None else fixed * speed.fine_tuning_epoch_s
     looks_s = LOOKED_AT * len(wishes.shares) * sample_s
-    epochs = _epochs(free - samples * sample_s - tuning_s - looks_s, speed, wishes)
-    supernet_s = looks_s + sum(
-        count * speed.steps_per_epoch * speed.phase_step_s[name] for name, count in epochs.items()
-    )
+    epochs, epoch_steps = _epochs(free - samples * sample_s - tuning_s - looks_s, speed, images[0], wishes)
+    supernet_s = looks_s + sum(count * epoch_steps * speed.phase_step_s[name] for name, count in epochs.items())
     left_s = free - supernet_s - samples * sample_s
     tuning = max(0, math.floor(left_s / speed.fine_tuning_epoch_s)) if fixed is None else fixed
     expected = {
@@ -114,7 +118,23 @@ def make_supernet_plan(
         "fine_tuning": tuning * speed.fine_tuning_epoch_s,
         "shipping": speed.shipping_s,
     }
-    return SupernetPlan(epochs, samples, calibration, held_out, tuning, expected, speed.peak_bytes, speed.torch_threads)
+    whole = epoch_steps == steps_of(images[0], speed.batch_size)
+    return SupernetPlan(
+        epochs,
+        images[0] if whole else epoch_steps * speed.batch_size,
+        samples,
+        calibration,
+        held_out,
+        tuning,
+        expected,
+        speed.peak_bytes,
+        speed.torch_threads,
+    )
+
+
+def steps_of(images: int, batch_size: int) -> int:
+    """The steps of an epoch of so many images."""
+    return max(1, images // batch_size)
 
 
 def _sample_part(
@@ -130,9 +150,12 @@ def _sample_part(
     return wishes.samples or min(MOST_SAMPLES, max(FEWEST_SAMPLES, affordable)), calibration, held_out
 
 
-def _epochs(seconds: float, speed: SupernetSpeed, wishes: SupernetWishes) -> dict[str, int]:
-    """Epochs of each phase in proportion to its share, one at least, within `seconds` or as many as are wished."""
-    published = sum(wishes.shares.values())
+def _epochs(seconds: float, speed: SupernetSpeed, images: int, wishes: SupernetWishes) -> tuple[dict[str, int], int]:
+    """Epochs of each phase in proportion to its share, one at least, and their steps, within `seconds` or as wished."""
+    published, all_steps = sum(wishes.shares.values()), steps_of(images, speed.batch_size)
     mean_s = sum(share / published * speed.phase_step_s[name] for name, share in wishes.shares.items())
-    total = wishes.epochs or max(0, math.floor(seconds / (speed.steps_per_epoch * mean_s)))
-    return {name: max(1, math.floor(total * share / published + 1e-9)) for name, share in wishes.shares.items()}
+    fewest = max(FEWEST_EPOCHS, math.ceil(published / min(wishes.shares.values())))
+    total = wishes.epochs or max(fewest, math.floor(seconds / (all_steps * mean_s)))
+    fitting = all_steps if wishes.epochs else math.floor(seconds / (total * mean_s))
+    epochs = {name: max(1, math.floor(total * share / published + 1e-9)) for name, share in wishes.shares.items()}
+    return epochs, max(1, min(all_steps, fitting))

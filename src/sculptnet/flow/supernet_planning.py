@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from statistics import median
 
@@ -17,7 +16,7 @@ from sculptnet.flow.plan import FEW_STEPS
 from sculptnet.flow.searching import minutes, training_batches
 from sculptnet.flow.speed import measure_training, peak_bytes
 from sculptnet.flow.supernet_learning import judge_of, new_supernet, phases_for, shrinking_of, supernet_recipe
-from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan
+from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan, steps_of
 from sculptnet.nets import ElasticSupernet
 from sculptnet.search import Job, Problem
 from sculptnet.streams import stream
@@ -78,7 +77,7 @@ def measure_supernet(context: Context, typical: Architecture, phases: tuple[Phas
         judged.append(context.clock() - begun)
     return SupernetSpeed(
         steps,
-        batches.steps_per_epoch,
+        batches.batch_size,
         max(1e-9, judged[-1] / (2 * count)),
         max(1e-9, training.train_step_s * whole.steps_per_epoch),
         training.shipping_s,
@@ -106,15 +105,16 @@ def _step_seconds(context: Context, supernet: ElasticSupernet, phase: Phase, ima
 
 def _tell(context: Context, plan: SupernetPlan, typical: Architecture) -> None:
     """Says what will be done, how long it takes, and what is too little."""
+    images = len(context.search_parts()[0])
     times = ", ".join(f"{name.replace('_', '-')} {minutes(seconds)}" for name, seconds in plan.seconds.items())
     context.voice.say(
-        f"Plan: supernet {_listed(plan.epochs)}; accuracies of {plan.samples} networks, each from "
+        f"Plan: supernet {_listed(plan, images)}; accuracies of {plan.samples} networks, each from "
         f"{plan.calibration_images} images for statistics and {plan.held_out_images} to judge; fine-tuning "
         f"{plan.fine_tune_epochs} epochs\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); a typical network "
         f"in the budget has {macs(typical) / 1e6:.1f} M MACs; {plan.peak_bytes / 2**30:.1f} GiB of memory in trial "
         f"steps; torch uses {plan.torch_threads} threads"
     )
-    note = few_steps(plan, len(context.search_parts()[0]), context.recipe().batch_size)
+    note = few_steps(plan, context.recipe().batch_size)
     if note is not None:
         context.voice.say(note)
     expected_s = context.elapsed_s() + sum(plan.seconds.values())
@@ -126,12 +126,12 @@ def _tell(context: Context, plan: SupernetPlan, typical: Architecture) -> None:
         )
 
 
-def few_steps(plan: SupernetPlan, images: int, batch_size: int) -> str | None:
-    """What there is to say of a training too short for a supernet: `images` an epoch, `batch_size` a step.
+def few_steps(plan: SupernetPlan, batch_size: int) -> str | None:
+    """What there is to say of a training too short for a supernet, with `batch_size` images a step.
 
     Seen: all networks at chance after 12 steps. The limit itself is that of differentiable search's supernets.
     """
-    steps = sum(plan.epochs.values()) * max(1, images // batch_size)
+    steps = sum(plan.epochs.values()) * steps_of(plan.images, batch_size)
     if steps >= FEW_STEPS:
         return None
     return (
@@ -141,5 +141,7 @@ def few_steps(plan: SupernetPlan, images: int, batch_size: int) -> str | None:
     )
 
 
-def _listed(epochs: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count} epochs" for name, count in epochs.items())
+def _listed(plan: SupernetPlan, images: int) -> str:
+    phases = ", ".join(f"{name} {count} epochs" for name, count in plan.epochs.items())
+    fewer = f" (of {images:,}, others in the next)" if plan.images < images else ""
+    return f"{phases} of {plan.images:,} images{fewer}"
