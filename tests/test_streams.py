@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 
 from sculptnet.streams import stream, stream_seed
+from sculptnet.testing.elsewhere import run_elsewhere
 
 
 def first(seed: int, purpose: str, index: int) -> int:
@@ -36,7 +33,5 @@ def test_streams_look_independent() -> None:
 
 def test_another_process_draws_the_same() -> None:
     code = "from sculptnet.streams import *; print(int(stream(3, 'x', 4).integers(2**62)), stream_seed(3, 'x', 4))"
-    environment = os.environ | {"PYTHONHASHSEED": "77"}
-    command = [sys.executable, "-c", code]
-    other = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert other.stdout.split() == [str(first(3, "x", 4)), str(stream_seed(3, "x", 4))]
+    other = run_elsewhere(code)
+    assert other.split() == [str(first(3, "x", 4)), str(stream_seed(3, "x", 4))]

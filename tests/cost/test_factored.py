@@ -6,8 +6,6 @@ import contextlib
 import io
 import itertools
 import math
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +35,7 @@ from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Ski
 from sculptnet.cost import FactoredCost, Macs, Parameters, PeakActivation, Reduce, cost_of, entries_of
 from sculptnet.errors import Infeasible, InvalidSpace, InvalidValue, NotMeasured
 from sculptnet.spaces import fbnet
+from sculptnet.testing.elsewhere import run_elsewhere
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -378,7 +377,7 @@ print(cost.draw_within(uniform, sum(extreme.value for extreme in cost.extremes()
     here = io.StringIO()
     with contextlib.redirect_stdout(here):
         exec(program, {})
-    there = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    there = run_elsewhere(program)
     assert there == here.getvalue()
 
 

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from sculptnet.arch import Augmentation
 from sculptnet.data import Preprocessing, TrainingBatches, folder, prepare, subset
+from sculptnet.testing.elsewhere import run_elsewhere
 
 PREPROCESSING = Preprocessing(10, 12, (0.3, 0.4, 0.5), (0.2, 0.3, 0.4))
 
@@ -28,11 +27,11 @@ def _everything(path: Path) -> dict[str, str]:
     }
 
 
+def everything_as_json(path: str) -> str:
+    return json.dumps(_everything(Path(path)))
+
+
 def test_the_same_seed_gives_the_same_in_another_process(make_folder: Callable[..., Path]) -> None:
     path = make_folder({"a": 14, "b": 15})
-    told = subprocess.run([sys.executable, __file__, str(path)], capture_output=True, text=True, check=True)
-    assert json.loads(told.stdout) == _everything(path)
-
-
-if __name__ == "__main__":
-    print(json.dumps(_everything(Path(sys.argv[1]))))
+    program = "import runpy, sys; print(runpy.run_path(sys.argv[1])['everything_as_json'](sys.argv[2]))"
+    assert run_elsewhere(program, __file__, str(path)) == everything_as_json(str(path)) + "\n"

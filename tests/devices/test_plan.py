@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from sculptnet.devices import Model, Quality, example_input
 from sculptnet.errors import InvalidValue
+from sculptnet.testing.elsewhere import run_elsewhere
 
 
 def test_quality_names_every_wrong_number_at_once() -> None:
@@ -35,7 +34,7 @@ def test_the_example_input_is_the_same_in_another_process() -> None:
         "import hashlib; from sculptnet.devices.plan import example_input;"
         "print(hashlib.sha256(example_input((2, 3, 5, 5)).tobytes()).hexdigest())"
     )
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    there = run_elsewhere(code).strip()
     assert there == hashlib.sha256(example_input((2, 3, 5, 5)).tobytes()).hexdigest()
 
 

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +18,7 @@ from sculptnet.errors import InvalidValue, NotMeasured
 from sculptnet.spaces import fbnet
 from sculptnet.state import Progress, no_progress
 from sculptnet.testing import FakeDevice
+from sculptnet.testing.elsewhere import run_elsewhere
 
 QUICK = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1)
 EXACT = FakeDevice(noise_percent=0.0)
@@ -102,7 +101,7 @@ def test_the_same_seed_gives_the_same_table_in_another_process(small: SearchSpac
         "table = measure_table(space, FakeDevice(), seed=5, num_calibration=2, num_held_out=2, clock=lambda: 0.0);"
         "print(json.dumps(table.to_json()))"
     )
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    there = run_elsewhere(code)
     here = measure_table(small, FakeDevice(), seed=5, num_calibration=2, num_held_out=2, clock=lambda: 0.0)
     assert json.loads(there) == json.loads(json.dumps(here.to_json()))
 

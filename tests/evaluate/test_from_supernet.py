@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from sculptnet.evaluate import FromSupernet
 from sculptnet.nets import ElasticSupernet, calibrate, initialise, smallest
 from sculptnet.search import Job
 from sculptnet.streams import stream
+from sculptnet.testing.elsewhere import run_elsewhere
 from sculptnet.train import accuracy_of
 
 PREPROCESSING = Preprocessing(16, 16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -85,12 +84,16 @@ def test_too_few_images_to_recalibrate_are_an_error() -> None:
     with pytest.raises(InvalidValue) as caught:
         evaluation(2000, 1)
     assert "batch_size must be at least 2, got 1" in str(caught.value)
-    assert "calibration_images must be at most the 42 images there are, got 2000; lower it" in str(caught.value)
+    assert (
+        "calibration_images must be at most the 42 images there are, got 2000; lower it "
+        "(--set search.calibration_images=42)"
+    ) in str(caught.value)
 
 
 def test_an_architecture_of_another_space_is_an_error() -> None:
     other = Architecture(16, Conv(8), ((InvertedResidual(8, 7, 3),),), PooledConv(12), Classifier(3))
-    with pytest.raises(NotInSpace, match=r"stages\.0\.0\.kernel_size"):
+    text = r"not in the space: stages\.0\.0\.kernel_size is 7, the template there is choice\(3, 5\); take what"
+    with pytest.raises(NotInSpace, match=text):
         evaluation()(Candidate(other, Recipe()), Job(trial=0))
 
 
@@ -100,6 +103,6 @@ def test_another_process_finds_the_same_accuracy() -> None:
         "from tests.evaluate.test_from_supernet import *;"
         "judge = evaluation(); print(judge(Candidate(judge.supernet.full, Recipe()), Job(trial=0))['top1'])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_elsewhere(code)
     judge = evaluation()
-    assert float(done.stdout) == judge(Candidate(judge.supernet.full, Recipe()), Job(trial=0))["top1"]
+    assert float(done) == judge(Candidate(judge.supernet.full, Recipe()), Job(trial=0))["top1"]

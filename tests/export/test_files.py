@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from sculptnet.errors import DeviceError, InvalidValue
 from sculptnet.export import Metadata, OnnxModel, accuracy_of_file, export_model, versions
 from sculptnet.export.session import Images
 from sculptnet.nets import Network, initialise
+from sculptnet.testing.elsewhere import run_elsewhere
 
 CLASSES = ("falling", "rising", "plain")
 WHAT_ANOTHER_PROCESS_DOES = """
@@ -88,14 +86,8 @@ def test_the_same_network_gives_the_same_bytes_in_another_process(
     network = Network(tiny_fbnet.decode([1, 5, 8, 3]).architecture)
     initialise(network, 0)
     exported = export_model(network, preprocessing, ("a", "b", "c"), tmp_path / "here", calibration=[images])
-    answer = subprocess.run(
-        [sys.executable, "-c", WHAT_ANOTHER_PROCESS_DOES, str(tmp_path / "there")],
-        env=os.environ | {"PYTHONHASHSEED": "123", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert answer.stdout.split() == [file.sha256 for file in exported.files]
+    told = run_elsewhere(WHAT_ANOTHER_PROCESS_DOES, str(tmp_path / "there"))
+    assert told.split() == [file.sha256 for file in exported.files]
 
 
 def test_modules_that_are_no_architecture_are_exported_too(preprocessing: Preprocessing, tmp_path: Path) -> None:

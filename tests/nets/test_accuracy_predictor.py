@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from sculptnet.nets.accuracy_predictor import error_of
 from sculptnet.runs import FileCheckpoint
 from sculptnet.spaces import ofa_mobilenet_v3
 from sculptnet.state import NoCheckpoint
+from sculptnet.testing.elsewhere import run_elsewhere
 
 SPACE = ofa_mobilenet_v3(10, 64, resolutions=(48, 64))
 SETTINGS: dict[str, Any] = {"source": "supernet 1", "seed": 0, "hidden": (32, 32), "epochs": 5}
@@ -41,6 +40,7 @@ def test_it_says_what_it_did_not_learn(predictor: AccuracyPredictor) -> None:
     assert error.spearman > 0.95
     assert predictor.error.learned == 240
     assert predictor.error.held_out == 60
+    assert len(predictor.error.pairs) == 60
     assert predictor.error.rmse_points == pytest.approx(error.rmse_points, rel=0.5)
     assert "points RMSE, Kendall" in str(predictor.error)
 
@@ -90,8 +90,8 @@ print(predictor.of(rows).tobytes().hex())
 
 
 def test_another_process_learns_the_same_and_another_seed_something_else(predictor: AccuracyPredictor) -> None:
-    done = subprocess.run([sys.executable, "-c", OTHER_PROCESS], capture_output=True, text=True, check=True)
-    assert bytes.fromhex(done.stdout.strip()) == predictor.of(ROWS).tobytes()
+    done = run_elsewhere(OTHER_PROCESS)
+    assert bytes.fromhex(done.strip()) == predictor.of(ROWS).tobytes()
     other = fit_accuracy_predictor(SPACE, ROWS, truth(ROWS), **{**SETTINGS, "seed": 1})
     assert not np.array_equal(other.of(ROWS), predictor.of(ROWS))
 
@@ -151,6 +151,7 @@ def test_a_predictor_of_another_space_or_supernet_is_refused(
         load_accuracy_predictor(FileCheckpoint(tmp_path), space, "supernet 2")
     assert f"it was learned for another space: {text}" in str(caught.value)
     assert "it was learned from 'supernet 1', wanted is 'supernet 2'" in str(caught.value)
+    assert "fit one with samples of this space and source" in str(caught.value)
 
 
 def test_what_is_no_predictor_is_refused(predictor: AccuracyPredictor, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,6 +13,7 @@ from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Ski
 from sculptnet.blocks.layers import Residual
 from sculptnet.errors import OpenValue
 from sculptnet.nets import Network, initialise, set_dropout
+from sculptnet.testing.elsewhere import run_elsewhere
 
 FINGERPRINT = """
 import hashlib
@@ -83,10 +81,8 @@ def test_initialisation_is_the_same_in_another_process(tiny_fbnet: SearchSpace) 
     digest = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         digest.update(name.encode() + tensor.numpy().tobytes())
-    environment = os.environ | {"PYTHONHASHSEED": "123"}
-    command = [sys.executable, "-c", FINGERPRINT]
-    other = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert other.stdout.strip() == digest.hexdigest()
+    other = run_elsewhere(FINGERPRINT)
+    assert other.strip() == digest.hexdigest()
 
 
 def test_initial_weights_have_the_spread_of_their_fan_out() -> None:

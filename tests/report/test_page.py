@@ -4,7 +4,6 @@ import hashlib
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,11 +13,13 @@ import pytest
 from sculptnet.cost import macs
 from sculptnet.report import ReportData, write_report
 from sculptnet.report.text import count
+from sculptnet.testing.elsewhere import run_elsewhere
 
 FIGURES = {
     "accuracy_latency",
     "confusion",
     "distribution",
+    "diversity",
     "feasibility",
     "layers",
     "predicted_measured",
@@ -233,7 +234,7 @@ def test_equal_runs_give_equal_bytes_in_another_process(written: Path, tmp_path:
         "run = runpy.run_path(sys.argv[1])['made_up_run'](); write_report(run, pathlib.Path(sys.argv[2]))"
     )
     conftest = Path(__file__).with_name("conftest.py")
-    subprocess.run([sys.executable, "-c", program, str(conftest), str(tmp_path)], check=True, timeout=200)
+    run_elsewhere(program, str(conftest), str(tmp_path))
 
     def digests(folder: Path) -> dict[str, str]:
         paths = sorted(path for path in folder.rglob("*") if path.is_file())

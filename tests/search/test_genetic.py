@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from sculptnet.cost import FactoredCost, Macs
 from sculptnet.search import Limit, Objective, Problem, Results, drive, evolution
 from sculptnet.search.protocol import Columns
 from sculptnet.search.rows import distinct, keys_of
+from sculptnet.testing.elsewhere import run_elsewhere
 
 STAGE = prefix(tuple(Conv(4, choice(1, 3, 5)) for _ in range(6)), 3, 4, 5, 6)
 SPACE = SearchSpace(Architecture(8, Conv(4), (STAGE,), PooledConv(8), Classifier(2)))
@@ -63,9 +62,9 @@ print(drive(evolution(PROBLEM, 5, population=10, generations=6), score).choices.
 
 
 def test_another_process_proposes_the_same() -> None:
-    done = subprocess.run([sys.executable, "-c", OTHER_PROCESS], capture_output=True, text=True, check=True)
+    done = run_elsewhere(OTHER_PROCESS)
     here = drive(evolution(PROBLEM, 5, population=10, generations=6), score)
-    assert done.stdout.strip() == str(here.choices.tolist())
+    assert done.strip() == str(here.choices.tolist())
 
 
 @pytest.mark.parametrize("slack", [0.0, 1e-3, 0.05])

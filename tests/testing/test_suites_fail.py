@@ -19,6 +19,7 @@ from sculptnet.devices import Device, Measurement, Plan
 from sculptnet.search import Problem, Proposals, Search
 from sculptnet.state import Progress, no_progress
 from sculptnet.testing import BlockSuite, DeviceSuite, FakeDevice, SearchSuite, elsewhere
+from sculptnet.testing.elsewhere import run_elsewhere
 
 
 @dataclass(frozen=True)
@@ -194,3 +195,11 @@ def test_what_fails_in_another_process_is_shown(questions: ModuleType) -> None:
 def test_the_fake_device_is_a_device() -> None:
     device: Device = FakeDevice()
     assert device.name == "fake"
+
+
+def test_programs_elsewhere_see_nothing_of_each_other() -> None:
+    assert run_elsewhere("import builtins, sys; builtins.left = 1; print(sys.argv[1:])", "a", "b") == "['a', 'b']\n"
+    with pytest.raises(AssertionError, match="NameError: name 'left' is not defined"):
+        run_elsewhere("print(left)")
+    with pytest.raises(AssertionError, match=r"^no good\n$"):
+        run_elsewhere("import sys; sys.exit('no good')")

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sculptnet.errors import InvalidValue
+from sculptnet.testing.elsewhere import run_elsewhere
 from sculptnet.zoo import BY_NAME, load
 
 NAME = "mobilenet_v2"
@@ -99,7 +100,7 @@ def test_drawn_weights_depend_on_the_seed_alone() -> None:
         " weights = load('mobilenet_v2', num_classes=3, seed=5).state_dict().values();"
         " print(hashlib.sha256(b''.join(tensor.numpy().tobytes() for tensor in weights)).hexdigest())"
     )
-    elsewhere = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    elsewhere = run_elsewhere(program)
     torch.manual_seed(99)
     here = b"".join(tensor.numpy().tobytes() for tensor in load(NAME, num_classes=3, seed=5).state_dict().values())
     assert hashlib.sha256(here).hexdigest() == elsewhere.strip()

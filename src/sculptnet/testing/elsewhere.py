@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from sculptnet.testing.twin import twin
 
 _CODE = """
 import importlib.util, json, sys
@@ -25,18 +25,33 @@ print(json.dumps(getattr(suite(), method)()))
 
 
 def elsewhere(suite: object, method: str) -> Any:
-    """What `method` of `suite`, without arguments and with a JSON value as its result, returns in a fresh process.
+    """What `method` of `suite`, without arguments and with a JSON value as its result, returns in another process.
 
     Hash seeds, import order and global generators differ there.
     The file that defines the suite's class is loaded there by its path, so the class stands at the top of a file that
     can be imported alone.
     """
     kind = type(suite)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": "4711"}
-    command = [sys.executable, "-c", _CODE, inspect.getfile(kind), kind.__qualname__, method]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, f"{kind.__qualname__}.{method} failed in another process:\n{done.stderr}"
-    return json.loads(done.stdout.splitlines()[-1])
+    try:
+        told = run_elsewhere(_CODE, inspect.getfile(kind), kind.__qualname__, method)
+    except AssertionError as error:
+        raise AssertionError(f"{kind.__qualname__}.{method} failed in another process:\n{error}") from None
+    return json.loads(told.splitlines()[-1])
+
+
+def run_elsewhere(program: str, *arguments: str) -> str:
+    """What a Python program prints in another process, whose hash seed differs from this one's.
+
+    Args:
+        program: its text.
+        arguments: what it finds in `sys.argv` behind its name.
+
+    Raises:
+        AssertionError: it failed, with what it wrote to its standard error.
+    """
+    answer = twin(tuple(filter(None, sys.path))).answer(program, arguments)
+    assert answer.code == 0, answer.stderr
+    return answer.stdout
 
 
 def error_text(kind: type[Exception], call: Callable[[], object]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, final
 
 from sculptnet.cost import LatencyTable
@@ -99,6 +100,6 @@ def table_from_results(work: TableWork, order: Order, text: str, source: str) ->
         InvalidValue: with everything that is wrong with the results.
     """
     results = read_results(text, order, source)
-    seconds = sum(results.seconds[:2])  # blocks and calibration, as of other tables
+    passed_s = accumulate(results.seconds)
     device = Recorded(results, order)
-    return work.table(device, memo=None, progress=no_progress, seconds=lambda: seconds)
+    return work.table(device, memo=None, progress=no_progress, seconds=lambda: next(passed_s))
