@@ -3,5 +3,6 @@
 from sculptnet.evaluate.by_training import ByTraining
 from sculptnet.evaluate.from_predictor import FromPredictor, Predictor
 from sculptnet.evaluate.from_supernet import FromSupernet
+from sculptnet.evaluate.from_table import FromTable, read_nas_bench_macro
 
-__all__ = ["ByTraining", "FromPredictor", "FromSupernet", "Predictor"]
+__all__ = ["ByTraining", "FromPredictor", "FromSupernet", "FromTable", "Predictor", "read_nas_bench_macro"]

@@ -12,7 +12,8 @@ from sculptnet.arch import SearchSpace
 from sculptnet.errors import InvalidValue, SculptNetError, collected, suggestion
 from sculptnet.flow.shrinking import Shrinking
 from sculptnet.nets import MixedSupernet, RelaxedSupernet
-from sculptnet.search import Search, dnas, evolution, random_search
+from sculptnet.search import Search, dnas, evolution, optuna_search, random_search
+from sculptnet.search.optuna_samplers import require_optuna
 from sculptnet.settings import Setting
 
 
@@ -28,12 +29,14 @@ class Method:
         shrinking: for a method that first trains an elastic supernet and then searches, with a predictor of its
             networks' accuracies, for one to cut out of it: the settings of that, which `--set search.` changes too.
         space: what is searched unless the user says otherwise.
+        require: raises `MissingExtra` where an optional package is missing.
     """
 
     search: Callable[..., Search]
     supernet: Callable[[SearchSpace], RelaxedSupernet] | None = None
     shrinking: Callable[..., Shrinking] | None = None
     space: str = "fbnet"
+    require: Callable[[], None] | None = None
 
     @property
     def parts(self) -> tuple[Callable[..., object], ...]:
@@ -49,7 +52,10 @@ class Method:
 
         Raises:
             InvalidValue: with every unknown name (near misses suggested) and every value that does not parse.
+            MissingExtra: the method needs a package that is not installed.
         """
+        if self.require is not None:
+            self.require()
         known, values = self.settings(), dict[str, Any]()
         problems = [f"search.{name} is unknown; {suggestion(name, known)}" for name in given if name not in known]
         for part in self.parts:
@@ -71,5 +77,6 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "ofa": Method(evolution, shrinking=Shrinking, space="ofa_mobilenet_v3"),
         "random": Method(random_search),
         "evolution": Method(evolution),
+        "optuna": Method(optuna_search, require=require_optuna),
     }
 )

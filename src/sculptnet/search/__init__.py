@@ -3,6 +3,8 @@
 from sculptnet.search.differentiable.method import dnas
 from sculptnet.search.drivers import drive, run
 from sculptnet.search.genetic import evolution
+from sculptnet.search.nondominated import nsga2
+from sculptnet.search.optuna_samplers import Sampler, optuna_search
 from sculptnet.search.problem import Limit, Objective, Problem
 from sculptnet.search.protocol import Evaluate, Job, Proposals, Results, Search
 from sculptnet.search.random import random_search
@@ -16,12 +18,15 @@ __all__ = [
     "Problem",
     "Proposals",
     "Results",
+    "Sampler",
     "Search",
     "TrialRecord",
     "best",
     "dnas",
     "drive",
     "evolution",
+    "nsga2",
+    "optuna_search",
     "random_search",
     "run",
 ]

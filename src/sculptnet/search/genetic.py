@@ -6,10 +6,10 @@ import numpy as np
 
 from sculptnet.arch import IntMatrix
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.search.pareto import FloatMatrix, best_first
+from sculptnet.search.pareto import FloatMatrix
 from sculptnet.search.problem import Problem
-from sculptnet.search.protocol import Proposals, Results, Search
-from sculptnet.search.rows import distinct
+from sculptnet.search.protocol import Proposals, Search
+from sculptnet.search.survival import objective_values, survivors
 from sculptnet.streams import stream
 
 MUTANTS_PASS, CROSSINGS_PASS = 0.3, 0.55  # of children of parents near a limit; where fewer do, more are drawn
@@ -58,8 +58,8 @@ def evolution(
             children = problem.sample(rng, population)
         results = yield Proposals(children)
         rows = np.concatenate([parents, children])
-        scored = np.concatenate([values, _values(problem, results)])
-        parents, values = _selected(problem, rows, scored, num_parents)
+        scored = np.concatenate([values, objective_values(problem, results)])
+        parents, values = survivors(problem, rows, scored, num_parents)
 
 
 def _children(
@@ -82,18 +82,6 @@ def _children(
     rates = (MUTANTS_PASS, CROSSINGS_PASS) if problem.limits else (1.0, 1.0)
     drawn = [problem.draw(mutants, num_mutants, pass_rate=rates[0])]
     return np.concatenate([*drawn, problem.draw(crossings, num_crossings, pass_rate=rates[1])])
-
-
-def _values(problem: Problem, results: Results) -> FloatMatrix:
-    return np.stack([results.column(objective.metric) for objective in problem.objectives], axis=1)
-
-
-def _selected(problem: Problem, rows: IntMatrix, values: FloatMatrix, number: int) -> tuple[IntMatrix, FloatMatrix]:
-    """The best distinct rows that were evaluated, and their values."""
-    first = np.array(distinct(rows))
-    known = first[~np.isnan(values[first]).any(axis=1)]
-    order = best_first(values[known], [objective.maximize for objective in problem.objectives])[:number]
-    return rows[known[order]], values[known[order]]
 
 
 def _check(

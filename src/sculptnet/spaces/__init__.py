@@ -7,16 +7,27 @@ from sculptnet.arch import SearchSpace
 from sculptnet.spaces.around_space import around
 from sculptnet.spaces.fbnet_space import fbnet
 from sculptnet.spaces.mnasnet_space import mnasnet
+from sculptnet.spaces.nas_bench_macro_space import nas_bench_macro
 from sculptnet.spaces.ofa_spaces import ofa_mobilenet_v3, ofa_proxyless, ofa_resnet50
 
 BY_NAME: Mapping[str, Callable[..., SearchSpace]] = MappingProxyType(
     {
         "fbnet": fbnet,
         "mnasnet": mnasnet,
+        "nas_bench_macro": nas_bench_macro,
         "ofa_mobilenet_v3": ofa_mobilenet_v3,
         "ofa_proxyless": ofa_proxyless,
         "ofa_resnet50": ofa_resnet50,
     }
 )
 
-__all__ = ["BY_NAME", "around", "fbnet", "mnasnet", "ofa_mobilenet_v3", "ofa_proxyless", "ofa_resnet50"]
+__all__ = [
+    "BY_NAME",
+    "around",
+    "fbnet",
+    "mnasnet",
+    "nas_bench_macro",
+    "ofa_mobilenet_v3",
+    "ofa_proxyless",
+    "ofa_resnet50",
+]

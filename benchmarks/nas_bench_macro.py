@@ -1,0 +1,384 @@
+"""Search methods on NAS-Bench-Macro's table of trained networks: what they find within 100 queries.
+
+    python benchmarks/nas_bench_macro.py TABLE [--methods random reinforce]
+
+TABLE is `nas-bench-macro_cifar10.json` of the authors' repository xiusu/NAS-Bench-Macro. Every search is a line in
+`results/nas_bench_macro.jsonl`, so the script goes on where it was stopped; delete a method's lines to run it again.
+Writes `results/nas_bench_macro.md` and `.png`. About ten minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from itertools import count, product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+import sklearn
+import torch
+from matplotlib.figure import Figure
+from sklearn.ensemble import RandomForestRegressor
+
+from sculptnet.arch import IntMatrix
+from sculptnet.cost import FactoredCost, Macs
+from sculptnet.evaluate import FromTable, read_nas_bench_macro
+from sculptnet.search import (
+    Limit,
+    Objective,
+    Problem,
+    Proposals,
+    Sampler,
+    Search,
+    TrialRecord,
+    evolution,
+    nsga2,
+    optuna_search,
+    random_search,
+    run,
+)
+from sculptnet.search.pareto import FloatMatrix, front
+from sculptnet.streams import stream, stream_seed
+
+RESULTS = Path(__file__).parent / "results"
+QUERIES, SEEDS, STEP = 100, 20, 5
+BUDGETS = {"35 M": 35e6, "50 M": 50e6, "80 M": 80e6, "none": None}
+PROTOCOLS = {"noisy": "one training, drawn among three", "mean": "the mean of three trainings"}
+TOP1, FEW_MACS = Objective("top1"), Objective("macs", maximize=False)
+TRADE_OFF, REFERENCE_TOP1 = "two objectives", 0.85
+RESAMPLES = 10_000
+
+
+def regularised_evolution(problem: Problem, seed: int, *, population: int = 20, sample: int = 5) -> Search:
+    """Ageing evolution (Real et al., AAAI 2019, algorithm 1): the oldest dies, the best of a sample has a mutant."""
+    rows = problem.sample(stream(seed, "regularised_evolution"), population)
+    results = yield Proposals(rows)
+    alive = deque(zip(rows, results.column(TOP1.metric), strict=True))
+    for number in count(1):
+        rng = stream(seed, "regularised_evolution", number)
+        parent, _ = max((alive[i] for i in rng.choice(len(alive), sample, replace=False)), key=lambda one: one[1])
+        child = problem.draw(mutants_of(problem, parent, rng), 1)
+        results = yield Proposals(child)
+        alive.append((child[0], results.column(TOP1.metric)[0]))
+        alive.popleft()
+
+
+def mutants_of(problem: Problem, parent: npt.NDArray[np.int64], rng: np.random.Generator) -> Callable[[int], IntMatrix]:
+    """Gives rows in which one decision differs from `parent`."""
+
+    def mutants(number: int) -> IntMatrix:
+        rows, options = np.repeat(parent[None], number, axis=0), problem.space.num_options
+        columns = rng.integers(len(options), size=number)
+        shifts = 1 + rng.integers(options[columns] - 1)
+        rows[np.arange(number), columns] = (rows[np.arange(number), columns] + shifts) % options[columns]
+        return problem.space.canonical(rows)
+
+    return mutants
+
+
+def forest(problem: Problem, seed: int, *, first: int = 20, batch: int = 10) -> Search:
+    """A random forest learns the accuracies so far; the unseen candidates that it likes best of all come next."""
+    every = every_row(problem)
+    every = every[problem.feasible(every)]
+    order = stream(seed, "forest").permutation(len(every))
+    asked, values = order[:first], np.empty(0)
+    for number in count():
+        results = yield Proposals(every[asked[len(values) :]])
+        values = np.append(values, results.column(TOP1.metric))
+        unseen = np.setdiff1d(order, asked)
+        if not len(unseen):
+            return
+        model = RandomForestRegressor(random_state=stream_seed(seed, "forest", number) % 2**32)
+        model.fit(problem.space.features(every[asked]), values)
+        liked = np.argsort(-model.predict(problem.space.features(every[unseen])), kind="stable")
+        asked = np.append(asked, unseen[liked[:batch]])
+
+
+def every_row(problem: Problem) -> IntMatrix:
+    return np.array(list(product(*map(range, problem.space.num_options.tolist()))), dtype=np.int64)
+
+
+# What is compared, and at which settings; everything else is as by default.
+METHODS: Mapping[str, tuple[Callable[[Problem, int], Search], str]] = {
+    "random": (random_search, "random search"),
+    "evolution": (
+        lambda problem, seed: evolution(problem, seed, population=20),
+        "`search.evolution`, population 20 (5 parents)",
+    ),
+    "regularised evolution": (regularised_evolution, "ageing evolution, population 20, samples of 5"),
+    "NSGA-II": (lambda problem, seed: nsga2(problem, seed, population=20), "`search.nsga2`, population 20"),
+    "Optuna TPE": (optuna_search, "`search.optuna_search`, Optuna's defaults"),
+    "Optuna NSGA-II": (
+        lambda problem, seed: optuna_search(problem, seed, sampler=Sampler.NSGA2, first=20),
+        "`search.optuna_search`, population 20",
+    ),
+    "random forest": (forest, "100 trees; 20 random candidates, then the 10 it likes best of all, again and again"),
+}
+TRADING = ("random", "evolution", "NSGA-II", "Optuna TPE", "Optuna NSGA-II")  # know several objectives
+
+
+@dataclass(frozen=True)
+class Case:
+    """One search: which method, in which budget (or for two objectives), with which seed and kind of query."""
+
+    method: str
+    budget: str
+    seed: int
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    `curve`: after every fifth query, the regret of the chosen network in points, or, for two objectives, the share of
+    the volume that the whole table dominates.
+    """
+
+    queries: int
+    curve: tuple[float, ...]
+
+
+def problems_of(table: FromTable) -> dict[str, Problem]:
+    """A problem for each budget, priced once."""
+    problems = {
+        name: Problem(table.space, (TOP1,), () if budget is None else (Limit(Macs(), budget),))
+        for name, budget in BUDGETS.items()
+    }
+    largest = float(FactoredCost(table.space, Macs()).extremes()[1].value)
+    problems[TRADE_OFF] = Problem(table.space, (TOP1, FEW_MACS), (Limit(Macs(), largest),))
+    for problem in problems.values():
+        problem.costs(problem.space.sample(stream(0, "benchmarks/nas_bench_macro"), 1))
+    return problems
+
+
+def searched(case: Case, problem: Problem, table: FromTable) -> Outcome:
+    """Runs one search."""
+    evaluate = replace(table, seed=case.seed if case.protocol == "noisy" else None)
+    records = run(METHODS[case.method][0](problem, case.seed), problem, evaluate, QUERIES)
+    every = every_row(problem)
+    every = every[problem.feasible(every)]
+    steps = [records[:number] for number in range(STEP, QUERIES + 1, STEP)]
+    if case.budget == TRADE_OFF:
+        whole = dominated(trade_offs(problem, table, every), problem)
+        curve = [dominated(trade_offs(problem, table, observed_front(part)), problem) / whole for part in steps]
+    else:
+        best = table.means(every).max()
+        curve = [100 * float(best - table.means(np.array([chosen(part).choices]))[0]) for part in steps]
+    return Outcome(len(records), tuple(round(value, 6) for value in curve))
+
+
+def chosen(records: Sequence[TrialRecord]) -> TrialRecord:
+    """The best as observed; the first of equals."""
+    return max(records, key=lambda record: (record.metrics[TOP1.metric], -record.trial))
+
+
+def observed_front(records: Sequence[TrialRecord]) -> IntMatrix:
+    """What no other trial beats, as observed."""
+    values = np.array([[record.metrics[TOP1.metric], record.metrics["macs"]] for record in records])
+    return np.array([record.choices for record in records])[front(values, [True, False])]
+
+
+def trade_offs(problem: Problem, table: FromTable, rows: IntMatrix) -> FloatMatrix:
+    """Mean accuracy and multiply-adds of each row."""
+    return np.stack([table.means(rows), problem.costs(rows)["macs"]], axis=1)
+
+
+def dominated(values: FloatMatrix, problem: Problem) -> float:
+    """The area that the rows dominate, against the reference accuracy and the largest network."""
+    kept = values[front(values, [True, False]) & (values[:, 0] > REFERENCE_TOP1)]
+    kept = kept[np.argsort(-kept[:, 0])]
+    heights = kept[:, 0] - np.append(kept[1:, 0], REFERENCE_TOP1)
+    # less accurate ones on a front are smaller: what reaches a height has the multiply-adds of the least accurate there
+    return float((heights * (problem.limits[0].at_most - kept[:, 1])).sum())
+
+
+def cases(methods: Sequence[str]) -> Iterator[Case]:
+    for seed, protocol, method in product(range(SEEDS), PROTOCOLS, methods):
+        for budget in [*BUDGETS, *([TRADE_OFF] if method in TRADING else [])]:
+            yield Case(method, budget, seed, protocol)
+
+
+def read(path: Path) -> dict[Case, Outcome]:
+    """The searches that were run before."""
+    found = {}
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        one = json.loads(line)
+        found[Case(**one["case"])] = Outcome(one["queries"], tuple(one["curve"]))
+    return found
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean and its 95 % interval: percentiles of means of resampled seeds."""
+    column = np.array(values)
+    picks = stream(0, "benchmarks/nas_bench_macro: bootstrap").integers(len(column), size=(RESAMPLES, len(column)))
+    low, high = np.percentile(column[picks].mean(axis=1), [2.5, 97.5])
+    return float(column.mean()), float(low), float(high)
+
+
+def cell(values: Sequence[float], form: str) -> str:
+    if not values:
+        return "-"
+    mean, low, high = interval(values)
+    return f"{mean:{form}} ({low:{form}} to {high:{form}})"
+
+
+def column(found: Mapping[Case, Outcome], method: str, budget: str, protocol: str) -> list[float]:
+    """The last values of all seeds."""
+    wanted = [Case(method, budget, seed, protocol) for seed in range(SEEDS)]
+    return [found[case].curve[-1] for case in wanted if case in found]
+
+
+def regrets(found: Mapping[Case, Outcome], protocol: str) -> list[str]:
+    """A table of regrets."""
+    lines = [f"| method | {' | '.join(BUDGETS)} |", f"|---|{'---|' * len(BUDGETS)}"]
+    for method in METHODS:
+        cells = [cell(column(found, method, budget, protocol), ".3f") for budget in BUDGETS]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return lines
+
+
+def fewer_queries(found: Mapping[Case, Outcome]) -> list[str]:
+    """What searches ended early on average, in words."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for case, outcome in found.items():
+        counts.setdefault((case.method, case.budget), []).append(outcome.queries)
+    early = {key: np.mean(values) for key, values in counts.items() if np.mean(values) < QUERIES}
+    return [f"{method}, {budget}: {number:.0f} queries" for (method, budget), number in early.items()]
+
+
+def page(found: Mapping[Case, Outcome], problems: Mapping[str, Problem], table: FromTable) -> str:
+    """The result as a Markdown page."""
+    every = every_row(problems["none"])
+    sizes = [(name, every[problem.feasible(every)]) for name, problem in problems.items() if name in BUDGETS]
+    budgets = "; ".join(
+        f"{name}: {len(rows):,} networks, best {100 * table.means(rows).max():.3f} %" for name, rows in sizes
+    )
+    early = fewer_queries(found)
+    return "\n".join(
+        [
+            "# Search methods on NAS-Bench-Macro",
+            "",
+            f"{date.today().isoformat()}. {QUERIES} queries, {SEEDS} seeds. {processor()}; Python "
+            f"{platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__}, Optuna "
+            f"{optuna.__version__}, scikit-learn {sklearn.__version__}. Results depend on seeds, not on hardware or "
+            "time. Made by `benchmarks/nas_bench_macro.py`.",
+            "",
+            f"`spaces.nas_bench_macro`: 8 layers, 3 candidates each, every network trained three times on CIFAR-10. "
+            f"Within the limits on multiply-adds ({budgets}).",
+            "",
+            "A query is a network that was not asked for before. The chosen network is the one with the best "
+            "observed accuracy; its **regret** is the mean accuracy of its three trainings, subtracted from the best "
+            f"mean accuracy within the limit, in points. Mean over seeds and 95 % interval ({RESAMPLES:,} bootstrap "
+            "samples of the seeds). In every seed all methods see the same training of a network. No setting was "
+            "tuned.",
+            "",
+            f"## A query tells {PROTOCOLS['noisy']}",
+            "",
+            *regrets(found, "noisy"),
+            "",
+            "![Regret after so many queries](nas_bench_macro.png)",
+            "",
+            f"## A query tells {PROTOCOLS['mean']} (no noise)",
+            "",
+            *regrets(found, "mean"),
+            "",
+            *(
+                [f"Searches that ended early, since they proposed nothing new: {'; '.join(early)}.", ""]
+                if early
+                else []
+            ),
+            "## Settings",
+            "",
+            *(f"- {name}: {settings}" for name, (_, settings) in METHODS.items()),
+            "",
+            "## Two objectives: accuracy and multiply-adds, no limit",
+            "",
+            "Share of the hypervolume that the whole table dominates, against a network with an accuracy of "
+            f"{100 * REFERENCE_TOP1:g} % and the largest multiply-adds; of what is on the front as observed, with its "
+            "mean accuracies. Percent, mean and 95 % interval.",
+            "",
+            "| method | one training | mean of three |",
+            "|---|---|---|",
+            *(
+                f"| {name} | "
+                + " | ".join(
+                    cell([100 * value for value in column(found, name, TRADE_OFF, protocol)], ".2f")
+                    for protocol in PROTOCOLS
+                )
+                + " |"
+                for name in TRADING
+            ),
+            "",
+        ]
+    )
+
+
+def processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return f"One thread of {os.cpu_count()} ({names[0] if names else platform.machine()})"
+
+
+def drawing(found: Mapping[Case, Outcome]) -> Figure:
+    """Regret over queries, a panel for each budget."""
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    for axes, budget in zip(figure.subplots(2, 2, sharex=True).flat, BUDGETS, strict=True):
+        for number, method in enumerate(METHODS):
+            wanted = [Case(method, budget, seed, "noisy") for seed in range(SEEDS)]
+            curves = np.array([found[case].curve for case in wanted if case in found])
+            if len(curves):
+                queries = np.arange(STEP, QUERIES + 1, STEP)
+                axes.plot(
+                    queries, curves.mean(axis=0), label=method, color=f"C{number}", ls="-" if number < 5 else "--"
+                )
+        axes.set(yscale="log", title=f"at most {budget}" if budget != "none" else "no limit")
+        axes.grid(alpha=0.3)
+    figure.supxlabel("queries")
+    figure.supylabel("regret, points (mean of 20 seeds)")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return figure
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder")
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments()
+    torch.set_num_threads(1)
+    table = read_nas_bench_macro(given.table)
+    problems, path = problems_of(table), given.results / "nas_bench_macro.jsonl"
+    found, spent_s = read(path), dict.fromkeys(METHODS, 0.0)
+    given.results.mkdir(exist_ok=True)
+    for case in cases(given.methods):
+        if case not in found:
+            start = time.process_time()
+            found[case] = searched(case, problems[case.budget], table)
+            spent_s[case.method] += time.process_time() - start
+            with path.open("a") as file:
+                file.write(json.dumps({"case": asdict(case), **asdict(found[case])}) + "\n")
+    print("processor seconds:", {name: round(value, 1) for name, value in spent_s.items()}, file=sys.stderr)
+    text = page(found, problems, table)
+    print(text)
+    (given.results / "nas_bench_macro.md").write_text(text)
+    drawing(found).savefig(given.results / "nas_bench_macro.png", dpi=100)
+
+
+if __name__ == "__main__":
+    main()
