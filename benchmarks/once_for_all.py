@@ -19,26 +19,23 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from itertools import islice
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from benchmarks.once_for_all_settings import SETTINGS, START, Setting
 
-from sculptnet import data, spaces, zoo
-from sculptnet.arch import Architecture, Augmentation, Cosine, Recipe, SearchSpace, Sgd, choice, prefix, to_json
-from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
+from sculptnet import data
+from sculptnet.arch import Architecture, Cosine, SearchSpace, to_json
 from sculptnet.cost import macs, parameters
 from sculptnet.data import EvaluationBatches, ImageData, Preprocessing, Split, TrainingBatches
 from sculptnet.evaluate import FromSupernet
 from sculptnet.files import read_json, write_json
-from sculptnet.flow.shrinking import Schedule, phases_of, shortened
-from sculptnet.flow.starting import parse_start
+from sculptnet.flow.shrinking import Schedule, ShortEpochs, phases_of, shortened
 from sculptnet.flow.supernet_learning import save_supernet
 from sculptnet.nets import (
     ElasticSupernet,
@@ -56,114 +53,8 @@ from sculptnet.train import Phase, accuracy_of, shrink, train_network
 RESULTS = Path(__file__).parent / "results" / "once_for_all"
 PIECES = 40  # that a training is cut into, so that every phase gets its share of few images
 WATCHED, CALIBRATION, BATCH = 500, 2000, 200
+MOST_HELD_OUT = 2000
 HALF = (0.5, 0.5, 0.5)  # how images were normalised for the published weights
-START = parse_start("efficientnet_lite0")
-
-
-# ---------------------------------------------------------------------- what is run
-@dataclass(frozen=True)
-class Setting:
-    """One data set's run.
-
-    Attributes:
-        space: of a number of classes.
-        baselines: networks to compare with, of a number of classes; those whose name begins with EfficientNet have
-            the published weights where the run starts from them.
-        recipe: of every training, its length apart.
-        images: that a training sees.
-        samples: networks that the accuracy predictor learns from.
-        start: whether the supernet starts from published weights.
-        between: budgets beside the baselines' latencies, as parts of the way from the fastest network to the slowest.
-        most_images: that are trained on.
-    """
-
-    space: Callable[[int], SearchSpace]
-    baselines: Callable[[int], Mapping[str, Architecture]]
-    recipe: Recipe
-    images: int
-    samples: int = 60
-    start: bool = False
-    between: tuple[float, ...] = (0.15, 0.4)
-    most_images: int = 10**9
-
-
-def small_space(
-    classes: int,
-    *,
-    channels: tuple[int, ...],
-    first_stride: int,
-    kernels: tuple[int, ...],
-    resolutions: tuple[int, ...],
-) -> SearchSpace:
-    """Three units of 1 to 3 inverted residuals: depth, kernels, expansions 2, 3 and 4, and resolution are open."""
-    first = InvertedResidual(16, 3, 1, first_stride, expand_at_1=False)
-    units = []
-    for width, stride in zip(channels, (2, 2, 1), strict=True):
-        layers = tuple(
-            InvertedResidual(width, choice(*kernels), choice(2, 3, 4), stride if index == 0 else 1, expand_at_1=False)
-            for index in range(3)
-        )
-        units.append(prefix(layers, 1, 2, 3))
-    architecture = Architecture(
-        choice(*resolutions), Conv(16, 3, 2), ((first,), *units), PooledConv(256), Classifier(classes)
-    )
-    return SearchSpace(architecture)
-
-
-def narrow_mobilenets(classes: int, *, sizes: tuple[int, ...], strides: tuple[int, ...]) -> dict[str, Architecture]:
-    """MobileNetV2 x0.10 with a stem of stride 2; wider ones are slower than the whole space."""
-    made = {size: zoo.mobilenet_v2(classes, size, width=0.1, stem_stride=2, strides=strides) for size in sizes}
-    return {f"MobileNetV2 x0.10, {size} px": architecture for size, architecture in made.items()}
-
-
-def around_lite0(classes: int, *, resolutions: tuple[int, ...]) -> SearchSpace:
-    return spaces.around(START.fitted(max(resolutions), classes), resolutions=resolutions)
-
-
-def published_sizes(classes: int, *, sizes: tuple[int, ...], width: float) -> dict[str, Architecture]:
-    """EfficientNet-Lite0 at several sizes, and MobileNetV2 at the largest of them with the strides of large images."""
-    mobilenet = replace(zoo.mobilenet_v2(classes, 224, width=width), resolution=max(sizes))
-    lite0 = {f"EfficientNet-Lite0, {size} px": START.fitted(size, classes) for size in sizes}
-    return {**lite0, f"MobileNetV2 x{width:.2f}, {max(sizes)} px": mobilenet}
-
-
-def recipe_of(batch_size: int, rate: float, augmentation: Augmentation) -> Recipe:
-    return Recipe(1, batch_size, Sgd(rate), Cosine(0.05), augmentation, label_smoothing=0.0)
-
-
-SETTINGS: Mapping[str, Setting] = {
-    "fashion_mnist": Setting(
-        partial(small_space, channels=(24, 40, 80), first_stride=1, kernels=(3, 5), resolutions=(28,)),
-        partial(narrow_mobilenets, sizes=(20, 28), strides=(1, 2, 2, 1, 1, 1, 1)),
-        recipe_of(96, 0.1, Augmentation(crop_padding=0.0)),
-        images=80_000,
-        most_images=40_000,
-    ),
-    "imagenette": Setting(
-        partial(small_space, channels=(24, 48, 96), first_stride=2, kernels=(3, 5, 7), resolutions=(48, 56, 64)),
-        partial(narrow_mobilenets, sizes=(48, 64), strides=(1, 2, 2, 2, 1, 1, 1)),
-        recipe_of(64, 0.1, Augmentation(crop_scale=0.5)),
-        images=75_000,
-    ),
-    "sign_language": Setting(
-        partial(around_lite0, resolutions=(48, 56, 64)),
-        partial(published_sizes, sizes=(48, 56, 64), width=0.35),
-        recipe_of(32, 0.02, Augmentation(crop_scale=0.6)),
-        images=12_800,
-        samples=50,
-        start=True,
-        between=(0.2,),
-    ),
-    "elpv": Setting(
-        partial(around_lite0, resolutions=(64, 80, 96)),
-        partial(published_sizes, sizes=(64, 80, 96), width=0.35),
-        recipe_of(32, 0.02, Augmentation(crop_scale=0.6)),
-        images=7_040,
-        samples=50,
-        start=True,
-        between=(0.2,),
-    ),
-}
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -177,29 +68,12 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
-    """The batches of a source one after the other, in epochs of as many steps as are wanted."""
-
-    whole: TrainingBatches
-    steps_per_epoch: int
-
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        step, stop = epoch * self.steps_per_epoch + start_step, (epoch + 1) * self.steps_per_epoch
-        while step < stop:
-            number, begin = divmod(step, self.whole.steps_per_epoch)
-            count = min(stop - step, self.whole.steps_per_epoch - begin)
-            yield from islice(self.whole.epoch(number, begin), count)
-            step += count
-
-
-@dataclass(frozen=True, eq=False)
 class Work:
-    """One setting on its images, with one seed."""
+    """One setting on its images, which are read when they are needed, with one seed."""
 
     name: str
     setting: Setting
-    images: ImageData
-    preprocessing: Preprocessing
+    source: str | Path
     seed: int
     steps: int
     folder: Path
@@ -211,14 +85,28 @@ class Work:
 
     @property
     def classes(self) -> int:
-        return len(self.images.classes)
+        return self.setting.classes
+
+    @cached_property
+    def _loaded(self) -> ImageData:
+        return data.load(self.source, seed=self.seed)
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        found = data.default_preprocessing(self._loaded, largest(self.space).resolution)
+        return replace(found, mean=HALF, std=HALF) if self.setting.start else found
+
+    @cached_property
+    def images(self) -> ImageData:
+        return data.decoded(self._loaded, self.preprocessing)
 
     @cached_property
     def parts(self) -> tuple[Split, Split]:
         """The images that weights learn from, and those that are held out for choices."""
         rest, held_out = self.images.hold_out(0.2, self.seed)
         most = min(len(rest), self.setting.most_images)
-        return (rest if most == len(rest) else data.subset(rest, most, self.seed)), held_out
+        kept = min(len(held_out), MOST_HELD_OUT)
+        return data.subset(rest, most, self.seed), data.subset(held_out, kept, self.seed)
 
     @cached_property
     def architectures(self) -> dict[str, Architecture]:
@@ -236,11 +124,11 @@ class Work:
         write_json(self.results / f"{part}.json", {"seed": self.seed, **found})
         print(f"{self.name}: {part} is done", flush=True)
 
-    def batches(self, resolution: int) -> Pieces:
+    def batches(self, resolution: int) -> ShortEpochs:
         recipe, preprocessing = self.setting.recipe, self.preprocessing.at(resolution)
         seed = stream_seed(self.seed, "batches")
         whole = TrainingBatches(self.parts[0], preprocessing, recipe.augmentation, recipe.batch_size, seed)
-        return Pieces(whole, self.steps)
+        return ShortEpochs(whole, self.steps)
 
     def tested(self, network: Network) -> dict[str, Any]:
         """Size, and accuracy on the test images."""
@@ -272,16 +160,10 @@ class Work:
 
 
 def open_work(given: argparse.Namespace) -> Work:
-    setting = SETTINGS[given.setting]
-    images = data.load(given.data or given.setting, seed=given.seed)
-    resolution = largest(setting.space(len(images.classes))).resolution
-    preprocessing = data.default_preprocessing(images, resolution)
-    if setting.start:
-        preprocessing = replace(preprocessing, mean=HALF, std=HALF)
+    setting, name = SETTINGS[given.setting], f"{given.setting}-{given.seed}"
     steps = max(1, round((given.images or setting.images) / (PIECES * setting.recipe.batch_size)))
-    name = f"{given.setting}-{given.seed}"
-    kept = data.decoded(images, preprocessing)
-    return Work(given.setting, setting, kept, preprocessing, given.seed, steps, given.work / name, RESULTS / name)
+    source = given.data or given.setting
+    return Work(given.setting, setting, source, given.seed, steps, given.work / name, RESULTS / name)
 
 
 # ---------------------------------------------------------------------- trainings

@@ -41,7 +41,7 @@ STAGES = ("table", "front", "latency", "second_table", "second")
 FIRST, SECOND = "onnxruntime", "openvino"
 FINALISTS, MARGIN = 6, 1.03  # networks of a budget that all held-out images judge; room that tables need
 METRIC = "predicted_top1"
-QUALITY = Quality(rounds=8, chunk_ms=2.0)
+QUALITY = Quality()
 SECOND_BUDGETS = (0.15, 0.4, 0.7)  # parts of the way from the fastest network to the slowest
 
 
