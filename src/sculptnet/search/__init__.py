@@ -9,6 +9,8 @@ from sculptnet.search.problem import Limit, Objective, Problem
 from sculptnet.search.protocol import Evaluate, Job, Proposals, Results, Search
 from sculptnet.search.random import random_search
 from sculptnet.search.records import TrialRecord, best
+from sculptnet.search.reinforcement.method import reinforce
+from sculptnet.search.reinforcement.reward import Reward
 
 __all__ = [
     "Evaluate",
@@ -18,6 +20,7 @@ __all__ = [
     "Problem",
     "Proposals",
     "Results",
+    "Reward",
     "Sampler",
     "Search",
     "TrialRecord",
@@ -28,5 +31,6 @@ __all__ = [
     "nsga2",
     "optuna_search",
     "random_search",
+    "reinforce",
     "run",
 ]

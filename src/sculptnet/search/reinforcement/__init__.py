@@ -1,0 +1,1 @@
+"""Search by reinforcement learning: a recurrent controller, rewarded for accuracy and latency at once (MnasNet)."""

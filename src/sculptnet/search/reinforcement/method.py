@@ -1,0 +1,170 @@
+"""Reinforcement learning of a controller that draws networks (Tan et al., MnasNet, CVPR 2019, arXiv 1807.11626)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from sculptnet.arch import IntMatrix
+from sculptnet.cost import FactoredCost
+from sculptnet.errors import Infeasible, InvalidValue, collected
+from sculptnet.search.problem import Problem
+from sculptnet.search.protocol import Proposals, Search
+from sculptnet.search.reinforcement.controller import Controller
+from sculptnet.search.reinforcement.feedback import Feedback, feedback
+from sculptnet.search.reinforcement.ppo import Learner, Ppo
+from sculptnet.search.reinforcement.reward import Reward
+from sculptnet.state import Event, Log, no_log
+from sculptnet.streams import stream
+
+
+def reinforce(
+    problem: Problem,
+    seed: int,
+    *,
+    alpha: float = -0.07,
+    beta: float = -0.07,
+    batches: int = 400,
+    batch: int = 20,
+    hidden: int = 100,
+    learning_rate: float = 3.5e-4,
+    ppo_epochs: int = 4,
+    clip: float = 0.2,
+    entropy_weight: float = 1e-5,
+    baseline_decay: float = 0.95,
+    cost_metric: str | None = None,
+    log: Log = no_log,
+) -> Search:
+    """Draws batches of candidates from a recurrent controller, and makes likelier what was rewarded.
+
+    The reward of a candidate is ACC * (LAT / T) ** w, with w = `alpha` where LAT <= T, else `beta`: ACC is the
+    objective, LAT the cost of the limit and T its `at_most` (equations 2 and 3). Limits weigh on the reward and are not
+    enforced: as in the paper, candidates beyond them are proposed too; whoever picks one looks at its cost. The default
+    is the paper's soft reward; `alpha=0, beta=-1` is its hard one. With several limits their factors are multiplied,
+    without any the reward is the objective: both are ours.
+
+    The controller is an LSTM over the decisions of the space, in an order in which what a decision switches off comes
+    later; what is switched off is not drawn and learns nothing. After each batch it is updated by PPO with the
+    advantage reward minus a moving average of the rewards before. Candidates that failed are left out: an error says
+    nothing of an accuracy, and rewards of 0 among rewards that differ by hundredths would outweigh all others.
+
+    The paper says of the controller that it is NASNet's and that PPO trains it. Constants marked NASNet are from the
+    appendix of Zoph et al., CVPR 2018, arXiv 1707.07012; those marked ours are published nowhere.
+
+    Args:
+        problem: any space; one objective above 0, to be maximised; any limits.
+        seed: of all draws and of the controller's weights.
+        alpha, beta: of the reward; at most 0.
+        batches: updates, after which the search ends. About 8,000 candidates as in the paper.
+        batch: candidates drawn at a time; they may be evaluated side by side. Each is drawn independently, so that some
+            come again, above all late; a driver evaluates those once. NASNet.
+        hidden: units of the LSTM, one layer. NASNet.
+        learning_rate: of Adam; for searches of tens of candidates it is too low to learn anything. NASNet.
+        ppo_epochs: steps on each batch, every one on all of it. Ours.
+        clip: how far PPO lets a decision's probability move in one update, relatively. Ours; Schulman et al.'s.
+        entropy_weight: of the entropy of a candidate's decisions, summed, in nats. NASNet.
+        baseline_decay: what remains of the baseline after each batch; at first it is the mean of the first batch.
+            NASNet; that it is once a batch is ours.
+        cost_metric: a metric of the evaluations that stands for the cost of the first limit in the reward, such as
+            `measured_latency_ms`: the paper measures every candidate. None: what the limit's cost model predicts.
+        log: is told a "search_batch" after each.
+
+    Raises:
+        InvalidValue: an argument breaks its rule, or the objective is to be minimised; later, an objective below 0, or
+            of 0 throughout a batch.
+        Infeasible: the least cost in the space is above a limit.
+        TrainingDiverged: the controller's loss stopped being a number.
+    """
+    given = {
+        "batches": (batches, batches >= 1, "at least 1"),
+        "batch": (batch, batch >= 1, "at least 1"),
+        "hidden": (hidden, hidden >= 1, "at least 1"),
+        "learning_rate": (learning_rate, 0 < learning_rate < math.inf, "above 0"),
+        "ppo_epochs": (ppo_epochs, ppo_epochs >= 1, "at least 1"),
+        "clip": (clip, 0 < clip < 1, "above 0 and below 1"),
+        "entropy_weight": (entropy_weight, 0 <= entropy_weight < math.inf, "at least 0"),
+        "baseline_decay": (baseline_decay, 0 <= baseline_decay < 1, "at least 0 and below 1"),
+    }
+    problems = [*_setting_problems(given), *_problem_problems(problem, cost_metric)]
+    try:
+        reward = Reward(alpha, beta)
+    except InvalidValue as error:
+        problems.append(str(error))
+    if problems:
+        raise InvalidValue(collected(problems, "reinforce"))
+    _require_possible(problem)
+    ppo = Ppo(learning_rate, ppo_epochs, clip, entropy_weight)
+
+    def search() -> Search:
+        learner = Learner(Controller(problem.space, hidden, seed), ppo)
+        baseline = math.nan
+        for index in range(batches):
+            uniform = stream(seed, "reinforce/draws", index).random((batch, len(problem.space.decisions)))
+            rows = learner.controller.draw(uniform)
+            entropy = entropy_of(learner.controller, rows)
+            results = yield Proposals(rows)
+            told = feedback(problem, reward, results, cost_metric)
+            log({**_event(problem, told, index, batch, baseline), "entropy": entropy})
+            if told.known.any():
+                mean = float(told.rewards.mean())
+                baseline = mean if math.isnan(baseline) else baseline
+                learner.learn(rows[told.known], told.rewards - baseline)
+                baseline = baseline_decay * baseline + (1 - baseline_decay) * mean
+
+    return search()
+
+
+def entropy_of(controller: Controller, rows: IntMatrix) -> float:
+    """The entropy of a decision that matters, nats, averaged over the decisions of candidates that it drew."""
+    with torch.no_grad():
+        judged = controller.judge(rows)
+    return float(judged.entropies.sum() / judged.alive.sum())
+
+
+def _event(problem: Problem, told: Feedback, index: int, batch: int, baseline: float) -> Event:
+    """What is logged of a batch, counted from 1; numbers that nothing is known of are absent."""
+    event: dict[str, Any] = {
+        "event": "search_batch",
+        "batch": index + 1,
+        "candidates": (index + 1) * batch,
+        "failed": int((~told.known).sum()),
+    }
+    if told.known.any():
+        event |= {"reward": float(told.rewards.mean()), "best_reward": float(told.rewards.max())}
+        event |= {"value": float(told.values.mean())}
+    if not math.isnan(baseline):
+        event["baseline"] = baseline
+    if problem.limits and told.known.any():
+        first = problem.limits[0]
+        event |= {"within": float(told.within.mean()), "cost": first.cost.name, "at_most": first.at_most}
+        event["costs"] = told.costs[:, 0].tolist()
+    return event
+
+
+def _setting_problems(given: Mapping[str, tuple[float, bool, str]]) -> list[str]:
+    return [f"{name} must be {rule}, got {value!r}" for name, (value, holds, rule) in given.items() if not holds]
+
+
+def _problem_problems(problem: Problem, cost_metric: str | None) -> list[str]:
+    problems = []
+    if len(problem.objectives) > 1 or not problem.objectives[0].maximize:
+        shown = ", ".join(f"{'high' if one.maximize else 'low'} {one.metric}" for one in problem.objectives)
+        problems.append(f"the reward takes one objective, to be high, got {shown}; make what should be low a limit")
+    if cost_metric is not None and not problem.limits:
+        problems.append(f"cost_metric {cost_metric!r} stands for the cost of the first limit, but there is no limit")
+    return problems
+
+
+def _require_possible(problem: Problem) -> None:
+    """No reward leads to what does not exist."""
+    problems = []
+    for limit, cost in zip(problem.limits, problem.factored, strict=True):
+        parts = (cost,) if isinstance(cost, FactoredCost) else cost.parts
+        least = sum(part.extremes()[0].value for part in parts)
+        if least > limit.at_most:
+            problems.append(f"{limit} cannot be met, the least in the space is {least:g}")
+    if problems:
+        raise Infeasible(collected(problems, "reinforce") + "; raise the limit or widen the space")
