@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
@@ -181,17 +181,47 @@ def _can_equal(left: Any, right: Any) -> bool:
 _Counts: TypeAlias = dict[frozenset[str], int]
 
 
+@dataclass(frozen=True)
+class _Tied:
+    """A decision that `same` ties: the number of its options, and every place that takes its value."""
+
+    options: int
+    places: tuple[str, ...]
+
+    def within(self, path: str) -> bool:
+        """Whether all its places are parts of the one at `path`."""
+        return all(place.startswith((f"{path}.", f"{path}[")) for place in self.places)
+
+
 def space_size(architecture: Architecture, recipe: Recipe) -> int:
     """The number of different candidates. Decisions that `same` ties are counted once wherever any of them is alive."""
     walked = [*_walk(architecture, "", ()), *_walk(recipe, "recipe", ())]
-    uses = Counter(node.path for _, node, _ in walked if isinstance(node, Same))
-    options = {path: len(node.options) for path, node, _ in walked if isinstance(node, OneOf) and path in uses}
-    both = _times(_count(architecture, "", options), _count(recipe, "recipe", options))
-    return sum(count * math.prod(options[name] for name in names) for names, count in both.items())
+    uses: dict[str, list[str]] = {}
+    for path, node, _ in walked:
+        if isinstance(node, Same):
+            uses.setdefault(node.path, []).append(path)
+    tied = {
+        path: _Tied(len(node.options), (path, *uses[path]))
+        for path, node, _ in walked
+        if isinstance(node, OneOf) and path in uses
+    }
+    both = _times(_count(architecture, "", tied), _count(recipe, "recipe", tied))
+    return sum(count * math.prod(tied[name].options for name in names) for names, count in both.items())
 
 
-def _count(node: Any, path: str, tied: dict[str, int]) -> _Counts:
-    """How many candidates use each set of tied decisions; a tied decision itself counts later, once."""
+def _count(node: Any, path: str, tied: Mapping[str, _Tied]) -> _Counts:
+    """How many candidates use each set of tied decisions; these count once, where all their places are counted."""
+    counts = _count_parts(node, path, tied)
+    inner = {name for names in counts for name in names if path and tied[name].within(path)}
+    if not inner:
+        return counts
+    result: Counter[frozenset[str]] = Counter()
+    for names, count in counts.items():
+        result[names - inner] += count * math.prod(tied[name].options for name in names & inner)
+    return dict(result)
+
+
+def _count_parts(node: Any, path: str, tied: Mapping[str, _Tied]) -> _Counts:
     if isinstance(node, Same):
         return {frozenset([node.path]): 1}
     if isinstance(node, OneOf):

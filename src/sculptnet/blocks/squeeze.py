@@ -51,10 +51,14 @@ class SqueezeExcite:
         problems = [f"ratio must be above 0 and at most 1, got {ratio!r}" for ratio in ratios]
         check(self, [*problems, *count_problems(self.divisor, "divisor")])
 
+    def squeezed_channels(self, in_channels: int, hidden_channels: int) -> int:
+        """The squeezed width for features of `hidden_channels` in a block of `in_channels`."""
+        base = hidden_channels if self.of is SqueezeBase.HIDDEN else in_channels
+        return round_channels(base * self.ratio, self.divisor, self.floor)
+
     def module(self, in_channels: int, hidden_channels: int) -> nn.Module:
         """A new module for features of `hidden_channels` in a block of `in_channels`."""
-        base = hidden_channels if self.of is SqueezeBase.HIDDEN else in_channels
-        squeezed = round_channels(base * self.ratio, self.divisor, self.floor)
+        squeezed = self.squeezed_channels(in_channels, hidden_channels)
         return SqueezeExciteModule(hidden_channels, squeezed, self.gate, self.activation)
 
 

@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sculptnet.arch import Architecture, Block, TensorShape
 from sculptnet.blocks.layers import Residual
+from sculptnet.cost.formulas import formula
 from sculptnet.cost.model import Reduce
 
 WEIGHTED = (nn.Conv2d, nn.Linear)
@@ -89,7 +90,7 @@ class Macs:
 
     def block(self, path: str, block: Block, shape: TensorShape) -> float:
         """Multiply-adds of one block."""
-        return count(block, shape).macs
+        return (formula(block, shape) or count(block, shape)).macs
 
 
 @final
@@ -103,7 +104,7 @@ class ConvFcWeights:
 
     def block(self, path: str, block: Block, shape: TensorShape) -> float:
         """Weights of one block."""
-        return count(block, shape).conv_fc_weights
+        return (formula(block, shape) or count(block, shape)).conv_fc_weights
 
 
 @final
@@ -117,7 +118,7 @@ class Parameters:
 
     def block(self, path: str, block: Block, shape: TensorShape) -> float:
         """Parameters of one block."""
-        return count(block, shape).parameters
+        return (formula(block, shape) or count(block, shape)).parameters
 
 
 def macs(architecture: Architecture) -> int:

@@ -17,6 +17,7 @@ from sculptnet.errors import InvalidValue
 
 FEWEST = 10  # measured entries to learn from
 FOLDS = 10
+AT_ONCE = 2**12  # entries predicted together: their differences to all measured ones are held
 LENGTH_SCALE, RIDGE = 1.0, 1e-3  # of the correction, in standard deviations of log features; chosen on eight tables
 
 
@@ -41,7 +42,8 @@ class LatencyPredictor:
 
     def predict_ms(self, entries: Sequence[Entry]) -> Vector:
         """Milliseconds of each of `entries`."""
-        return _predicted(self._fit, features_of(entries))
+        parts = [entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE)]
+        return np.concatenate([_predicted(self._fit, features_of(part)) for part in parts] or [np.empty(0)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,8 @@ from sculptnet.nets.calibration import calibrate
 from sculptnet.nets.elastic import ElasticSupernet
 from sculptnet.nets.elastic_range import largest, smallest
 from sculptnet.nets.elastic_sorting import sort_channels
+from sculptnet.nets.masked import MaskedSupernet
+from sculptnet.nets.masked_maps import subsampled
 from sculptnet.nets.mixed import MixedSupernet, weights_of
 from sculptnet.nets.network import Network, initialise, set_dropout
 from sculptnet.nets.relaxed import RelaxedSupernet
@@ -17,6 +19,7 @@ from sculptnet.nets.relaxed import RelaxedSupernet
 __all__ = [
     "AccuracyPredictor",
     "ElasticSupernet",
+    "MaskedSupernet",
     "MixedSupernet",
     "Network",
     "PredictionError",
@@ -29,5 +32,6 @@ __all__ = [
     "set_dropout",
     "smallest",
     "sort_channels",
+    "subsampled",
     "weights_of",
 ]

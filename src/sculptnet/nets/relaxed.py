@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor, nn
 
 from sculptnet.arch import Architecture, SearchSpace
 from sculptnet.nets.network import Network
+
+LEAST_COMPARED = 2  # options in a step that learns their weights: one alone has weight 1 whatever they are
 
 
 class RelaxedSupernet(nn.Module, ABC):
@@ -18,9 +20,12 @@ class RelaxedSupernet(nn.Module, ABC):
 
     Attributes:
         space: the space.
+        shared: the decisions whose options are computed together for the price of one. Where a search samples the
+            options that run, these keep all of them.
     """
 
     space: SearchSpace
+    shared: Collection[str] = ()
 
     @abstractmethod
     def forward(self, images: Tensor, weights: Mapping[str, Tensor]) -> Tensor:

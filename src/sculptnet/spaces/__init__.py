@@ -6,6 +6,7 @@ from types import MappingProxyType
 from sculptnet.arch import SearchSpace
 from sculptnet.spaces.around_space import around
 from sculptnet.spaces.fbnet_space import fbnet
+from sculptnet.spaces.fbnetv2_space import fbnetv2
 from sculptnet.spaces.mnasnet_space import mnasnet
 from sculptnet.spaces.nas_bench_macro_space import nas_bench_macro
 from sculptnet.spaces.ofa_spaces import ofa_mobilenet_v3, ofa_proxyless, ofa_resnet50
@@ -13,6 +14,7 @@ from sculptnet.spaces.ofa_spaces import ofa_mobilenet_v3, ofa_proxyless, ofa_res
 BY_NAME: Mapping[str, Callable[..., SearchSpace]] = MappingProxyType(
     {
         "fbnet": fbnet,
+        "fbnetv2": fbnetv2,
         "mnasnet": mnasnet,
         "nas_bench_macro": nas_bench_macro,
         "ofa_mobilenet_v3": ofa_mobilenet_v3,
@@ -25,6 +27,7 @@ __all__ = [
     "BY_NAME",
     "around",
     "fbnet",
+    "fbnetv2",
     "mnasnet",
     "nas_bench_macro",
     "ofa_mobilenet_v3",

@@ -7,7 +7,7 @@ accelerator would only be slower.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -48,12 +48,18 @@ def gumbel_noise(theta: Mapping[str, Tensor], seed: int, step: int) -> dict[str,
     return dict(zip(theta, torch.split(numbers, counts), strict=True))
 
 
-def sampled(theta: Mapping[str, Tensor], noise: Mapping[str, Tensor], tau: float, branches: int | None) -> Sampled:
+def sampled(
+    theta: Mapping[str, Tensor],
+    noise: Mapping[str, Tensor],
+    tau: float,
+    branches: int | None,
+    shared: Collection[str] = (),
+) -> Sampled:
     """Gumbel-softmax weights m = softmax((theta + noise) / tau), and those of the candidates that run.
 
     With `branches`, the candidates of the `branches` largest theta + noise run: a draw without replacement from
     softmax(theta). Their weights are m over the sum of m among them, so all candidates give exactly m, and one gives
-    exactly 1. None runs all.
+    exactly 1. None runs all. Decisions in `shared` always run all: their options are computed together.
 
     References: Wu et al., FBNet, section 3.3 (m); Kool et al., Stochastic Beams and Where to Find Them, ICML 2019 (the
     largest of perturbed logits are a draw without replacement).
@@ -62,7 +68,7 @@ def sampled(theta: Mapping[str, Tensor], noise: Mapping[str, Tensor], tau: float
     for path, vector in theta.items():
         perturbed = vector + noise[path]
         every[path] = run[path] = torch.softmax(perturbed / tau, 0)
-        if branches is not None and branches < len(vector):
+        if branches is not None and branches < len(vector) and path not in shared:
             kept = torch.zeros(len(vector), dtype=torch.bool)
             kept[perturbed.detach().topk(branches).indices] = True
             run[path] = torch.softmax(perturbed.masked_fill(~kept, -math.inf) / tau, 0)

@@ -1,4 +1,4 @@
-"""Differentiable neural architecture search (Wu et al., FBNet, CVPR 2019, arXiv 1812.03443)."""
+"""Differentiable architecture search (FBNet, arXiv 1812.03443), which serves FBNetV2 (arXiv 2004.05565) unchanged."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def dnas(
     n = 9) while the latency's is whole, so the search leans to cheap blocks early; both agree as P concentrates.
     Weights of candidates that did not run have no gradient: SGD leaves them and their momentum as they are, without
     decay. Each candidate is trained in about k/n of the steps: a short search needs a larger part of warm-up, or theta
-    judges blocks that have not learned anything yet.
+    judges blocks that have not learned anything yet. Decisions whose options the supernet computes together (its
+    `shared`: widths as masks) keep all of them whatever `branches` is, and with them the paper's gradients.
 
     Args:
         problem: space and limits; objectives belong to whoever evaluates the proposals.

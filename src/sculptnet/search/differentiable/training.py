@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from sculptnet.cost import FactoredCost
 from sculptnet.errors import TrainingDiverged
 from sculptnet.nets import RelaxedSupernet, initialise
+from sculptnet.nets.relaxed import LEAST_COMPARED
 from sculptnet.search.differentiable.loss import (
     cosine,
     cost_factor,
@@ -28,8 +29,6 @@ from sculptnet.search.differentiable.loss import (
 from sculptnet.search.differentiable.state import Constants, Learned, Position, position_from_json, require_same
 from sculptnet.state import Checkpoint, Log, Progress
 from sculptnet.streams import stream_seed
-
-LEAST_COMPARED = 2  # candidates of a slot in a theta step: one alone has weight 1 whatever theta is
 
 
 class Batches(Protocol):
@@ -123,9 +122,9 @@ class Training:
         labels = labels.to(self.device)
         with self._own_randomness(index):
             with torch.set_grad_enabled(learns_theta):
-                weights = sampled(
-                    self.learned.theta, gumbel_noise(self.learned.theta, constants.seed, index), tau, branches
-                )
+                theta, supernet = self.learned.theta, self.learned.supernet
+                noise = gumbel_noise(theta, constants.seed, index)
+                weights = sampled(theta, noise, tau, branches, supernet.shared)
                 factor = self._cost_factor(weights.all)
             logits = self.learned.supernet(images.to(self.device, memory_format=self.memory_format), weights.run)
             loss = cross_entropy(logits, labels, label_smoothing=constants.label_smoothing) * factor.to(logits)
