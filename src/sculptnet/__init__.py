@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sculptnet._detect import DetectionResult, fit_detector
     from sculptnet._fit import FitResult, fit, fit_network
     from sculptnet._specialize import Specialized, specialize
 
 __version__ = "0.1.0"
 
-__all__ = ["FitResult", "Specialized", "__version__", "fit", "fit_network", "specialize"]
+__all__ = [
+    "DetectionResult",
+    "FitResult",
+    "Specialized",
+    "__version__",
+    "fit",
+    "fit_detector",
+    "fit_network",
+    "specialize",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +33,8 @@ def __getattr__(name: str) -> Any:
         from sculptnet import _specialize
 
         return getattr(_specialize, name)
+    if name in ("DetectionResult", "fit_detector"):
+        from sculptnet import _detect
+
+        return getattr(_detect, name)
     raise AttributeError(f"module 'sculptnet' has no attribute {name!r}")

@@ -11,7 +11,7 @@ from sculptnet import blocks, settings, zoo
 from sculptnet.arch import Recipe, Sgd, architecture_from_json
 from sculptnet.errors import InvalidValue
 from sculptnet.files import read_json
-from sculptnet.flow.request import SETTING_GROUPS, RunRequest, from_plain
+from sculptnet.flow.request import SETTING_GROUPS, RunRequest, from_plain, refuse_detector
 from sculptnet.named import find
 from sculptnet.runs import RunDirectory
 from sculptnet.zoo import Published
@@ -112,6 +112,7 @@ def request_of_network_run(folder: Path, *, fresh: bool) -> NetworkRequest | Non
     if not RunDirectory(folder).exists():
         return None
     command = RunDirectory(folder).info()["command"]
+    refuse_detector(folder, command)
     if "network" not in command:
         return None
     return from_plain(NetworkRequest, {**command, "run_dir": folder, "fresh": fresh})

@@ -18,11 +18,14 @@ from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.flow.limits import parse_limits
 from sculptnet.flow.methods import METHODS, Method
 from sculptnet.flow.starting import Start, parse_start, space_around
+from sculptnet.flow.workers import parse_workers
 from sculptnet.named import find
 from sculptnet.runs import RunDirectory
+from sculptnet.search.workers import Workers
 
 SETTING_GROUPS = ("space", "search", "recipe")
 DEFAULT_SPACE = "fbnet"  # of users' own methods
+FEWEST_COMPARED = 4  # networks, of a rank correlation
 PATHS = ("table", "weights", "root", "runs", "run_dir")
 R = TypeVar("R", bound="RunRequest")
 
@@ -112,6 +115,9 @@ class FitRequest(RunRequest):
         start: for methods with a supernet: the network that the space is opened around and the supernet begins with;
             `NAME` of the zoo with its published weights, `NAME=FILE`, or the folder of a model as runs ship it.
         limits: beside latency, `NAME=VALUE` each; see `limits.NAMES`.
+        workers: how many trials are trained at once, and where; see `parse_workers`. Results do not depend on it.
+        check_proxy: compare the accuracies of trials with those after longer training.
+        proxy_networks: with how many networks.
 
     The resolution is by default the native size of small images, else 96 (224 with CUDA). The groups of settings are
     space, search and recipe.
@@ -125,6 +131,9 @@ class FitRequest(RunRequest):
     baselines: bool = False
     limits: tuple[str, ...] = ()
     start: str | None = None
+    workers: str = "1"
+    check_proxy: bool = False
+    proxy_networks: int = 6
 
     def checks(self) -> tuple[Callable[[], object], ...]:
         """The table, the settings, and the parts by name."""
@@ -137,6 +146,8 @@ class FitRequest(RunRequest):
             self.chosen_limits,
             self._check_baselines,
             self._check_start,
+            self.chosen_workers,
+            self._check_proxy,
         )
 
     def origin(self) -> dict[str, Any]:
@@ -154,6 +165,15 @@ class FitRequest(RunRequest):
                 f"{self.method} takes that one from a supernet; leave it out"
             )
 
+    def _check_proxy(self) -> None:
+        if self.proxy_networks < FEWEST_COMPARED:
+            raise InvalidValue(
+                f"--proxy-networks must be at least {FEWEST_COMPARED}, got {self.proxy_networks}; fewer have no ranks "
+                "to speak of"
+            )
+        if self.check_proxy and self.method in METHODS and METHODS[self.method].shrinking is not None:
+            raise InvalidValue(f"--check-proxy: method {self.method} trains no trials; leave it out")
+
     def _check_start(self) -> None:
         if self.start is None:
             return
@@ -161,6 +181,10 @@ class FitRequest(RunRequest):
             raise InvalidValue(f"--start {self.start}: method {self.method} starts from drawn weights; --method ofa")
         if self.space is not None:
             raise InvalidValue(f"--start {self.start} opens a space of its own; leave --space {self.space} out")
+
+    def chosen_workers(self) -> Workers:
+        """How many trials are trained at once, and where."""
+        return parse_workers(self.workers)
 
     def chosen_start(self) -> Start | None:
         """The network that the supernet begins with, if one is given."""
@@ -195,8 +219,13 @@ class FitRequest(RunRequest):
         return settings.apply(Recipe(), self.given()["recipe"], "recipe")
 
 
-def request_of_run(folder: Path, *, fresh: bool, baselines: bool) -> FitRequest:
+def request_of_run(folder: Path, *, fresh: bool, baselines: bool, added: Mapping[str, Any] | None = None) -> FitRequest:
     """The request that made a run directory, so that the directory alone continues it.
+
+    Args:
+        folder: the run directory.
+        fresh, baselines: as in the request.
+        added: other fields that do not change what a run finds: `workers`, `check_proxy`, `proxy_networks`.
 
     Raises:
         InvalidValue: it trains one network and searches nothing.
@@ -204,8 +233,8 @@ def request_of_run(folder: Path, *, fresh: bool, baselines: bool) -> FitRequest:
     command = RunDirectory(folder).info()["command"]
     if "network" in command:
         raise InvalidValue(f"{folder} trains {command['network']}; `sculptnet train {folder}` continues it")
-    added = {"baselines": bool(command["baselines"]) or baselines, "run_dir": folder, "fresh": fresh}
-    return from_plain(FitRequest, {**command, **added})
+    own = {"baselines": bool(command["baselines"]) or baselines, "run_dir": folder, "fresh": fresh}
+    return from_plain(FitRequest, {**command, **own, **(added or {})})
 
 
 def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:

@@ -90,11 +90,17 @@ def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, 
     lines.append(model)
     if card is not None:
         lines += [
-            f"{name}: {values['latency_ms']:.3f} ms, top-1 {card['accuracy'][name]['top1']:.2%}"
+            f"{name}: {values['latency_ms']:.3f} ms, {_quality(card, name)}"
             for name, values in card["measured"].items()
         ]
         lines.append(f"report: {run.report}")
     return "\n".join(lines)
+
+
+def _quality(card: Mapping[str, Any], file: str) -> str:
+    if "detection" in card:
+        return f"mAP@0.5 {card['detection']['map50']:.2%}"
+    return f"top-1 {card['accuracy'][file]['top1']:.2%}"
 
 
 def predict_photos(model: Path, photos: Sequence[Path]) -> Result:

@@ -1,0 +1,22 @@
+"""Photographs with boxes around objects: VOC XML and COCO JSON, batches, average precision."""
+
+from sculptnet.data.detection.batches import BoxAugmentation, BoxBatches, evaluation_batches
+from sculptnet.data.detection.preprocessing import BoxPreprocessing, box_preprocessing
+from sculptnet.data.detection.reading import read_boxes
+from sculptnet.data.detection.score import BoxScore, ClassScore, score_boxes
+from sculptnet.data.detection.split import BoxData, Boxes, BoxSplit
+
+__all__ = [
+    "BoxAugmentation",
+    "BoxBatches",
+    "BoxData",
+    "BoxPreprocessing",
+    "BoxScore",
+    "BoxSplit",
+    "Boxes",
+    "ClassScore",
+    "box_preprocessing",
+    "evaluation_batches",
+    "read_boxes",
+    "score_boxes",
+]

@@ -1,0 +1,165 @@
+"""Finds objects in photos with the detector beside this file. Needs Python 3.10+, onnxruntime, numpy and Pillow 10.1+.
+
+    python predict.py PHOTO...               lists what is found
+    python predict.py --out FOLDER PHOTO...  writes the photos with boxes drawn, as FOLDER/NAME.png
+    python predict.py --json PHOTO...        everything as one JSON document
+
+Boxes are left, top, right, bottom in pixels of the photo. The names of the classes and how a photo is prepared are read
+from the .onnx file. Exit codes: 0 done, 2 bad input (everything that is wrong is listed).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+
+WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's grey images of 16 bits
+UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    struct.error,
+    Image.DecompressionBombError,
+)  # what Pillow's readers raise
+COLOURS = ("#0b62b5", "#d07c1e", "#289575", "#8b63b9", "#b13b08", "#1d2126")
+
+
+def main() -> int:
+    """Reads the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="image files")
+    parser.add_argument("--model", type=Path, default=Path(__file__).with_name("model.onnx"), help="an .onnx file")
+    parser.add_argument("--threshold", type=float, default=0.3, help="the least probability of a box (0.3)")
+    parser.add_argument("--out", type=Path, help="a folder for the photos with boxes drawn")
+    parser.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime (1)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    try:
+        found = detect(arguments.model, arguments.photos, arguments.threshold, arguments.threads)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        for photo, objects in zip(arguments.photos, found, strict=True):
+            drawn(open_rgb(Path(photo)), objects).save(arguments.out / f"{Path(photo).stem}.png")
+    if arguments.json:
+        pairs = zip(arguments.photos, found, strict=True)
+        print(json.dumps([{"photo": photo, "objects": objects} for photo, objects in pairs], indent=2))
+        return 0
+    for photo, objects in zip(arguments.photos, found, strict=True):
+        lines = [
+            "  {class} {score:.0%} at {box[0]:.0f}, {box[1]:.0f} to {box[2]:.0f}, {box[3]:.0f}".format(**one)
+            for one in objects
+        ]
+        print("\n".join([f"{photo}: {len(objects)} objects", *lines]))
+    return 0
+
+
+def detect(model: Path, photos: list[str], threshold: float = 0.3, threads: int = 1) -> list[list[dict[str, Any]]]:
+    """The objects in each photo, most probable first: class, score, box; raises ValueError with all problems."""
+    problems: list[str] = []
+    session, classes, stated = open_model(model, threads, problems)
+    results = []
+    for photo in photos:
+        image = read_photo(Path(photo), problems)
+        if session is None or image is None or stated is None:
+            continue
+        size = stated["size"]
+        boxes, scores, labels = session.run(None, {session.get_inputs()[0].name: prepare(image, stated)[None]})
+        scale = np.array(image.size * 2, dtype=np.float32) / np.float32(size)
+        results.append(
+            [
+                {"class": classes[label], "score": float(score), "box": [float(value) for value in box]}
+                for box, score, label in zip(boxes * scale, scores, labels.tolist(), strict=True)
+                if score >= threshold
+            ]
+        )
+    if problems:
+        raise ValueError("\n".join(problems))
+    return results
+
+
+def open_model(
+    path: Path, threads: int, problems: list[str]
+) -> tuple[onnxruntime.InferenceSession | None, list[str], dict[str, Any] | None]:
+    """The session, the names of the classes and the preprocessing; what is wrong is added to `problems`."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3  # errors only
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's exceptions share no other base
+        problems.append(f"{path} is not an ONNX file that can be run: {error}")
+        return None, [], None
+    metadata = session.get_modelmeta().custom_metadata_map
+    missing = [key for key in ("classes", "detector") if key not in metadata]
+    if missing:
+        problems.append(f"{path} is an ONNX file without {' and '.join(map(repr, missing))} in its metadata")
+        return None, [], None
+    return session, json.loads(metadata["classes"]), json.loads(metadata["detector"])
+
+
+def read_photo(photo: Path, problems: list[str]) -> Image.Image | None:
+    """The photo as 8-bit RGB, or None; what is wrong is added to `problems`."""
+    if not photo.is_file():
+        problems.append(f"{photo} {'is a folder; name the image files in it' if photo.is_dir() else 'does not exist'}")
+        return None
+    try:
+        return open_rgb(photo)
+    except UNREADABLE as error:
+        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
+        problems.append(f"{photo} cannot be read as an image ({reason})")
+        return None
+
+
+def open_rgb(photo: Path) -> Image.Image:
+    """8-bit RGB: turned as the EXIF tag says, alpha over white, 16 bits scaled to 8, grey widened."""
+    with Image.open(photo) as opened:
+        opened.load()
+        image = ImageOps.exif_transpose(opened)
+    if image.mode == "F":
+        raise ValueError("pixels are floating-point numbers; images need 8 or 16 bits per channel")
+    if image.mode in WIDE_MODES:
+        wide = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
+        image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+    elif image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def prepare(image: Image.Image, stated: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """The network's input for an image, float32 (3, size, size), normalised: the whole image, stretched."""
+    size = stated["size"]
+    pixels = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    mean, std = (np.array(stated[key], dtype=np.float32) for key in ("mean", "std"))
+    return np.ascontiguousarray(((pixels.astype(np.float32) / np.float32(255) - mean) / std).transpose(2, 0, 1))
+
+
+def drawn(image: Image.Image, objects: list[dict[str, Any]]) -> Image.Image:
+    """The image with a box, a class and a probability for each object."""
+    image = image.copy()
+    canvas, unit = ImageDraw.Draw(image), max(1, round(max(image.size) / 320))
+    font = ImageFont.load_default(size=7 * unit + 3)
+    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(sorted({o["class"] for o in objects}))}
+    for one in reversed(objects):  # the most probable on top
+        left, top, right, bottom = one["box"]
+        colour, text = colours[one["class"]], f"{one['class']} {one['score']:.0%}"
+        canvas.rectangle((left, top, right, bottom), outline=colour, width=unit)
+        place = (left, max(0.0, top - 8 * unit - 5))
+        canvas.rectangle(canvas.textbbox(place, text, font=font), fill=colour)
+        canvas.text(place, text, fill="white", font=font)
+    return image
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""A trained detector as files, judged with the runtime itself, timed on the device, described in its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from sculptnet.arch import IMAGE_CHANNELS, to_json
+from sculptnet.data.detection import BoxScore, evaluation_batches, score_boxes
+from sculptnet.devices import FileMemo, Timing, measure_onnx
+from sculptnet.errors import DeviceError
+from sculptnet.export import versions
+from sculptnet.export.detector_files import MODEL, BoxAgreement, OnnxDetector, export_detector, save_detector
+from sculptnet.export.detector_graph import detector_graph, raw_graph, timed_copy
+from sculptnet.files import write_json
+from sculptnet.flow.detection_context import DetectionContext
+from sculptnet.flow.shipping import describe_timing
+from sculptnet.nets.detector import Detector
+from sculptnet.train.detection import DetectorRecipe
+
+COMPARED_PHOTOS = 8
+WITHOUT = "without NMS"  # the network alone: what a device that cannot drop overlaps runs
+
+
+def ship_detector(context: DetectionContext, detector: Detector, recipe: DetectorRecipe) -> None:
+    """Writes `model/` and its card."""
+    context.voice.say("Exporting; judging and measuring what was exported")
+    detector.eval()
+    folder, classes = context.run.model, context.data.classes
+    save_detector(detector, classes, context.preprocessing, folder)
+    write_json(folder / "recipe.json", to_json(recipe))
+    photos = next(evaluation_batches(context.data.train, context.preprocessing, COMPARED_PHOTOS)).numpy()
+    exported, agreement = export_detector(
+        detector, context.preprocessing, classes, folder, photos, threads=context.request.threads
+    )
+    score = judged(context, folder / MODEL)
+    context.log({"event": "test", "file": MODEL, "detection": score.to_json()})
+    timings, loops = (timed(context, detector, photos[:1], alternate) for alternate in (True, False))
+    card = describe(context, detector, exported, agreement, score, timings, loops)
+    write_json(context.run.card, card)
+
+
+def judged(context: DetectionContext, model: Path) -> BoxScore:
+    """How good the file is on the test photographs, with the runtime that will run it; read once, here."""
+    runtime, test = OnnxDetector(model, threads=context.request.threads), context.data.test
+    found = []
+    for index in range(len(test)):
+        found.append(runtime.detect(test, index))
+        context.voice.progress(f"testing {MODEL}", index + 1, len(test))
+    return score_boxes(test, found, context.data.classes)
+
+
+def timed(
+    context: DetectionContext, detector: Detector, photo: np.ndarray[Any, Any], alternate: bool
+) -> dict[str, Timing]:
+    """The latency of the file, on a photograph, and of the network alone; of the latter where the device does no more.
+
+    How long overlaps take depends on what is seen: the first training photograph.
+    """
+    raw, whole = raw_graph(detector).SerializeToString(), timed_copy(detector_graph(detector), photo)
+    memo = FileMemo(context.run.measurements)
+    found = measure_onnx(
+        {WITHOUT: raw},
+        context.device,
+        modules={WITHOUT: detector},
+        alternate=alternate,
+        memo=memo,
+        progress=context.voice.progress,
+    )
+    try:
+        whole_found = measure_onnx(
+            {MODEL: whole.SerializeToString()},
+            context.device,
+            alternate=alternate,
+            memo=memo,
+            progress=context.voice.progress,
+        )
+    except DeviceError as error:
+        context.voice.say(f"Note: the latency is that of the network {WITHOUT}, since {error}")
+        return found
+    return {**whole_found, **found}
+
+
+def describe(
+    context: DetectionContext,
+    detector: Detector,
+    exported: Mapping[str, Any],
+    agreement: BoxAgreement,
+    score: BoxScore,
+    timings: Mapping[str, Timing],
+    loops: Mapping[str, Timing],
+) -> dict[str, Any]:
+    """What is known of the detector, as plain JSON."""
+    request, data = context.request, context.data
+    file = MODEL if MODEL in timings else WITHOUT
+    budget = None if request.latency_ms is None else {"at_most": request.latency_ms, "file": file}
+    splits = (("train", data.train), ("monitor", data.monitor), ("test", data.test))
+    return {
+        "schema": 1,
+        "kind": "detector",
+        "name": context.run.folder.name,
+        "budget": budget,
+        "within_budget": None if request.latency_ms is None else timings[file].median_ms <= request.latency_ms,
+        "measured": {name: describe_timing(timing, loops[name]) for name, timing in timings.items()},
+        "detection": score.to_json(),
+        "files": {MODEL: dict(exported)},
+        "parity": {MODEL: agreement.to_json()},
+        "macs": multiply_adds(detector),
+        "parameters": sum(parameter.numel() for parameter in detector.parameters()),
+        "detector": {
+            **{name: value for name, value in to_json(detector.plan).items() if name not in ("kind", "backbone")},
+            "first_boxes": len(detector.boxes),
+            "met": context.met,
+        },
+        "classes": list(data.classes),
+        "preprocessing": to_json(context.preprocessing),
+        "data": {
+            "name": data.name,
+            **{f"{name}_images": len(split) for name, split in splits},
+            **{f"{name}_boxes": split.num_boxes for name, split in splits},
+            "notes": list(data.notes),
+            "dropped": list(data.dropped),
+            "fingerprint": data.fingerprint,
+        },
+        **request.origin(),
+        "seed": request.seed,
+        "device": {"name": context.device.name, **context.device.describe()},
+        "versions": versions(),
+    }
+
+
+def multiply_adds(detector: Detector) -> int:
+    """Multiply-adds of the detector's convolutions for one image; post-processing is not counted."""
+    image = torch.zeros(1, IMAGE_CHANNELS, detector.plan.size, detector.plan.size)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        detector(image)
+    return int(counter.get_total_flops()) // 2

@@ -1,0 +1,166 @@
+"""Training a detector: its recipe, and the loop of `train_network` around SSD's loss."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sculptnet.arch import AdamW, Cosine, Exponential, Recipe, RmsProp, Sgd, Steps, to_json
+from sculptnet.data.detection import BoxAugmentation, BoxSplit
+from sculptnet.data.detection.score import Detected
+from sculptnet.errors import InvalidValue
+from sculptnet.nets.detector import Detector
+from sculptnet.state import Checkpoint, Log, Progress, no_log, no_progress
+from sculptnet.train.loop import NOWHERE, BatchSource, Surroundings, Trained, require_images, run_training
+from sculptnet.train.machine import Machine, evaluating, open_machine
+from sculptnet.train.objective import Objective
+from sculptnet.train.schedules import rescaled
+from sculptnet.train.training import Training
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """How a detector is trained.
+
+    Attributes:
+        epochs: passes over the training photographs.
+        batch_size: photographs per step, 2 at least.
+        optimizer, schedule: as in `Recipe`; a recipe for another number of epochs keeps the shares of the schedule.
+        augmentation: see its class.
+        ema: decay per step of the averaged weights that are evaluated and exported; 0 switches averaging off.
+        clip_norm: gradients are scaled down to this norm; 0 switches clipping off.
+    """
+
+    epochs: int = 60
+    batch_size: int = 16
+    optimizer: Sgd | RmsProp | AdamW = field(default_factory=lambda: AdamW(learning_rate=1e-3, weight_decay=0.01))
+    schedule: Cosine | Steps | Exponential = field(default_factory=lambda: Cosine(warmup_epochs=3))
+    augmentation: BoxAugmentation = field(default_factory=BoxAugmentation)
+    ema: float = 0.998
+    clip_norm: float = 10.0
+
+    def __post_init__(self) -> None:
+        self.plain()
+        if self.batch_size < 2:
+            raise InvalidValue(f"DetectorRecipe: batch_size must be at least 2, got {self.batch_size}")
+
+    def plain(self) -> Recipe:
+        """What the loop and the optimiser take of it."""
+        return Recipe(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            label_smoothing=0.0,
+            ema=self.ema,
+            clip_norm=self.clip_norm,
+        )
+
+    def rescaled(self, epochs: int) -> DetectorRecipe:
+        """The recipe for a training of `epochs`; see `train.rescaled`."""
+        return replace(self, epochs=epochs, schedule=rescaled(self.plain(), epochs).schedule)
+
+
+class DetectorTraining(Training):
+    """A detector's training in progress."""
+
+    def __init__(
+        self, detector: Detector, recipe: DetectorRecipe, steps_per_epoch: int, seed: int, machine: Machine
+    ) -> None:
+        self.detector_recipe = recipe
+        super().__init__(detector, recipe.plain(), Objective(detector.plan.num_classes), steps_per_epoch, seed, machine)
+
+    def backward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Adds the gradients of a batch and returns its loss; `labels` are objects as `Detector.loss` takes them."""
+        detector = self.network
+        assert isinstance(detector, Detector)
+        with self.machine.autocast():
+            heads = detector(images)
+        loss = detector.loss(heads, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _identity(self) -> dict[str, object]:
+        detector = self.network
+        assert isinstance(detector, Detector)
+        own = {"augmentation": to_json(self.detector_recipe.augmentation), "detector": to_json(detector.plan)}
+        return {**super()._identity(), **own}
+
+
+def train_detector(
+    detector: Detector,
+    recipe: DetectorRecipe,
+    batches: BatchSource,
+    *,
+    seed: int,
+    evaluate: Callable[[Detector], Mapping[str, float]] | None = None,
+    evaluations: int = 20,
+    checkpoint: Checkpoint = NOWHERE,
+    checkpoint_seconds: float = 30.0,
+    clock: Callable[[], float] = time.monotonic,
+    log: Log = no_log,
+    progress: Progress = no_progress,
+    accelerator: str = "cpu",
+    precision: str = "auto",
+) -> Trained:
+    """Trains `detector`, in place, from the weights it has; resumes, logs and seeds as `train_network` does.
+
+    Args:
+        detector: left in eval mode, with the averaged weights where the recipe has them.
+        recipe: its augmentation is the part of `batches`.
+        batches: images, and objects as `Detector.loss` takes them.
+        seed: of whatever a step draws.
+        evaluate: called with the detector in eval mode after some epochs, the last among them.
+        evaluations: how often, about.
+        checkpoint, checkpoint_seconds, clock, log, progress, accelerator, precision: see `train_network`.
+
+    Raises:
+        TrainingDiverged: the loss is no longer finite.
+        RunError: the checkpoint belongs to another training.
+    """
+    require_images(batches)
+    machine = open_machine(accelerator, precision)
+    every = max(1, recipe.epochs // evaluations)
+    with machine.reproducible():
+        training = DetectorTraining(detector, recipe, batches.steps_per_epoch, seed, machine)
+
+        def judged(network: nn.Module) -> Mapping[str, float]:
+            done = training.position.epoch + 1
+            assert isinstance(network, Detector)
+            due = evaluate is not None and (done % every == 0 or done == recipe.epochs)
+            return evaluate(network) if due and evaluate is not None else {}
+
+        around = Surroundings(checkpoint, checkpoint_seconds, clock, log, progress)
+        run_training(training, batches, around, judged)
+    return Trained(detector, tuple(training.position.curve))
+
+
+@torch.inference_mode()
+def detect(detector: Detector, batches: Iterable[Tensor], split: BoxSplit, accelerator: str = "cpu") -> list[Detected]:
+    """What `detector` finds in the photographs of `split`, in pixels of the photographs.
+
+    The detector is moved to the accelerator and stays there; its training mode is put back.
+
+    Args:
+        detector: trained.
+        batches: the photographs in order, as `evaluation_batches` gives them.
+        split: for their sizes.
+        accelerator: what torch computes on.
+    """
+    machine = open_machine(accelerator, "fp32")
+    detector.to(machine.device)
+    found = []
+    with evaluating(detector), machine.reproducible():
+        for images in batches:
+            placed = images.to(machine.device, memory_format=torch.channels_last)
+            found += detector.detections(detector(placed))
+    results: list[Detected] = []
+    for (boxes, scores, labels), size in zip(found, split.sizes, strict=True):
+        scale = np.tile(size, 2).astype(np.float32) / np.float32(detector.plan.size)
+        results.append((boxes.cpu().numpy() * scale, scores.cpu().numpy(), labels.cpu().numpy()))
+    return results
