@@ -22,6 +22,7 @@ from sculptnet.cli_options import (
     Baselines,
     Budgets,
     Data,
+    DetectorSize,
     DeviceName,
     Fresh,
     Latency,
@@ -41,6 +42,7 @@ from sculptnet.cli_options import (
     Runs,
     Seed,
     Set,
+    SetDetector,
     SkipBroken,
     SpaceName,
     Start,
@@ -226,6 +228,57 @@ def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:
 
 def _finish(console: Console, result: FitResult) -> None:
     console.finish(result.summary(), result.to_json())
+    if result.within_budget is False:
+        raise typer.Exit(OVER_BUDGET)
+
+
+@app.command(name="train-detector")
+def train_detector(
+    context: typer.Context,
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[ARCH] DATA",
+            help="ARCH: a name of `sculptnet zoo`, an architecture file, or a run that has shipped a model. DATA: a "
+            "folder or .tar with VOC XML or COCO JSON; alone, a run directory to go on with.",
+        ),
+    ],
+    pretrained: Pretrained = False,
+    weights: Weights = None,
+    latency_ms: Latency = None,
+    size: DetectorSize = 320,
+    device: DeviceName = "onnxruntime",
+    threads: Threads = 1,
+    minutes: Minutes = 60.0,
+    seed: Seed = 0,
+    set_: SetDetector = None,
+    accelerator: Accelerator = "auto",
+    run_dir: RunDir = None,
+    runs: Runs = Path("runs"),
+    fresh: Fresh = False,
+    test_fraction: TestFraction = 0.2,
+    as_json: AsJson = False,
+) -> None:
+    """Train SSDLite with ARCH as its backbone on photographs with boxes, export and measure it.
+
+    Weights beside an architecture are where training starts. --latency-ms is optional; exit code 3 if the detector,
+    post-processing included, is over it.
+    """
+    from sculptnet.flow.context import Voice
+    from sculptnet.flow.detection_request import detection_request, request_of_detection_run
+    from sculptnet.flow.detection_run import run_detection
+
+    values = values_of(context)
+    request = None if len(targets) > 1 else request_of_detection_run(Path(targets[0]), fresh=fresh)
+    if request is not None:
+        refuse_beside_a_run(targets[0], typed_in(context))
+    elif len(targets) != 2:
+        raise InvalidValue(f"expected ARCH and DATA, or a detector's run directory, got {' '.join(targets)}")
+    else:
+        request = detection_request({**values, "network": targets[0], "data": targets[1]})
+    with Console(as_json) as console:
+        result = run_detection(request, Voice(console.say, console.progress))
+        console.finish(result.summary(), result.to_json())
     if result.within_budget is False:
         raise typer.Exit(OVER_BUDGET)
 

@@ -63,6 +63,13 @@ Set: TypeAlias = Annotated[
         help="A setting of space, search or recipe; `sculptnet show settings` lists all.",
     ),
 ]
+SetDetector: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="GROUP.NAME=VALUE", help="A setting of recipe or detector; see docs/detection.md."),
+]
+DetectorSize: TypeAlias = Annotated[
+    int, typer.Option("--size", help="Height and width of the detector's input, pixels; a multiple of 32.")
+]
 Table: TypeAlias = Annotated[Path | None, typer.Option("--table", help="A latency table measured before; re-checked.")]
 Accelerator: TypeAlias = Annotated[str, typer.Option("--accelerator", help="What torch trains on: auto, cpu, cuda.")]
 Root: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Where the files of a named data set are.")]
