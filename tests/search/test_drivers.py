@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -220,60 +218,6 @@ def test_what_another_run_knows_is_not_evaluated_again() -> None:
     assert records[0] == other[7]
     assert [record.trial for record in records] == [7, 12]
     assert len(evaluate.jobs) == 1
-
-
-# ---------------------------------------------------------------------- workers
-WORKERS = """
-import json, os, sys
-from sculptnet.arch import Architecture, SearchSpace, choice
-from sculptnet.blocks import Classifier, Conv, PooledConv
-from sculptnet.cost import Macs
-from sculptnet.search import Limit, Objective, Problem, random_search, run
-
-stages = ((Conv(choice(4, 8)), Conv(8, choice(1, 3, 5))),)
-space = SearchSpace(Architecture(8, Conv(4), stages, PooledConv(8), Classifier(2)))
-problem = Problem(space, (Objective("top1"),), (Limit(Macs(), 1e6),))
-
-
-def evaluate(candidate, job):
-    job.log({"event": "began"})
-    if job.trial == 1:
-        raise ValueError("no luck")
-    if job.trial == 3:
-        os._exit(1)
-    return {"top1": float(candidate.architecture.stages[0][1].kernel_size)}
-
-
-if __name__ == "__main__":
-    events, log = [], []
-    search = random_search(problem, 0, batch=2)
-    records = run(search, problem, evaluate, 4, workers=2, events=events.append, log=log.append)
-    assert sorted(log, key=lambda record: record.trial) == list(records)
-    print(json.dumps([[record.to_json() for record in records], sorted(event["trial"] for event in events)]))
-    records = run(random_search(problem, 0, batch=2), problem, evaluate, 3)
-    print(json.dumps([record.to_json() for record in records]))
-"""
-
-
-def test_workers_change_nothing_but_what_kills_its_process_fails(tmp_path: Path) -> None:
-    script = tmp_path / "several.py"
-    script.write_text(WORKERS)
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (records, events), alone = map(json.loads, done.stdout.splitlines())
-    assert records[:3] == alone
-    assert [record["error"] for record in records] == [
-        None,
-        "ValueError: no luck",
-        None,
-        "the process that evaluated it was killed, perhaps for want of memory",
-    ]
-    assert set(events) == {0, 1, 2}
-
-
-def test_an_evaluation_that_cannot_be_sent_is_refused() -> None:
-    with pytest.raises(InvalidValue, match=r"workers=2 sends the evaluation to other processes, but .* use a function"):
-        run(random_search(PROBLEM, 0), PROBLEM, lambda candidate, job: {}, 3, workers=2)
 
 
 # ---------------------------------------------------------------------- errors

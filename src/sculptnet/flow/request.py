@@ -228,13 +228,20 @@ def request_of_run(folder: Path, *, fresh: bool, baselines: bool, added: Mapping
         added: other fields that do not change what a run finds: `workers`, `check_proxy`, `proxy_networks`.
 
     Raises:
-        InvalidValue: it trains one network and searches nothing.
+        InvalidValue: it trains one network or a detector and searches nothing.
     """
     command = RunDirectory(folder).info()["command"]
+    refuse_detector(folder, command)
     if "network" in command:
         raise InvalidValue(f"{folder} trains {command['network']}; `sculptnet train {folder}` continues it")
     own = {"baselines": bool(command["baselines"]) or baselines, "run_dir": folder, "fresh": fresh}
     return from_plain(FitRequest, {**command, **own, **(added or {})})
+
+
+def refuse_detector(folder: Path, command: Mapping[str, Any]) -> None:
+    """Raises `InvalidValue` where a run trains a detector, which only its own verb continues."""
+    if command.get("verb") == "train-detector":
+        raise InvalidValue(f"{folder} trains a detector; `sculptnet train-detector {folder}` continues it")
 
 
 def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:

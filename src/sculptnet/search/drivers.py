@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import numpy as np
 
 from sculptnet.arch import IntMatrix
 from sculptnet.errors import InvalidValue, collected
+from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Evaluate, Job, Proposals, Results, Score, Search
 from sculptnet.search.records import Key, TrialRecord
 from sculptnet.search.rows import keys_of
-from sculptnet.search.workers import Outcome, Task, Workers, here
+from sculptnet.search.workers import Here, Listeners, Outcome, Outcomes, Pool, Task, Workers
 from sculptnet.state import Log, Progress, no_log, no_progress
 
 IDLE_ROUNDS = 100  # in a row in which a search proposes nothing new: then it has nothing left
@@ -34,7 +36,8 @@ def run(
     known: Sequence[TrialRecord] = (),
     log: Callable[[TrialRecord], None] = no_record,
     folder: Callable[[int], Path] | None = None,
-    workers: int = 1,
+    alone: Evaluate | None = None,
+    workers: int | Workers = 1,
     events: Log = no_log,
     progress: Progress = no_progress,
 ) -> tuple[TrialRecord, ...]:
@@ -49,13 +52,16 @@ def run(
     Args:
         search: closed at the end.
         problem: gives candidates, and the costs of its limits, which become metrics (`Limit.metric`) of every trial.
-        evaluate: the metrics of a candidate. With several workers it must be picklable, and a script that calls `run`
-            needs `if __name__ == "__main__":`, as always with processes.
+        evaluate: the metrics of a candidate. With several workers it must be picklable.
         trials: how many different candidates `search` may ask for, known ones included.
         known: trials evaluated before, in any order.
         log: told every new record as soon as it is complete, so in the order of completion.
         folder: where the trial of a number may leave files.
-        workers: evaluations at once, each in a local process; 1 evaluates in this process. Results do not depend on it.
+        alone: what no other work may disturb, such as timing: metrics of a candidate that this process finds before
+            `evaluate` gets the candidates of a round. Where it raises, the trial ends with that error.
+        workers: evaluations at once: a number of local processes, 1 being this one, or `LocalWorkers`, `RayWorkers`. A
+            worker that fails costs one retry and then a failed trial (see `search.side_by_side`). Results depend
+            neither on it nor on the order in which workers finish.
         events: told what evaluations log, with the trial's number.
         progress: told how many trials are done, and what evaluations in this process are at.
 
@@ -65,26 +71,50 @@ def run(
     Raises:
         InvalidValue: `trials` or `workers` below 1, or `known` belongs to another space.
     """
-    problems = [
-        f"{name} must be at least 1, got {n}" for name, n in (("trials", trials), ("workers", workers)) if n < 1
-    ]
-    if problems:
-        raise InvalidValue(collected(problems, "run"))
+    chosen = _checked(trials, workers)
     ledger = _Ledger(problem, trials, known, log, folder)
-    with closing(search), Workers(evaluate, workers) if workers > 1 else nullcontext() as pool:
+    listeners = Listeners(events, progress, lambda: progress("trials", ledger.done, trials))
+    with closing(search), chosen.opened(evaluate) as pool:
         proposals = next(search, None)
         while proposals is not None:
             tasks = ledger.open_tasks(proposals)
-            outcomes = pool.evaluated(tasks, events) if pool else here(evaluate, tasks, events, progress)
-            for done, (position, outcome) in enumerate(outcomes, start=1):
+            for position, outcome in _outcomes(tasks, alone, pool, listeners):
                 ledger.enter(tasks[position], outcome)
-                progress("trials", len(ledger.asked) + done, trials)
+                listeners.tick()
             ledger.close_round(proposals)
-            progress("trials", len(ledger.asked), trials)
+            listeners.tick()
             if ledger.ended:
                 break
             proposals = _reply(search, ledger.results(proposals))
     return tuple(ledger.asked.values())
+
+
+def _checked(trials: int, workers: int | Workers) -> Workers:
+    problems = [f"trials must be at least 1, got {trials}"] if trials < 1 else []
+    try:
+        chosen = workers if isinstance(workers, Workers) else LocalWorkers(workers)
+    except InvalidValue as error:
+        problems.append(str(error))
+    if problems:
+        raise InvalidValue(collected(problems, "run"))
+    return chosen
+
+
+def _outcomes(tasks: Sequence[Task], alone: Evaluate | None, pool: Pool, listeners: Listeners) -> Outcomes:
+    """What came of `tasks`: of those for which `alone` did not fail, by `pool`."""
+    if alone is None:
+        yield from pool.evaluated(tasks, listeners)
+        return
+    found: dict[int, Outcome] = {}
+    for position, outcome in Here(alone).evaluated(tasks, listeners):
+        if outcome.error is None:
+            found[position] = outcome
+        else:
+            yield position, outcome
+    positions = list(found)
+    for index, outcome in pool.evaluated([tasks[position] for position in positions], listeners):
+        position = positions[index]
+        yield position, replace(outcome, metrics={**found[position].metrics, **outcome.metrics})
 
 
 def _reply(search: Search, results: Results) -> Proposals | None:
@@ -114,7 +144,13 @@ class _Ledger:
             for record, row in zip(known, rows.tolist(), strict=True):
                 self.memo[tuple(row), record.epochs, record.replicate] = record
         self.asked: dict[Key, TrialRecord] = {}
+        self.entered = 0  # in this round
         self.idle_rounds = 0
+
+    @property
+    def done(self) -> int:
+        """How many trials are done, as far as this search has come."""
+        return len(self.asked) + self.entered
 
     @property
     def ended(self) -> bool:
@@ -155,10 +191,12 @@ class _Ledger:
         )
         self.memo[record.key] = record
         self.log(record)
+        self.entered += 1
 
     def close_round(self, proposals: Proposals) -> None:
         """Counts what is answered now as asked for, in the order of proposals."""
         new = self.new_keys(proposals)
+        self.entered = 0
         self.asked |= {key: self.memo[key] for key in new}
         self.idle_rounds = 0 if new else self.idle_rounds + 1
 

@@ -1,0 +1,47 @@
+"""`--workers`: how many trials are trained at once, and where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sculptnet.errors import InvalidValue, SculptNetError
+from sculptnet.search.local_workers import LocalWorkers
+from sculptnet.search.ray_cluster import check_installed
+from sculptnet.search.ray_workers import RayWorkers
+from sculptnet.search.workers import Workers
+from sculptnet.settings import bind
+
+RAY = "ray"
+
+
+def parse_workers(text: str) -> Workers:
+    """`4` processes of this machine, `ray`, or `ray:NAME=VALUE,...` with the arguments of `RayWorkers`.
+
+    Raises:
+        InvalidValue: it is none of them.
+        MissingExtra: Ray is not installed.
+    """
+    kind, _, rest = text.strip().partition(":")
+    if kind == RAY:
+        check_installed()
+        pairs = [entry.partition("=") for entry in rest.split(",") if entry.strip()]
+        try:
+            return RayWorkers(**bind(RayWorkers, {name.strip(): value.strip() for name, _, value in pairs}, RAY))
+        except SculptNetError as error:
+            raise InvalidValue(f"--workers {text}: {str(error).removeprefix('--set: ')}") from error
+    try:
+        number = int(text)
+    except ValueError:
+        raise InvalidValue(
+            f"--workers must be a number of processes, ray, or ray:NAME=VALUE,...; got {text!r}"
+        ) from None
+    if number < 1:
+        raise InvalidValue(f"--workers must be at least 1, got {number}; 1 trains in this process")
+    return LocalWorkers(number)
+
+
+def on_accelerator(workers: Workers, accelerator: str) -> Workers:
+    """The same with a GPU for each trial where trials need one and no share was chosen: Ray hides the others."""
+    if isinstance(workers, RayWorkers) and accelerator == "cuda" and workers.gpus_per_trial == 0:
+        return replace(workers, gpus_per_trial=1.0)
+    return workers
