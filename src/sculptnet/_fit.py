@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sculptnet.cost import Precision
@@ -22,13 +23,16 @@ from sculptnet.flow.measuring import (
 )
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
+from sculptnet.flow.proxy_check import found_check
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.result import FitResult
 from sculptnet.flow.searching import make_problem
 from sculptnet.flow.shipping import ship
 from sculptnet.flow.stages import Stage
+from sculptnet.flow.trade_off import longer_epochs, trade_offs
 from sculptnet.flow.work import check_method, planned_work
 from sculptnet.flow.writing import write_run_report
+from sculptnet.search import TrialRecord
 from sculptnet.state import Progress, no_progress
 
 __all__ = ["FitResult", "fit", "fit_network", "run_flow"]
@@ -51,6 +55,9 @@ def fit(
     baselines: bool = False,
     limits: Sequence[str] = (),
     start: str | None = None,
+    workers: int | str = 1,
+    check_proxy: bool = False,
+    proxy_networks: int = 6,
     skip_broken: bool = False,
     test_fraction: float = 0.2,
     accelerator: str = "auto",
@@ -86,6 +93,9 @@ def fit(
         baselines=baselines,
         limits=tuple(limits),
         start=start,
+        workers=str(workers),
+        check_proxy=check_proxy,
+        proxy_networks=proxy_networks,
         skip_broken=skip_broken,
         test_fraction=test_fraction,
         accelerator=accelerator,
@@ -167,17 +177,20 @@ def run_flow(
 
 
 def _stages(context: Context, until: Stage) -> FitResult:
-    done = _finished(context, until)
-    if done is not None:
-        return done
-    result = _worked(context, until)
-    context.log({"event": "command", "until": until.value, "seconds": round(context.elapsed_s(), 1)})
-    return result
+    result = _finished(context, until)
+    if result is None:
+        result = _worked(context, until)
+        context.log({"event": "command", "until": until.value, "seconds": round(context.elapsed_s(), 1)})
+    records = [TrialRecord.from_json(line) for line in context.run.trials(context.voice.say)]
+    front = trade_offs(records, longer_epochs(context.run.info()))
+    return replace(result, front=front, proxy=found_check(context))
 
 
 def _finished(context: Context, until: Stage) -> FitResult | None:
     """The result of a run that has all that is asked for, without doing any of it again."""
     run = context.run
+    if context.request.check_proxy and found_check(context) is None:
+        return None
     if not run.card.exists() or (until is Stage.REPORT and (not run.report.exists() or missing_baselines(context))):
         return None
     architecture = load_network(run.model, blocks=space_blocks(context.space)).architecture

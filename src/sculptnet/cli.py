@@ -21,6 +21,7 @@ from sculptnet.cli_options import (
     AsJson,
     Baselines,
     Budgets,
+    CheckProxy,
     Data,
     DetectorSize,
     DeviceName,
@@ -37,6 +38,7 @@ from sculptnet.cli_options import (
     Precisions,
     Pretrained,
     Resolution,
+    ProxyNetworks,
     Root,
     RunDir,
     Runs,
@@ -51,6 +53,7 @@ from sculptnet.cli_options import (
     Threads,
     Weights,
     refuse_beside_a_run,
+    Workers,
     typed_in,
     values_of,
 )
@@ -101,6 +104,9 @@ def _flow_command(until: str) -> Callable[..., None]:
         limit: Limits = None,
         start: Start = None,
         skip_broken: SkipBroken = False,
+        workers: Workers = "1",
+        check_proxy: CheckProxy = False,
+        proxy_networks: ProxyNetworks = 6,
         test_fraction: TestFraction = 0.2,
         as_json: AsJson = False,
     ) -> None:
@@ -151,6 +157,9 @@ def train(
     limit: Limits = None,
     start: Start = None,
     skip_broken: SkipBroken = False,
+    workers: Workers = "1",
+    check_proxy: CheckProxy = False,
+    proxy_networks: ProxyNetworks = 6,
     test_fraction: TestFraction = 0.2,
     as_json: AsJson = False,
 ) -> None:
@@ -179,8 +188,9 @@ def _fit_request(context: typer.Context, data: str) -> FitRequest:
     if apart:
         raise InvalidValue(f"{', '.join(apart)}: there is no NETWORK; `sculptnet train NETWORK DATA` takes it")
     if (Path(data) / "run.json").exists():
-        refuse_beside_a_run(data, [option for option in typed if option != "--baselines"])
-        return request_of_run(Path(data), fresh=values["fresh"], baselines=values["baselines"])
+        refuse_beside_a_run(data, [option for option in typed if option not in ("--baselines", *ADDED)])
+        added = {name: values[name] for option, name in ADDED.items() if option in typed}
+        return request_of_run(Path(data), fresh=values["fresh"], baselines=values["baselines"], added=added)
     if values["latency_ms"] is None:
         raise InvalidValue("the budget is missing; give --latency-ms, the milliseconds one image may take")
     return from_plain(FitRequest, {**values, "data": data})
@@ -213,7 +223,9 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
     return request
 
 
-OF_SEARCHES = ("--method", "--space", "--table", "--baselines", "--limit", "--start")
+# what a run that was begun can be given: its network does not depend on it
+ADDED = {"--workers": "workers", "--check-proxy": "check_proxy", "--proxy-networks": "proxy_networks"}
+OF_SEARCHES = ("--method", "--space", "--table", "--baselines", "--limit", "--start", *ADDED)
 OF_NETWORKS = ("--pretrained", "--weights")
 
 

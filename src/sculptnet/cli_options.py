@@ -94,6 +94,16 @@ Start: TypeAlias = Annotated[
         help="Method ofa: the trained network that the space is opened around, of the zoo or as in RUN/model.",
     ),
 ]
+Workers: TypeAlias = Annotated[
+    str,
+    typer.Option("--workers", metavar="N|ray[:NAME=VALUE,...]", help="Trials at once: local processes, or Ray."),
+]
+CheckProxy: TypeAlias = Annotated[
+    bool, typer.Option("--check-proxy", help="Compare trials with longer training: the ranks' correlation.")
+]
+ProxyNetworks: TypeAlias = Annotated[
+    int, typer.Option("--proxy-networks", help="How many networks --check-proxy compares.")
+]
 SkipBroken: TypeAlias = Annotated[bool, typer.Option("--skip-broken", help="Leave out files that are no images.")]
 TestFraction: TypeAlias = Annotated[float, typer.Option("--test-fraction", help="Where the data has no test part.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

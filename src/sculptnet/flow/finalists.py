@@ -19,6 +19,7 @@ from sculptnet.flow.context import Context
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import make_search
 from sculptnet.runs import FileCheckpoint
+from sculptnet.flow.workers import on_accelerator
 from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, run
 from sculptnet.streams import stream_seed
 
@@ -28,7 +29,7 @@ ROUNDS = 4  # batches of draws that are measured before the search gives up on t
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Evaluates a candidate by measuring it whole, untrained; then, if it fits and `training` is given, by training.
+    """Evaluates a candidate by measuring it whole, untrained; if it fits and `training` is given, that comes next.
 
     Attributes:
         device: where.
@@ -49,20 +50,20 @@ class Measured:
     training: Evaluate | None
 
     def __call__(self, candidate: Candidate, job: Job) -> Mapping[str, float]:
-        """`predicted_latency_ms`, `measured_latency_ms`, its interval, and what training gives."""
+        """`predicted_latency_ms`, `measured_latency_ms` and its interval.
+
+        Raises:
+            Infeasible: it is over the budget, and so need not be trained.
+        """
         timing = self._timing(candidate.architecture)
-        latency = {
+        if self.training is not None and timing.high_ms > self.at_most:
+            raise Infeasible(f"measured {timing.median_ms:.3g} ms, over the budget; not trained")
+        return {
             "predicted_latency_ms": cost_of(self.table, candidate.architecture),
             "measured_latency_ms": timing.median_ms,
             "measured_latency_low_ms": timing.low_ms,
             "measured_latency_high_ms": timing.high_ms,
         }
-        if self.training is None:
-            return latency
-        if timing.high_ms > self.at_most:
-            raise Infeasible(f"measured {timing.median_ms:.3g} ms, over the budget; not trained")
-        timed = replace(job, epochs=self.epochs if job.epochs is None else job.epochs)
-        return {**latency, **self.training(candidate, timed)}
 
     def _timing(self, architecture: Architecture) -> Timing:
         """Timed now, and stated at the speed that the device had when the table was made."""
@@ -80,6 +81,18 @@ class Measured:
 
 def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Plan) -> TrialRecord:
     """Runs the search and returns the best trial whose measured latency is within the budget.
+@dataclass(frozen=True, eq=False)
+class Lasting:
+    """Evaluates by `training`, for `epochs` where the search does not say for how long."""
+
+    training: Evaluate
+    epochs: int
+
+    def __call__(self, candidate: Candidate, job: Job) -> Mapping[str, float]:
+        """What `training` gives."""
+        return self.training(candidate, replace(job, epochs=self.epochs if job.epochs is None else job.epochs))
+
+
 
     Raises:
         Infeasible: the search proposed nothing that the device runs within the budget.
@@ -129,7 +142,28 @@ def measured_draws(context: Context, problem: Problem, evaluate: Measured, plan:
 def run_logged(
     context: Context, search: Search, problem: Problem, evaluate: Measured, trials: int
 ) -> Sequence[TrialRecord]:
-    """Runs `search` with the run's log of trials as memory; returns the trials that this search asked for."""
+    """Runs `search` with the run's log of trials as memory; returns the trials that this search asked for.
+
+    The networks of a round are measured one by one, with nothing beside them, and then trained side by side.
+    """
+    if evaluate.training is None:
+        return run_trials(context, search, problem, evaluate, trials)
+    trained = Lasting(evaluate.training, evaluate.epochs)
+    side_by_side = isinstance(evaluate.training, ByTraining)  # judging takes moments, and a supernet is large
+    return run_trials(context, search, problem, trained, trials, alone=evaluate, side_by_side=side_by_side)
+
+
+def run_trials(
+    context: Context,
+    search: Search,
+    problem: Problem,
+    evaluate: Evaluate,
+    trials: int,
+    *,
+    alone: Evaluate | None = None,
+    side_by_side: bool = False,
+) -> Sequence[TrialRecord]:
+    """The same with any evaluation; `side_by_side` by the workers that were asked for."""
     known = [TrialRecord.from_json(line) for line in context.run.trials(context.voice.say)]
     return run(
         search,
@@ -154,6 +188,7 @@ def within(record: TrialRecord, at_most: float) -> bool:
     return record.error is None and record.metrics["measured_latency_high_ms"] <= at_most
 
 
+    asked = context.request.chosen_workers()
 def chosen(context: Context, records: Sequence[TrialRecord]) -> TrialRecord:
     """The most accurate trial that was trained.
 
@@ -162,6 +197,8 @@ def chosen(context: Context, records: Sequence[TrialRecord]) -> TrialRecord:
     """
     trained = [record for record in records if "top1" in record.metrics]
     if not trained:
+        alone=alone,
+        workers=on_accelerator(asked, context.accelerator) if side_by_side else 1,
         reasons = [f"trial {record.trial}: {record.error or 'over the budget when measured'}" for record in records]
         raise Infeasible("no finalist could be trained\n" + "\n".join(f"  - {reason}" for reason in reasons))
     return max(trained, key=lambda record: record.metrics["top1"])

@@ -12,6 +12,8 @@ from sculptnet.arch import Architecture, classes_in
 from sculptnet.cost import macs
 from sculptnet.errors import RunError
 from sculptnet.export import load_network
+from sculptnet.flow.proxy import ProxyCheck
+from sculptnet.flow.trade_off import TradeOff, describe
 from sculptnet.nets import Network
 from sculptnet.runs import RunDirectory
 
@@ -27,12 +29,16 @@ class FitResult:
         architecture: of the network that is shipped, or of the best finalist.
         card: `model/card.json`, or None before the export.
         report: the page, or None before it is written.
+        front: the trials that no other one beats in both accuracy and measured latency, the fastest first.
+        proxy: how well trials predict longer training, if that was checked.
     """
 
     folder: Path
     architecture: Architecture
     card: Mapping[str, Any] | None
     report: Path | None
+    front: tuple[TradeOff, ...] = ()
+    proxy: ProxyCheck | None = None
 
     @property
     def within_budget(self) -> bool | None:
@@ -54,7 +60,8 @@ class FitResult:
         """The result as people read it."""
         if self.card is None:
             size = f"{macs(self.architecture) / 1e6:.1f} M MACs"
-            return f"Found a network of {size}; stopped as asked. `sculptnet fit {self.folder}` goes on"
+            found = f"Found a network of {size}; stopped as asked. `sculptnet fit {self.folder}` goes on"
+            return "\n".join([*self._searched(), found])
         lines = []
         for name, timing in self.card["measured"].items():
             accuracy = self.card["accuracy"][name]
@@ -67,7 +74,13 @@ class FitResult:
         for name, cost in self.card.get("limits", {}).items():
             lines.append(f"{name} is {_amount(cost['value'])}, within the limit of {_amount(cost['at_most'])}")
         lines.append(f"Model:  {RunDirectory(self.folder).model}")
+        lines = [*self._searched(), *lines]
         return "\n".join([*lines, *([f"Report: {self.report}"] if self.report else [])])
+
+    def _searched(self) -> list[str]:
+        """What the search found besides: worth telling where it had to weigh accuracy against latency."""
+        front = describe(self.front) if len(self.front) > 1 else []
+        return [*front, *([str(self.proxy)] if self.proxy is not None else [])]
 
     def _verdict(self, card: Mapping[str, Any]) -> str:
         """The budget, if there is one, and the device."""
@@ -82,7 +95,13 @@ class FitResult:
 
     def to_json(self) -> dict[str, Any]:
         """The result as machines read it."""
-        return {"run": str(self.folder), "card": self.card, "report": str(self.report) if self.report else None}
+        return {
+            "run": str(self.folder),
+            "card": self.card,
+            "report": str(self.report) if self.report else None,
+            "front": [one.to_json() for one in self.front],
+            "proxy": None if self.proxy is None else self.proxy.to_json(),
+        }
 
 
 def _slowed(card: Mapping[str, Any]) -> str:

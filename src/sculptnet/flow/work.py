@@ -11,6 +11,7 @@ from sculptnet.flow.baselines import add_baselines
 from sculptnet.flow.context import Context
 from sculptnet.flow.finalists import find_best
 from sculptnet.flow.network_request import FINE_TUNING_SHARE
+from sculptnet.flow.proxy_check import check_proxy, found_check
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import planned
 from sculptnet.flow.supernet_learning import check_space, judge_of, learned, load_supernet, wanted_images
@@ -57,7 +58,10 @@ class TrainedFromScratch(Work):
     plan: Plan
 
     def find(self, problem: Problem, table: LatencyTable) -> TrialRecord:
-        return find_best(self.context, problem, table, self.plan)
+        best = find_best(self.context, problem, table, self.plan)
+        if self.context.request.check_proxy and found_check(self.context) is None:
+            check_proxy(self.context, problem, self.plan)
+        return best
 
     def network(self, candidate: Candidate) -> Network:
         return train_candidate(self.context, candidate, self.plan)

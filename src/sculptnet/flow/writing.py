@@ -15,6 +15,7 @@ from sculptnet.files import read_json
 from sculptnet.flow.context import Context, RunContext
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.request import FitRequest
+from sculptnet.flow.trade_off import longer_epochs
 from sculptnet.report import ReportData, write_report
 
 
@@ -23,12 +24,12 @@ def write_run_report(
 ) -> Path:
     """Writes `report.html` and `figures/` into the run directory; runs that do not search have no table."""
     run = context.run
-    events = run.events(context.voice.say)
+    events, longer = run.events(context.voice.say), longer_epochs(run.info())
     source = ReportData(
         title=run.folder.name,
         command=command_line(run.info()["command"]),
         events=events,
-        trials=run.trials(context.voice.say),
+        trials=[one for one in run.trials(context.voice.say) if longer is None or one["epochs"] != longer],
         card=card,
         table=table,
         architecture=architecture,

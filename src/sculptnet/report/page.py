@@ -10,6 +10,7 @@ from sculptnet import __version__
 from sculptnet.files import write_atomic
 from sculptnet.report.html import Html, element, joined, with_code
 from sculptnet.report.parts import Absent, Part, Section
+from sculptnet.report.proxy_section import proxy_checked
 from sculptnet.report.result_sections import classes_apart, training_curves
 from sculptnet.report.search_sections import (
     accuracy_over_latency,
@@ -34,6 +35,7 @@ SECTIONS: tuple[Callable[[ReportData], Part], ...] = (
     budget_in_space,
     table_checked,
     search_over_epochs,
+    proxy_checked,
     training_curves,
     what_was_used,
 )

@@ -3,11 +3,13 @@
 from sculptnet.search.differentiable.method import dnas
 from sculptnet.search.drivers import drive, run
 from sculptnet.search.genetic import evolution
+from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.nondominated import nsga2
 from sculptnet.search.optuna_samplers import Sampler, optuna_search
 from sculptnet.search.problem import Limit, Objective, Problem
 from sculptnet.search.protocol import Evaluate, Job, Proposals, Results, Search
 from sculptnet.search.random import random_search
+from sculptnet.search.ray_workers import RayWorkers
 from sculptnet.search.records import TrialRecord, best
 from sculptnet.search.reinforcement.method import reinforce
 from sculptnet.search.reinforcement.reward import Reward
@@ -16,9 +18,11 @@ __all__ = [
     "Evaluate",
     "Job",
     "Limit",
+    "LocalWorkers",
     "Objective",
     "Problem",
     "Proposals",
+    "RayWorkers",
     "Results",
     "Reward",
     "Sampler",

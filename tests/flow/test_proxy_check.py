@@ -1,0 +1,158 @@
+"""Rank correlations of short with longer training, the Pareto set, and how many trials run at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.flow.conftest import Ask
+
+from sculptnet._fit import run_flow
+from sculptnet.errors import InvalidValue
+from sculptnet.flow.context import Voice
+from sculptnet.flow.proxy import Correlation, ProxyCheck, rank_correlations
+from sculptnet.flow.proxy_check import spread_out
+from sculptnet.flow.request import FitRequest
+from sculptnet.flow.stages import Stage
+from sculptnet.flow.trade_off import describe, longer_epochs, trade_offs
+from sculptnet.flow.workers import on_accelerator, parse_workers
+from sculptnet.runs import RunDirectory
+from sculptnet.search import TrialRecord
+from sculptnet.search.local_workers import LocalWorkers
+from sculptnet.search.ray_workers import RayWorkers
+from sculptnet.state import no_progress
+
+SILENT = Voice(lambda text: None, no_progress)
+
+
+def record(trial: int, latency_ms: float, top1: float, epochs: int | None = None) -> TrialRecord:
+    return TrialRecord(trial, (trial % 10,), epochs, metrics={"measured_latency_ms": latency_ms, "top1": top1})
+
+
+# ---------------------------------------------------------------------- ranks
+def test_equal_ranks_correlate_fully_and_reversed_ones_not_at_all() -> None:
+    for longer, expected in (((0.1, 0.2, 0.4, 0.8, 0.9), 1.0), ((0.9, 0.8, 0.4, 0.2, 0.1), -1.0)):
+        for found in rank_correlations((0.3, 0.4, 0.5, 0.6, 0.7), longer, 0):
+            assert (found.value, found.low, found.high) == pytest.approx((expected, expected, expected))
+
+
+def test_one_swapped_pair_of_five_costs_a_tenth_of_spearman_and_a_fifth_of_kendall() -> None:
+    spearman, kendall = rank_correlations((1, 2, 3, 4, 5), (1, 2, 3, 5, 4), 0)
+    assert spearman.value == pytest.approx(1 - 6 * 2 / (5 * 24))
+    assert kendall.value == pytest.approx((9 - 1) / 10)
+    assert kendall.low < kendall.value <= kendall.high == pytest.approx(1.0)
+
+
+def test_accuracies_that_are_all_equal_have_no_ranks() -> None:
+    assert all(math.isnan(found.value) for found in rank_correlations((0.5,) * 4, (1, 2, 3, 4), 0))
+
+
+def test_networks_are_spread_over_the_accuracies_best_and_worst_among_them() -> None:
+    short = {
+        (trial,): record(trial, 1.0, accuracy / 100) for trial, accuracy in enumerate((50, 90, 10, 70, 30, 80, 20))
+    }
+    assert [short[row].metrics["top1"] for row in spread_out(short, 4)] == [0.1, 0.3, 0.7, 0.9]
+    assert len(spread_out(short, 20)) == 7
+
+
+# ---------------------------------------------------------------------- the front
+def test_the_front_holds_what_no_other_trial_beats_with_what_longer_training_gave() -> None:
+    records = [record(0, 1.0, 0.5), record(1, 2.0, 0.4), record(2, 3.0, 0.7), record(12, 3.0, 0.9, 30)]
+    records.append(TrialRecord(4, (4,), error="ValueError: no luck"))
+    found = trade_offs(records, 30)
+    assert [(one.trial, one.latency_ms, one.top1, one.longer_top1) for one in found] == [
+        (0, 1.0, 0.5, None),
+        (2, 3.0, 0.7, 0.9),
+    ]
+    assert describe(found)[2] == "  trial 2        3.000 ms   top-1 70.00%, 90.00% after full training"
+    assert trade_offs(records[4:], 30) == ()
+
+
+def test_a_plan_of_trials_as_long_as_the_final_training_knows_no_longer_one() -> None:
+    assert longer_epochs({"plan": {"trial_epochs": 5, "epochs": 30}}) == 30
+    assert longer_epochs({"plan": {"trial_epochs": 5, "epochs": 5}}) is None
+    assert longer_epochs({"plan": {"epochs": {"kernel": 3}}}) is None
+    assert longer_epochs({}) is None
+
+
+# ---------------------------------------------------------------------- requests
+def test_workers_are_a_number_or_ray_with_its_arguments() -> None:
+    pytest.importorskip("ray", exc_type=ImportError)
+    assert parse_workers("4") == LocalWorkers(4)
+    assert parse_workers("ray") == RayWorkers()
+    shares = "ray:number=3,cpus_per_trial=2,gpus_per_trial=0.5,address=10.0.0.1:6379"
+    assert parse_workers(shares) == RayWorkers(number=3, cpus_per_trial=2, gpus_per_trial=0.5, address="10.0.0.1:6379")
+    assert on_accelerator(RayWorkers(), "cuda") == RayWorkers(gpus_per_trial=1.0)
+    assert on_accelerator(parse_workers(shares), "cuda") == parse_workers(shares)
+    assert on_accelerator(RayWorkers(), "cpu") == RayWorkers()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", "--workers must be at least 1, got 0; 1 trains in this process"),
+        ("many", "--workers must be a number of processes, ray, or ray:NAME=VALUE,...; got 'many'"),
+        ("ray:cpus=2", "--workers ray:cpus=2: ray.cpus is unknown; "),
+        ("ray:number=0", "--workers ray:number=0: Ray workers: number must be at least 1, got 0"),
+    ],
+)
+def test_workers_that_are_none_are_refused(text: str, expected: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        parse_workers(text)
+    assert expected in str(caught.value)
+
+
+def test_requests_that_cannot_be_compared_say_so_all_at_once(ask: Ask, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        replace(ask(tmp_path), method="ofa", settings=(), check_proxy=True, proxy_networks=2, workers="-1")
+    for text in (
+        "--workers must be at least 1, got -1",
+        "--proxy-networks must be at least 4, got 2; fewer have no ranks to speak of",
+    ):
+        assert text in str(caught.value)
+
+
+# ---------------------------------------------------------------------- the whole
+@pytest.fixture(scope="module")
+def request_of_two(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitRequest:
+    """Random search with trials of ten epochs and a final training of twelve."""
+    request = ask(tmp_path_factory.mktemp("proxy") / "run")
+    kept = tuple(one for one in request.settings if not one.startswith(("search.", "recipe.epochs")))
+    return replace(request, method="random", settings=(*kept, "recipe.epochs=12"), minutes=0.3)
+
+
+@pytest.mark.slow
+def test_the_proxy_is_checked_side_by_side_and_once(request_of_two: FitRequest, tmp_path: Path) -> None:
+    alone = run_flow(request_of_two, Stage.SEARCH, SILENT)
+    run = RunDirectory(alone.folder)
+    plan = run.info()["plan"]
+    assert alone.proxy is None
+    assert 0 < plan["trial_epochs"] < plan["epochs"]
+    two = replace(request_of_two, workers="2", check_proxy=True, proxy_networks=4)
+    found = run_flow(two, Stage.SEARCH, SILENT)
+    assert found.folder == alone.folder
+    assert found.architecture == alone.architecture
+    check = found.proxy
+    assert check is not None
+    assert len(check.pairs) >= 4
+    assert (check.epochs, check.longer_epochs) == (plan["trial_epochs"], plan["epochs"])
+    assert str(check) in found.summary()
+    assert found.to_json()["proxy"] == check.to_json()
+    assert found.to_json()["front"]
+    trials = run.trials(print)
+    again = run_flow(two, Stage.REPORT, SILENT)
+    assert again.proxy == check
+    assert run.trials(print) == trials
+    assert again.report is not None
+    assert 'id="figure-proxy"' in again.report.read_text()
+
+
+def test_a_check_is_read_as_it_was_written() -> None:
+    check = ProxyCheck(5, 30, ((0, 0.5, 0.7), (3, 0.6, 0.8)), Correlation(1.0, 0.5, 1.0), Correlation(1.0, 0.4, 1.0))
+    assert ProxyCheck.from_json(check.to_json()) == check
+    assert str(check) == (
+        "Proxy: 2 networks after 5 epochs and after 30: rank correlation 1.00 (0.50 to 1.00) by Spearman, "
+        "1.00 (0.40 to 1.00) by Kendall (95 % intervals)"
+    )
