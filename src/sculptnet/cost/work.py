@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from sculptnet.arch import Block, TensorShape
 from sculptnet.cost.entries import Entry
 from sculptnet.cost.errors_of_tables import Vector
+from sculptnet.cost.formulas import Layer, layers_of
 
 
 @final
@@ -51,7 +53,35 @@ class Work:
 
 @cache
 def work_of(block: Block, shape: TensorShape) -> Work:
-    """Counts on the block's own module, without data (torch's meta device)."""
+    """Counted in closed form where there is one, else on the block's own module."""
+    layers = layers_of(block, shape)
+    return _on_module(block, shape) if not layers else _in_closed_form(block, shape, layers)
+
+
+def _in_closed_form(block: Block, shape: TensorShape, layers: Sequence[Layer]) -> Work:
+    dense = [layer for layer in layers if not layer.depthwise]
+    depthwise = [layer for layer in layers if layer.depthwise]
+    return Work(
+        dense_macs=sum(layer.macs for layer in dense),
+        dense_elements=sum(layer.elements for layer in dense),
+        depthwise_macs=sum(layer.macs for layer in depthwise),
+        depthwise_elements=sum(layer.elements for layer in depthwise),
+        weights=sum(layer.weights for layer in layers),
+        layers=len(layers),
+        gates=sum(shape.height > 1 and layer.pixels == 1 for layer in layers),
+        other_elements=sum(layer.out_channels * layer.pixels for layer in layers if layer.activated),
+        in_elements=math.prod(shape),
+        out_elements=math.prod(block.out_shape(shape)),
+        in_channels=shape.channels,
+        out_channels=block.out_channels,
+        height=shape.height,
+        kernel_size=max(layer.kernel_size for layer in layers),
+        stride=block.stride,
+    )
+
+
+def _on_module(block: Block, shape: TensorShape) -> Work:
+    """Without data (torch's meta device)."""
     with torch.device("meta"):
         module, image = block.build(shape.channels).eval(), torch.empty(1, *shape)
     seen: list[tuple[nn.Module, Tensor, Tensor]] = []
