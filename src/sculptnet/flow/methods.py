@@ -11,7 +11,7 @@ from sculptnet import settings
 from sculptnet.arch import SearchSpace
 from sculptnet.errors import InvalidValue, SculptNetError, collected, suggestion
 from sculptnet.flow.shrinking import Shrinking
-from sculptnet.nets import MixedSupernet, RelaxedSupernet
+from sculptnet.nets import MaskedSupernet, MixedSupernet, RelaxedSupernet
 from sculptnet.search import Search, dnas, evolution, optuna_search, random_search
 from sculptnet.search.optuna_samplers import require_optuna
 from sculptnet.settings import Setting
@@ -74,6 +74,7 @@ class Method:
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "fbnet": Method(dnas, MixedSupernet),
+        "fbnetv2": Method(dnas, MaskedSupernet, space="fbnetv2"),
         "ofa": Method(evolution, shrinking=Shrinking, space="ofa_mobilenet_v3"),
         "random": Method(random_search),
         "evolution": Method(evolution),

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from sculptnet.arch import Recipe, SearchSpace
+from sculptnet.arch import Block, Recipe, SearchSpace
 from sculptnet.cost import LatencyTable, macs
 from sculptnet.data import Preprocessing, Split, TrainingBatches, subset
 from sculptnet.flow.context import Context, RunContext
@@ -85,7 +85,8 @@ def planned(context: Context, problem: Problem) -> Plan:
 
 def run_share(branches: int | None, space: SearchSpace) -> float:
     """The part of a slot's candidates that one step of the search trains, on average."""
-    options = sum(len(node.options) for node in space.decisions.values()) / max(1, len(space.decisions))
+    counts = [len(node.options) for node in space.decisions.values() if isinstance(node.options[0], Block)]
+    options = sum(counts) / max(1, len(counts))
     return 1.0 if branches is None else min(1.0, branches / max(1.0, options))
 
 
