@@ -18,8 +18,8 @@ from sculptnet.evaluate import ByTraining
 from sculptnet.flow.context import Context
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import make_search
-from sculptnet.runs import FileCheckpoint
 from sculptnet.flow.workers import on_accelerator
+from sculptnet.runs import FileCheckpoint
 from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, run
 from sculptnet.streams import stream_seed
 
@@ -79,8 +79,6 @@ class Measured:
         return timing if self.table.reference_ms is None else timing.at(self.table.reference_ms)
 
 
-def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Plan) -> TrialRecord:
-    """Runs the search and returns the best trial whose measured latency is within the budget.
 @dataclass(frozen=True, eq=False)
 class Lasting:
     """Evaluates by `training`, for `epochs` where the search does not say for how long."""
@@ -93,6 +91,8 @@ class Lasting:
         return self.training(candidate, replace(job, epochs=self.epochs if job.epochs is None else job.epochs))
 
 
+def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Plan) -> TrialRecord:
+    """Runs the search and returns the best trial whose measured latency is within the budget.
 
     Raises:
         Infeasible: the search proposed nothing that the device runs within the budget.
@@ -165,6 +165,7 @@ def run_trials(
 ) -> Sequence[TrialRecord]:
     """The same with any evaluation; `side_by_side` by the workers that were asked for."""
     known = [TrialRecord.from_json(line) for line in context.run.trials(context.voice.say)]
+    asked = context.request.chosen_workers()
     return run(
         search,
         problem,
@@ -173,6 +174,8 @@ def run_trials(
         known=known,
         log=lambda record: context.run.log_trial(record.to_json()),
         folder=context.run.trial_folder,
+        alone=alone,
+        workers=on_accelerator(asked, context.accelerator) if side_by_side else 1,
         events=context.log,
         progress=context.voice.progress,
     )
@@ -188,7 +191,6 @@ def within(record: TrialRecord, at_most: float) -> bool:
     return record.error is None and record.metrics["measured_latency_high_ms"] <= at_most
 
 
-    asked = context.request.chosen_workers()
 def chosen(context: Context, records: Sequence[TrialRecord]) -> TrialRecord:
     """The most accurate trial that was trained.
 
@@ -197,8 +199,6 @@ def chosen(context: Context, records: Sequence[TrialRecord]) -> TrialRecord:
     """
     trained = [record for record in records if "top1" in record.metrics]
     if not trained:
-        alone=alone,
-        workers=on_accelerator(asked, context.accelerator) if side_by_side else 1,
         reasons = [f"trial {record.trial}: {record.error or 'over the budget when measured'}" for record in records]
         raise Infeasible("no finalist could be trained\n" + "\n".join(f"  - {reason}" for reason in reasons))
     return max(trained, key=lambda record: record.metrics["top1"])

@@ -11,8 +11,8 @@ from sculptnet.flow.baselines import add_baselines
 from sculptnet.flow.context import Context
 from sculptnet.flow.finalists import find_best
 from sculptnet.flow.network_request import FINE_TUNING_SHARE
-from sculptnet.flow.proxy_check import check_proxy, found_check
 from sculptnet.flow.plan import Plan
+from sculptnet.flow.proxy_check import check_proxy, found_check
 from sculptnet.flow.searching import planned
 from sculptnet.flow.supernet_learning import check_space, judge_of, learned, load_supernet, wanted_images
 from sculptnet.flow.supernet_plan import SupernetPlan
