@@ -23,19 +23,22 @@ def specialize(
     precision: Precision | None = None,
     table: Path | None = None,
     limits: Sequence[str] = (),
+    fine_tune_epochs: int = 0,
     say: Callable[[str], None] = print,
     progress: Progress = no_progress,
 ) -> Specialized:
     """Cuts a network for each budget out of the supernet that `fit(..., method="ofa")` trained, without training.
 
     The device's table is measured once and kept in the run; a budget takes seconds of evolution, and its network is
-    measured whole and exported. The same call again reads. See `SpecializeRequest` for the arguments.
+    measured whole and exported; with `fine_tune_epochs` it is trained on before (25 and 75 in the paper). The same
+    call again reads. See `SpecializeRequest` for the arguments.
 
     Raises:
         RunError: the run has no supernet, or its images have changed since.
         InvalidValue: with everything that is wrong with the arguments.
-        Infeasible: budgets under the fastest network of the supernet on this device.
+        Infeasible: budgets under the fastest network of the supernet on this device, or limits that nothing meets.
     """
     budgets = (latency_ms,) if isinstance(latency_ms, (int, float)) else tuple(latency_ms)
-    request = SpecializeRequest(Path(run), budgets, device, threads, precision, table, tuple(limits))
+    wanted = (device, threads, precision, table, tuple(limits), fine_tune_epochs)
+    request = SpecializeRequest(Path(run), budgets, *wanted)
     return specialize_run(request, Voice(say, progress))

@@ -25,6 +25,7 @@ from sculptnet.cli_options import (
     Data,
     DetectorSize,
     DeviceName,
+    FineTuneEpochs,
     Fresh,
     Latency,
     Limits,
@@ -304,9 +305,10 @@ def specialize(
     precision: OtherPrecision = None,
     table: Table = None,
     limit: Limits = None,
+    fine_tune_epochs: FineTuneEpochs = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Networks for other devices and budgets from a trained supernet, without training.
+    """Networks for other devices and budgets from a trained supernet, without training unless it is asked for.
 
     Measures the device once, finds a network for each budget in seconds, measures it whole, exports it into
     RUN/specialized/DEVICE/BUDGET/model/. Exit code 3 if one is over its budget.
@@ -316,7 +318,9 @@ def specialize(
     from sculptnet.flow.specializing import SpecializeRequest, specialize_run
 
     chosen = None if precision is None else Precision(precision.value)
-    request = SpecializeRequest(run, tuple(latency_ms or ()), device, threads, chosen, table, tuple(limit or ()))
+    limits = tuple(limit or ())
+    wanted = (device, threads, chosen, table, limits, fine_tune_epochs)
+    request = SpecializeRequest(run, tuple(latency_ms or ()), *wanted)
     with Console(as_json) as console:
         result = specialize_run(request, Voice(console.say, console.progress))
         console.finish(result.summary(), result.to_json())

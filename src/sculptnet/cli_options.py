@@ -124,6 +124,11 @@ OtherPrecision: TypeAlias = Annotated[
 ]
 
 
+FineTuneEpochs: TypeAlias = Annotated[
+    int, typer.Option("--fine-tune-epochs", help="Train each network on for so long before it is exported.")
+]
+
+
 def values_of(context: typer.Context) -> dict[str, Any]:
     """The options by the names that requests have for them."""
     params = context.params

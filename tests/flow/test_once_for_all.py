@@ -20,7 +20,8 @@ from sculptnet.errors import InvalidSpace, InvalidValue, RunError
 from sculptnet.flow.context import Voice, open_context
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.stages import Stage
-from sculptnet.flow.supernet_learning import load_supernet
+from sculptnet.flow.supernet_learning import load_supernet, read_samples, supernet_batches
+from sculptnet.flow.supernet_plan import SupernetPlan
 from sculptnet.nets import calibrate
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress
@@ -57,15 +58,36 @@ def test_the_run_keeps_what_its_networks_are_cut_out_of(supernet_run: FitResult)
     events = {event["event"] for event in run.events(print)}
     assert {"supernet_epoch", "shrink_phase", "accuracy_predictor"} <= events
     assert supernet_run.report is not None
+    page = supernet_run.report.read_text()
+    assert "The supernet, phase by phase" in page
+    assert "Predicted against true accuracy" in page
+    (checked,) = [event for event in run.events(print) if event["event"] == "accuracy_predictor"]
+    assert (len(checked["pairs"]), checked["learned"]) == (5, 20)
 
 
 def test_a_supernet_of_another_space_is_refused(supernet_run: FitResult) -> None:
     other = spaces.ofa_mobilenet_v3(3, 16, width=0.25, depths=(1, 2), expansions=(2, 3), kernel_sizes=(3, 5, 7))
     with pytest.raises(InvalidValue) as caught:
         load_supernet(RunDirectory(supernet_run.folder).supernet, other)
-    assert "holds the supernet of another space: stages.1.0.kernel_size is " in str(caught.value)
+    assert (
+        "holds the supernet of another space: stages.1.0.kernel_size is choice(3, 5) there and choice(3, 5, 7"
+        in str(caught.value)
+    )
+    assert "use the space and the settings that it was trained with, or train another (--fresh)" in str(caught.value)
     with pytest.raises(RunError, match="holds no supernet; `sculptnet fit DATA --method ofa` trains one"):
         load_supernet(RunDirectory(supernet_run.folder / "nowhere").supernet, other)
+
+
+def test_samples_of_another_supernet_are_refused(supernet_run: FitResult, tmp_path: Path) -> None:
+    samples = RunDirectory(supernet_run.folder).samples
+    _, state = RunDirectory(supernet_run.folder).supernet.load() or ({}, {})
+    assert len(read_samples(samples, state["source"], print)) == 25
+    with pytest.raises(InvalidValue) as caught:
+        read_samples(samples, "0123456789abcdef", print)
+    assert f"{samples} holds 25 accuracies of another supernet (weights {state['source']}, here 0123456789abc" in str(
+        caught.value
+    )
+    assert "remove it: its networks are then sampled anew" in str(caught.value)
 
 
 def test_a_space_of_whole_blocks_is_refused_before_anything_is_measured(ask_ofa: Ask, tmp_path: Path) -> None:
@@ -110,17 +132,15 @@ def test_a_killed_run_goes_on_to_the_same_network(supernet_run: FitResult, ask_o
     assert run.samples.read_text().splitlines()[:25] == [line.rstrip("\n") for line in lines]
 
 
-def test_a_plan_of_fewer_images_trains_shorter_epochs(supernet_run: FitResult, ask_ofa: Ask, tmp_path: Path) -> None:
-    shutil.copytree(supernet_run.folder, tmp_path / "run")
-    run, told = RunDirectory(tmp_path / "run"), list[tuple[str, int, int]]()
-    for folder in (run.model, run.supernet.folder, tmp_path / "run" / "checkpoints"):
-        shutil.rmtree(folder)
-    (tmp_path / "run" / "trials.jsonl").unlink()
-    run.note("plan", {**run.info()["plan"], "images": 16, "epochs": {"sandwich": 3}})  # of 45, in steps of 16
-    run_flow(ask_ofa(tmp_path / "run"), Stage.SEARCH, Voice(lambda text: None, lambda *what: told.append(what)))
-    assert [what for what in told if what[0] == "training: sandwich"] == [
-        ("training: sandwich", step, 3) for step in (1, 2, 3)
-    ]
+def test_a_plan_of_fewer_images_trains_shorter_epochs(supernet_run: FitResult, ask_ofa: Ask) -> None:
+    context = open_context(ask_ofa(supernet_run.folder), SILENT, time.monotonic)
+    plan, (images, _) = SupernetPlan.from_json(context.run.info()["plan"]), context.search_parts()
+    assert plan.images == len(images) == 45
+    whole = supernet_batches(context, images, plan)
+    short = supernet_batches(context, images, replace(plan, images=16))
+    assert (whole.steps_per_epoch, short.steps_per_epoch) == (2, 1)
+    ((pixels, _),) = short.epoch(3)
+    assert torch.equal(pixels, list(whole.epoch(1))[1][0])
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.flow.test_limits import Machine
 
 import sculptnet
 from sculptnet import cli
@@ -115,6 +116,72 @@ def test_unreachable_budgets_name_the_fastest(specialized: Specialized) -> None:
     assert "raise --latency-ms above that" in str(caught.value)
 
 
+def test_what_cannot_be_reached_leaves_nothing_behind(specialized: Specialized) -> None:
+    folder = RunDirectory(specialized.run).specialized
+
+    def files() -> set[Path]:
+        return set(folder.rglob("*"))
+
+    before = files()
+    with pytest.raises(Infeasible):
+        sculptnet.specialize(specialized.run, [0.001, 0.21], threads=2, say=lambda text: None)
+    with pytest.raises(Infeasible, match=r"no network of this space was found that meets .* and macs <= 1000"):
+        sculptnet.specialize(specialized.run, 0.22, threads=2, limits=["macs=1e3"], say=lambda text: None)
+    assert files() == before
+
+
+def test_a_fine_tuned_network_is_shipped_beside_the_one_that_was_cut_out(
+    specialized: Specialized, tmp_path: Path
+) -> None:
+    shutil.copytree(specialized.run, tmp_path / "run")
+    plain = specialized.networks[1]
+    again = sculptnet.specialize(tmp_path / "run", 0.24, threads=2, fine_tune_epochs=2, say=lambda text: None)
+    (tuned,) = again.networks
+    assert (tuned.folder.name, tuned.asked) == ("0.24ms-2epochs", "0.24 ms, 2 epochs")
+    assert (tuned.network, tuned.held_out_top1) == (plain.network, plain.held_out_top1)
+    events = RunDirectory(tuned.folder).events(print)
+    assert [event["epoch"] for event in events if event["event"] == "train_epoch"] == [1, 2]
+    weights = [load_network(network.folder / "model").state_dict() for network in (plain, tuned)]
+    assert not all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+    recipe = json.loads((tuned.folder / "model" / "recipe.json").read_text())
+    assert recipe["epochs"] == 2
+    assert recipe["optimizer"]["learning_rate"] == pytest.approx(0.01)
+    assert "3 networks for 1 device, cut out of one supernet, some fine-tuned" in again.report.read_text()
+
+
+@pytest.mark.slow
+def test_one_page_shows_all_devices(specialized: Specialized, tmp_path: Path) -> None:
+    shutil.copytree(specialized.run, tmp_path / "run")
+    folder, said = RunDirectory(tmp_path / "run").specialized, list[str]()
+    with pytest.raises(Infeasible):
+        sculptnet.specialize(tmp_path / "run", 0.001, threads=1, say=said.append)
+    assert {path.name for path in (folder / "fake-1t").iterdir()} == {
+        "table.json",
+        "measurements.jsonl",
+        "metrics.jsonl",
+    }
+    again = sculptnet.specialize(tmp_path / "run", 0.2, threads=1, say=said.append)
+    assert sum("Measuring the space's blocks on fake-1t" in line for line in said) == 1
+    page = again.report.read_text()
+    assert "3 networks for 2 devices, cut out of one supernet, without training" in page
+    for network in (*specialized.networks, *again.networks):
+        assert f'<th scope="row">{network.device}</th><td class="number">{network.asked}</td>' in page
+        assert f"{network.device}, {network.asked}: " in page, "in the one figure"
+
+
+@pytest.mark.slow
+def test_power_is_measured_once_for_all_budgets_of_a_device(supernet_run: FitResult, tmp_path: Path) -> None:
+    shutil.copytree(supernet_run.folder, tmp_path / "run")
+    machine, said = Machine(tmp_path / "powercap"), list[str]()
+    voice = Voice(said.append, machine.progress)
+    for budgets in ((0.2, 0.24), (0.22,)):
+        request = SpecializeRequest(tmp_path / "run", budgets, limits=("energy_mj=2.5",))
+        found = specialize_run(request, voice, machine.clock, machine.powercap)
+    assert said.count("Measuring the power of fake-1t") == 1
+    assert RunDirectory(RunDirectory(tmp_path / "run").specialized / "fake-1t").energy.exists()
+    assert found.networks[0].asked == "0.22 ms, predicted_energy_mj 2.5"
+
+
 def test_a_run_without_a_supernet_is_refused(supernet_run: FitResult, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is no run directory"):
         specialize_run(SpecializeRequest(tmp_path, (1.0,)), SILENT)
@@ -127,6 +194,8 @@ def test_a_run_without_a_supernet_is_refused(supernet_run: FitResult, tmp_path: 
 def test_wrong_requests_are_refused(supernet_run: FitResult, tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="the budgets are missing; give --latency-ms"):
         SpecializeRequest(tmp_path, ())
+    with pytest.raises(InvalidValue, match="--fine-tune-epochs must be at least 0, got -1"):
+        SpecializeRequest(tmp_path, (1.0,), fine_tune_epochs=-1)
     with pytest.raises(InvalidValue, match="--latency-ms 2 is given twice"):
         SpecializeRequest(tmp_path, (2.0, 1.0, 2.0))
     with pytest.raises(InvalidValue, match="unknown device 'onnxruntim'; did you mean onnxruntime"):

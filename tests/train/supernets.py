@@ -1,11 +1,17 @@
-"""A tiny supernet, its phases and its evaluation, for this process and others: `python supernets.py FOLDER PLAN`."""
+"""A tiny supernet, its phases and its evaluation, for this process and others.
+
+`python supernets.py FOLDER PLAN [KILL_AT_STEP]` trains it, and kills itself where it is told to.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +44,9 @@ def tiny_supernet(space: SearchSpace | None = None) -> ElasticSupernet:
 
 
 def plan(name: str, space: SearchSpace) -> tuple[Phase, ...]:
-    if name == "sandwich":
-        return sandwich(space, batch_size=12, epochs=2, learning_rate=8.0, warmup_epochs=0.5)
+    if name.startswith("sandwich"):
+        dropout = 0.0 if name.endswith("without_dropout") else 0.2
+        return sandwich(space, batch_size=12, epochs=2, learning_rate=8.0, warmup_epochs=0.5, dropout=dropout)
     rates = (4.0, 4.0)
     phases = progressive(
         space,
@@ -68,9 +75,14 @@ def tell_apart(network: Network) -> Mapping[str, float]:
     return {"sum": float(network(IMAGES[:, :, :size, :size]).square().sum())}
 
 
-def main(folder: Path, name: str) -> None:
+def main(folder: Path, name: str, kill_at: int | None = None) -> None:
     torch.set_num_threads(1)
-    machine, supernet = open_machine(), tiny_supernet()
+    machine, supernet, ticks = open_machine(), tiny_supernet(), count()
+
+    def progress(what: str, done: int, total: int) -> None:
+        if done == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     shrunk = shrink(
         supernet,
         plan(name, supernet.space),
@@ -80,6 +92,9 @@ def main(folder: Path, name: str) -> None:
         random_networks=1,
         calibration_images=24,
         checkpoint=FileCheckpoint(folder / "checkpoints"),
+        checkpoint_seconds=3.0,
+        clock=lambda: float(next(ticks)),
+        progress=progress,
     )
     if machine.rank == 0:
         save_file(supernet.state_dict(), folder / "weights.safetensors")
@@ -89,4 +104,4 @@ def main(folder: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else None)

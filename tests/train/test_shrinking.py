@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -209,15 +210,52 @@ def test_a_finished_training_only_returns() -> None:
 
 
 # ---------------------------------------------------------------------- shared
-@pytest.mark.slow
-def test_two_processes_train_as_one_that_adds_their_gradients(tmp_path: Path) -> None:
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    command = [sys.executable, *launcher, str(supernets.__file__), str(tmp_path), "without_dropout"]
+TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def train(folder: Path, name: str, *kill_at: str, launcher: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *launcher, str(supernets.__file__), str(folder), name, *kill_at]
     root = str(Path(__file__).parents[2])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": root}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def left(folder: Path) -> tuple[bytes, bytes]:
+    """The weights and the phases that a training left."""
+    return (folder / "weights.safetensors").read_bytes(), (folder / "phases.json").read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_in_every_phase_it_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    for step in (2, 7, 10, 15, 18, 23):  # one in each of six phases of four steps
+        killed = train(tmp_path, "progressive", str(step))
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    done = train(tmp_path, "progressive")
     assert done.returncode == 0, done.stderr
-    supernet, losses = accumulated()
+    assert json.loads((tmp_path / "phases.json").read_text()) == json.loads(json.dumps(whole("progressive").phases))
+    weights = load_file(tmp_path / "weights.safetensors")
+    for name, tensor in whole("progressive").supernet.state_dict().items():
+        assert torch.equal(weights[name], tensor), name
+
+
+@pytest.mark.slow
+def test_two_processes_killed_in_a_phase_go_on_to_the_same_bits(tmp_path: Path) -> None:
+    for folder in ("whole", "killed"):
+        (tmp_path / folder).mkdir()
+    assert train(tmp_path / "killed", "progressive", "7", launcher=TOGETHER).returncode != 0
+    assert train(tmp_path / "killed", "progressive", "18", launcher=TOGETHER).returncode != 0
+    for folder in ("whole", "killed"):
+        done = train(tmp_path / folder, "progressive", launcher=TOGETHER)
+        assert done.returncode == 0, done.stderr
+    assert left(tmp_path / "killed") == left(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["without_dropout", "sandwich_without_dropout"])
+def test_two_processes_train_as_one_that_adds_their_gradients(name: str, tmp_path: Path) -> None:
+    done = train(tmp_path, name, launcher=TOGETHER)
+    assert done.returncode == 0, done.stderr
+    supernet, losses = accumulated(name)
     phases = json.loads((tmp_path / "phases.json").read_text())
     assert [entry["loss"] for phase in phases for entry in phase["curve"]] == pytest.approx(losses, rel=1e-4)
     weights = load_file(tmp_path / "weights.safetensors")
@@ -247,10 +285,10 @@ def statistics(network: nn.Module) -> list[Tensor]:
     return [buffer.clone() for buffer in network.buffers()]
 
 
-def accumulated() -> tuple[ElasticSupernet, list[float]]:
+def accumulated(plan_name: str) -> tuple[ElasticSupernet, list[float]]:
     supernet, losses, teacher, epochs = tiny_supernet(), list[float](), None, 0
     around = Surroundings(NoCheckpoint(), 1e9, lambda: 0.0, no_log, no_progress)
-    for phase in plan("without_dropout", supernet.space):
+    for phase in plan(plan_name, supernet.space):
         if phase.needs_teacher and teacher is None:
             teacher = teacher_of(supernet, {})
         if phase.supported is not None:

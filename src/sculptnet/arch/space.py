@@ -217,7 +217,10 @@ class SearchSpace:
         picks = match.of(self.recipe, candidate.recipe, "recipe", picks) if picks is not None else None
         if picks is None:
             path, template, value = match.failed
-            raise NotInSpace(f"not in the space: {path} is {value!r}, the template there is {template!r}")
+            raise NotInSpace(
+                f"not in the space: {path} is {value!r}, the template there is {template!r}; take what that has, or "
+                "use a wider space"
+            )
         return tuple(picks.get(path, 0) for path in self.decisions)
 
 

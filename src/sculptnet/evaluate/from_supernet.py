@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 from sculptnet.arch import Architecture, Candidate
 from sculptnet.cost import macs, parameters
 from sculptnet.data import EvaluationBatches, Preprocessing, Split
+from sculptnet.data.choose import MEMORY_BYTES
 from sculptnet.errors import InvalidValue, collected
+from sculptnet.evaluate.prepared import PreparedImages
 from sculptnet.nets import ElasticSupernet, Network, calibrate
 from sculptnet.search import Job
 from sculptnet.streams import stream
@@ -33,6 +36,7 @@ class FromSupernet:
         batch_size: images at once, also of one set of statistics; 200 is Once-for-All's.
         num_workers: processes that decode images.
         accelerator: see `train.open_machine`.
+        kept_bytes: the most memory for images that were resized already, of all resolutions together.
 
     Raises:
         InvalidValue: `train` holds fewer images than statistics are made from, or these are fewer than 2.
@@ -47,6 +51,7 @@ class FromSupernet:
     batch_size: int = 200
     num_workers: int = 0
     accelerator: str = "cpu"
+    kept_bytes: int = MEMORY_BYTES
 
     def __post_init__(self) -> None:
         problems = [
@@ -71,7 +76,8 @@ class FromSupernet:
         architecture = candidate.architecture
         network = self.network(architecture)
         preprocessing = self.preprocessing.at(architecture.resolution)
-        batches = EvaluationBatches(self.held_out, preprocessing, self.batch_size, self.num_workers)
+        images = self._held_out.at(preprocessing)
+        batches = EvaluationBatches(images, preprocessing, self.batch_size, self.num_workers)
         accuracy = accuracy_of(network, batches, architecture.num_classes, self.accelerator)
         counts = {"macs": float(macs(architecture)), "parameters": float(parameters(architecture))}
         return {"top1": accuracy.top1, "balanced": accuracy.balanced, **counts}
@@ -83,10 +89,18 @@ class FromSupernet:
             NotInSpace: as above.
         """
         subnet = self.supernet.subnet(architecture)
+        preprocessing = self.preprocessing.at(architecture.resolution)
+        images = self._calibration.at(preprocessing)
+        batches = EvaluationBatches(images, preprocessing, self.batch_size, self.num_workers)
+        return calibrate(subnet, batches, images=len(images))
+
+    @cached_property
+    def _held_out(self) -> PreparedImages:
+        return PreparedImages(self.held_out, self.kept_bytes // 2)
+
+    @cached_property
+    def _calibration(self) -> PreparedImages:
         order = stream(self.seed, "evaluate.from_supernet: calibration").permutation(len(self.train))
         # shuffled, since images often come class by class; a last batch of one image would have no variance
         alone = self.calibration_images % self.batch_size == 1
-        images = self.train.take(order[: self.calibration_images - alone])
-        preprocessing = self.preprocessing.at(architecture.resolution)
-        batches = EvaluationBatches(images, preprocessing, self.batch_size, self.num_workers)
-        return calibrate(subnet, batches, images=len(images))
+        return PreparedImages(self.train.take(order[: self.calibration_images - alone]), self.kept_bytes // 2)

@@ -110,8 +110,14 @@ class Context(RunContext):
         return recipe
 
 
-def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float], powercap: Path = POWERCAP) -> Context:
-    """Loads the data, makes the space, opens the run directory."""
+def open_context(
+    request: FitRequest,
+    voice: Voice,
+    clock: Callable[[], float],
+    powercap: Path = POWERCAP,
+    run: RunDirectory | None = None,
+) -> Context:
+    """Loads the data, makes the space, opens the run directory; with `run`, files go there and none is made."""
     started = clock()
     data = load_for(request, voice)
     accelerator = choose_accelerator(request.accelerator)
@@ -120,9 +126,10 @@ def open_context(request: FitRequest, voice: Voice, clock: Callable[[], float], 
     made = maker(len(data.classes), resolution, **arguments)
     space = replace(made, recipe=settings.apply(made.recipe, request.given()["recipe"], "recipe"))
     device = open_device(request.device, request.threads)
-    run = open_run(request, data, identity_of(request, data, resolution) | searched(request, space), voice)
-    with run.locked():
-        write_json(run.space, templates_of(space))
+    if run is None:
+        run = open_run(request, data, identity_of(request, data, resolution) | searched(request, space), voice)
+        with run.locked():
+            write_json(run.space, templates_of(space))
     preprocessing, start = default_preprocessing(data, resolution), request.chosen_start()
     if start is not None:
         file = start.weights if isinstance(start.weights, Path) else None

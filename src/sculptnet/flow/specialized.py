@@ -56,7 +56,7 @@ class Specialized:
 def _cells(network: SpecializedNetwork) -> tuple[str, ...]:
     return (
         network.device,
-        f"{network.budget_ms:g} ms",
+        network.asked,
         f"{network.latency_ms:.3f} ms",
         f"{network.predicted_ms:.3f} ms",
         f"{network.test_top1:.2%}",
@@ -91,6 +91,8 @@ def _network(run: RunDirectory) -> SpecializedNetwork:
         search_seconds=event["seconds"],
         within_budget=card["within_budget"],
         folder=run.folder,
+        limits=tuple((name, cost["at_most"]) for name, cost in card.get("limits", {}).items()),
+        fine_tune_epochs=event["fine_tune_epochs"],
     )
 
 
@@ -105,7 +107,7 @@ def write_specialized_report(origin: RunDirectory, warn: Callable[[str], None]) 
     fronts = []
     for folder in sorted(path for path in origin.specialized.iterdir() if path.is_dir()):
         finished = [RunDirectory(path) for path in sorted(folder.iterdir()) if RunDirectory(path).card.exists()]
-        networks = sorted(device_networks(finished), key=lambda network: network.budget_ms)
+        networks = sorted(device_networks(finished), key=lambda one: (one.budget_ms, one.limits, one.fine_tune_epochs))
         if networks:
             points = _front(RunDirectory(folder).events(warn))
             fronts.append(DeviceFront(folder.name, points, tuple(networks)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from sculptnet.arch import Recipe, SearchSpace, to_json
 from sculptnet.data import EvaluationBatches, Split, subset
 from sculptnet.errors import InvalidSpace, InvalidValue, RunError
 from sculptnet.evaluate import FromSupernet
+from sculptnet.evaluate.prepared import PreparedImages
 from sculptnet.flow.context import Context
 from sculptnet.flow.network_request import FINE_TUNING_SHARE
 from sculptnet.flow.searching import EVALUATION_BATCH, training_batches
@@ -24,7 +26,7 @@ from sculptnet.search import Objective, Problem, TrialRecord, random_search, run
 from sculptnet.settings import settings_of
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
-from sculptnet.train import BatchSource, Phase, accuracy_of, shrink
+from sculptnet.train import BatchSource, Phase, accuracy_of, rescaled, shrink
 
 KIND = "elastic supernet"
 
@@ -64,6 +66,12 @@ def supernet_recipe(context: Context) -> Recipe:
         return plain
     rate = recipe.optimizer.learning_rate * FINE_TUNING_SHARE
     return replace(plain, optimizer=replace(recipe.optimizer, learning_rate=rate))
+
+
+def fine_tuning(recipe: Recipe, epochs: int) -> Recipe:
+    """How a network is trained on after it was cut out: for `epochs`, with a tenth of the learning rate."""
+    rate = recipe.optimizer.learning_rate * FINE_TUNING_SHARE
+    return rescaled(replace(recipe, optimizer=replace(recipe.optimizer, learning_rate=rate)), epochs)
 
 
 def check_space(context: Context) -> None:
@@ -106,13 +114,13 @@ def load_learned(context: Context, trained: Context, plan: SupernetPlan) -> Lear
 
     Raises:
         RunError: it has no supernet.
-        InvalidValue: the supernet is of another space.
+        InvalidValue: the supernet is of another space, or the samples are of another supernet.
     """
     supernet, source = load_supernet(trained.run.supernet, context.space)
     supernet.to(context.accelerator)
     weights_part, held_out = context.search_parts()
     judge = judge_of(context, supernet, wanted_images(context, weights_part), held_out)
-    records = _samples(trained, judge, plan)
+    records = _samples(trained, judge, plan, source)
     predictor = fit_accuracy_predictor(
         context.space,
         [record.choices for record in records],
@@ -121,8 +129,15 @@ def load_learned(context: Context, trained: Context, plan: SupernetPlan) -> Lear
         seed=stream_seed(trained.request.seed, "accuracy predictor"),
     )
     context.voice.say(f"Accuracy predictor: {predictor.error}")
-    trained.log({"event": "accuracy_predictor", "rmse_points": predictor.error.rmse_points, "samples": len(records)})
+    _log_once(trained, {"event": "accuracy_predictor", **predictor.error.to_json()})
     return Learned(judge, predictor)
+
+
+def _log_once(context: Context, event: Event) -> None:
+    """Logs what every call finds out anew, unless an earlier one did."""
+    logged = context.run.events(context.voice.say)
+    if not any({**one, "time": None} == {**event, "time": None} for one in logged):
+        context.log(event)
 
 
 def wanted_images(context: Context, weights_part: Split) -> int:
@@ -162,11 +177,12 @@ def new_supernet(context: Context) -> ElasticSupernet:
 def _train(context: Context, plan: SupernetPlan) -> None:
     supernet = new_supernet(context)
     weights_part, held_out = context.search_parts()
-    watched = subset(held_out, plan.held_out_images, context.request.seed)
+    watched = PreparedImages(subset(held_out, plan.held_out_images, context.request.seed))
 
     def evaluate(network: Network) -> Mapping[str, float]:
         preprocessing = context.preprocessing.at(network.architecture.resolution)
-        batches = EvaluationBatches(watched, preprocessing, EVALUATION_BATCH, context.workers())
+        images = watched.at(preprocessing)
+        batches = EvaluationBatches(images, preprocessing, EVALUATION_BATCH, context.workers())
         return {"top1": accuracy_of(network, batches, network.architecture.num_classes, context.accelerator).top1}
 
     def log(event: Event) -> None:
@@ -176,7 +192,7 @@ def _train(context: Context, plan: SupernetPlan) -> None:
     shrunk = shrink(
         supernet,
         shortened(phases_for(context), plan.epochs),
-        _batches(context, weights_part, plan),
+        supernet_batches(context, weights_part, plan),
         evaluate=evaluate,
         seed=stream_seed(context.request.seed, "supernet"),
         calibration_images=plan.calibration_images,
@@ -192,15 +208,31 @@ def _train(context: Context, plan: SupernetPlan) -> None:
     save_supernet(context.run.supernet, supernet)
 
 
-def _batches(context: Context, split: Split, plan: SupernetPlan) -> BatchSource:
+def supernet_batches(context: Context, split: Split, plan: SupernetPlan) -> BatchSource:
     """Augmented batches in epochs as long as the plan has them."""
     batches = training_batches(context, split, supernet_recipe(context))
     return batches if plan.images >= len(split) else ShortEpochs(batches, steps_of(plan.images, batches.batch_size))
 
 
-def _samples(context: Context, judge: FromSupernet, plan: SupernetPlan) -> tuple[TrialRecord, ...]:
+def read_samples(path: Path, source: str, warn: Callable[[str], None]) -> list[TrialRecord]:
+    """The samples that a file holds, of the supernet whose weights have the fingerprint `source`.
+
+    Raises:
+        InvalidValue: they are of another supernet.
+    """
+    lines = read_lines(path, warn)
+    others = [line.get("source") for line in lines if line.get("source") != source]
+    if others:
+        raise InvalidValue(
+            f"{path} holds {len(others)} accuracies of another supernet (weights {others[0]}, here {source}); put that "
+            "file beside the supernet that it belongs to, or remove it: its networks are then sampled anew"
+        )
+    return [TrialRecord.from_json(line) for line in lines]
+
+
+def _samples(context: Context, judge: FromSupernet, plan: SupernetPlan, source: str) -> tuple[TrialRecord, ...]:
     """Random networks of the whole space with their accuracies; those that a run has already are read."""
-    known = [TrialRecord.from_json(line) for line in read_lines(context.run.samples, context.voice.say)]
+    known = read_samples(context.run.samples, source, context.voice.say)
     if len(known) < plan.samples:
         context.voice.say(f"Sampling the accuracies of {plan.samples} networks of the supernet")
     watched = subset(judge.held_out, min(plan.held_out_images, len(judge.held_out)), context.request.seed)
@@ -211,7 +243,7 @@ def _samples(context: Context, judge: FromSupernet, plan: SupernetPlan) -> tuple
         judge_of(context, judge.supernet, plan.calibration_images, watched),
         plan.samples,
         known=known,
-        log=lambda record: append_line(context.run.samples, record.to_json()),
+        log=lambda record: append_line(context.run.samples, {**record.to_json(), "source": source}),
         progress=lambda what, done, total: context.voice.progress(f"sampling: {what}", done, total),
     )
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sculptnet.arch import Candidate, Recipe
 from sculptnet.cost import FactoredCost, LatencyTable
 from sculptnet.flow.baselines import add_baselines
 from sculptnet.flow.context import Context
 from sculptnet.flow.finalists import find_best
-from sculptnet.flow.network_request import FINE_TUNING_SHARE
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.proxy_check import check_proxy, found_check
 from sculptnet.flow.searching import planned
-from sculptnet.flow.supernet_learning import check_space, judge_of, learned, load_supernet, wanted_images
+from sculptnet.flow.supernet_learning import (
+    check_space,
+    fine_tuning,
+    judge_of,
+    learned,
+    load_supernet,
+    wanted_images,
+)
 from sculptnet.flow.supernet_plan import SupernetPlan
 from sculptnet.flow.supernet_planning import supernet_planned
 from sculptnet.flow.supernet_search import find_specialised
@@ -96,12 +102,10 @@ class CutFromSupernet(Work):
         return network
 
     def recipe(self, candidate: Candidate) -> Recipe:
-        """Fine-tuning takes a tenth of the learning rate; without any, the supernet's recipe."""
+        """That of fine-tuning; without any, the supernet's."""
         if not self.plan.fine_tune_epochs:
             return rescaled(candidate.recipe, sum(self.plan.epochs.values()))
-        rate = candidate.recipe.optimizer.learning_rate * FINE_TUNING_SHARE
-        optimizer = replace(candidate.recipe.optimizer, learning_rate=rate)
-        return rescaled(replace(candidate.recipe, optimizer=optimizer), self.plan.fine_tune_epochs)
+        return fine_tuning(candidate.recipe, self.plan.fine_tune_epochs)
 
     def compare(self, cost: FactoredCost) -> None:
         """There are none: requests for them are refused."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -31,6 +31,7 @@ class PredictionError:
         learned, held_out: how many candidates it learned from, and how many others it was checked with.
         rmse_points: root mean square error, percentage points.
         kendall, spearman: rank correlations; nan where predictions or accuracies are all equal.
+        pairs: the predicted and the true accuracy of each of the others, fractions.
     """
 
     learned: int
@@ -38,12 +39,19 @@ class PredictionError:
     rmse_points: float
     kendall: float
     spearman: float
+    pairs: tuple[tuple[float, float], ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
         return (
             f"{self.rmse_points:.2f} points RMSE, Kendall {self.kendall:.3f}, Spearman {self.spearman:.3f} on "
             f"{self.held_out} candidates, learned from {self.learned}"
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data, in which None stands for nan."""
+        numbers = {name: getattr(self, name) for name in ("learned", "held_out", "rmse_points", "kendall", "spearman")}
+        plain = {name: None if math.isnan(value) else value for name, value in numbers.items()}
+        return {**plain, "pairs": [list(pair) for pair in self.pairs]}
 
 
 @final
@@ -72,7 +80,7 @@ class AccuracyPredictor:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Writes it down, with the space and the source that it belongs to."""
-        state = {"kind": KIND, "space": to_json(self.space), "source": self.source, "error": _json(self.error)}
+        state = {"kind": KIND, "space": to_json(self.space), "source": self.source, "error": self.error.to_json()}
         checkpoint.save(self.perceptron.tensors(), state)
 
 
@@ -87,7 +95,7 @@ def load_accuracy_predictor(checkpoint: Checkpoint, space: SearchSpace, source: 
     if saved is None:
         raise InvalidValue("no accuracy predictor was saved there; fit_accuracy_predictor makes one")
     tensors, state = saved
-    names = {field.name for field in fields(PredictionError)}
+    names = {part.name for part in fields(PredictionError)}
     error = state.get("error") if isinstance(state, dict) else None
     if not isinstance(error, dict) or state.get("kind") != KIND or error.keys() != names:
         raise InvalidValue("what was saved there is no accuracy predictor")
@@ -99,6 +107,7 @@ def load_accuracy_predictor(checkpoint: Checkpoint, space: SearchSpace, source: 
     if problems:
         raise InvalidValue(collected(problems, f"{KIND} (fit one with samples of this space and source)"))
     numbers: dict[str, Any] = {name: math.nan if value is None else value for name, value in error.items()}
+    numbers["pairs"] = tuple((float(predicted), float(accuracy)) for predicted, accuracy in error["pairs"])
     predictor = AccuracyPredictor(space, source, PredictionError(**numbers), Perceptron.from_tensors(tensors))
     width = space.features(np.zeros((1, len(space.decisions)), dtype=np.int64)).shape[1]
     if predictor.perceptron.layers[0][0].shape[0] != width:
@@ -168,7 +177,8 @@ def error_of(predicted: Vector, accuracies: Vector, learned: int = 0) -> Predict
 
         kendall, spearman = (float(correlate(predicted, accuracies).statistic) for correlate in (kendalltau, spearmanr))
     rmse_points = 100 * float(np.sqrt(np.mean((predicted - accuracies) ** 2)))
-    return PredictionError(learned, len(predicted), rmse_points, kendall, spearman)
+    pairs = tuple(zip(predicted.tolist(), accuracies.tolist(), strict=True))
+    return PredictionError(learned, len(predicted), rmse_points, kendall, spearman, pairs)
 
 
 def _samples(
@@ -188,11 +198,6 @@ def _samples(
     if problems:
         raise InvalidValue(collected(problems, "fit_accuracy_predictor"))
     return distinct, np.bincount(group, weights=values) / np.bincount(group)
-
-
-def _json(error: PredictionError) -> dict[str, Any]:
-    """JSON knows no nan."""
-    return {name: None if math.isnan(value) else value for name, value in asdict(error).items()}
 
 
 def _first_difference(left: Any, right: Any, path: str) -> str | None:

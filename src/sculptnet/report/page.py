@@ -22,6 +22,13 @@ from sculptnet.report.search_sections import (
 from sculptnet.report.source import ReportData
 from sculptnet.report.style import css_variables
 from sculptnet.report.summary import budget_in_space, header, what_was_used
+from sculptnet.report.supernet_sections import (
+    accuracies_predicted,
+    fine_tuning,
+    nothing_compared,
+    supernet_phases,
+    trains_a_supernet,
+)
 
 PAGE = "report.html"
 FIGURES = "figures"
@@ -39,6 +46,18 @@ SECTIONS: tuple[Callable[[ReportData], Part], ...] = (
     training_curves,
     what_was_used,
 )
+SECTIONS_WITH_A_SUPERNET: tuple[Callable[[ReportData], Part], ...] = (
+    accuracy_over_latency,
+    nothing_compared,
+    network,
+    classes_apart,
+    budget_in_space,
+    table_checked,
+    supernet_phases,
+    accuracies_predicted,
+    fine_tuning,
+    what_was_used,
+)
 SECTIONS_OF_A_GIVEN_NETWORK = (network, classes_apart, training_curves, what_was_used)
 
 
@@ -51,8 +70,13 @@ def write_report(source: ReportData, folder: Path) -> Path:
     Raises:
         RunError: a file could not be written; what was there before stays.
     """
-    sections = SECTIONS if source.given is None else SECTIONS_OF_A_GIVEN_NETWORK
-    return write_page(folder, source.title, header(source), [make(source) for make in sections])
+    return write_page(folder, source.title, header(source), [make(source) for make in _sections(source)])
+
+
+def _sections(source: ReportData) -> Sequence[Callable[[ReportData], Part]]:
+    if source.given is not None:
+        return SECTIONS_OF_A_GIVEN_NETWORK
+    return SECTIONS_WITH_A_SUPERNET if trains_a_supernet(source) else SECTIONS
 
 
 def write_page(folder: Path, title: str, head: Html, parts: Sequence[Part]) -> Path:

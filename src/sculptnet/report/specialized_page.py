@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from sculptnet.report.figures.specialized import Panel, draw
-from sculptnet.report.html import Column, element, joined, paragraph, table
+from sculptnet.report.html import Column, element, joined, table
 from sculptnet.report.page import write_page
 from sculptnet.report.parts import Section, figure
 from sculptnet.report.render import render
@@ -30,6 +30,8 @@ class SpecializedNetwork:
         search_seconds: of evolution, measuring whole, and judging.
         within_budget: whether `latency_ms` is.
         folder: the run directory of this network.
+        limits: beside the latency, name and most of each.
+        fine_tune_epochs: of training after it was cut out; the test accuracy alone is of after that.
     """
 
     device: str
@@ -45,6 +47,15 @@ class SpecializedNetwork:
     search_seconds: float
     within_budget: bool
     folder: Path
+    limits: tuple[tuple[str, float], ...] = ()
+    fine_tune_epochs: int = 0
+
+    @property
+    def asked(self) -> str:
+        """What it was made for: the budget, other limits, fine-tuning."""
+        limits = [f"{name} {at_most:g}" for name, at_most in self.limits]
+        tuned = [f"{self.fine_tune_epochs} epochs"] if self.fine_tune_epochs else []
+        return ", ".join([f"{self.budget_ms:g} ms", *limits, *tuned])
 
 
 @final
@@ -70,7 +81,11 @@ def write_specialized(title: str, devices: Sequence[DeviceFront], folder: Path) 
         RunError: a file could not be written.
     """
     networks = [network for device in devices for network in device.networks]
-    subtitle = f"{len(networks)} networks for {len(devices)} devices, cut out of one supernet without training"
+    trained = "without training" if not any(network.fine_tune_epochs for network in networks) else "some fine-tuned"
+    subtitle = (
+        f"{len(networks)} {'network' if len(networks) == 1 else 'networks'} for {len(devices)} "
+        f"{'device' if len(devices) == 1 else 'devices'}, cut out of one supernet, {trained}"
+    )
     head = joined(
         (element("h1", None, title), element("p", {"class": "subtitle"}, subtitle)),
     )
@@ -81,8 +96,7 @@ def _over_latency(devices: Sequence[DeviceFront]) -> Section:
     title = "Accuracy over latency"
     panels = [_panel(device) for device in devices]
     description = "; ".join(
-        f"{network.device}, {milliseconds(network.budget_ms)}: {percent(network.test_top1)} at "
-        f"{milliseconds(network.latency_ms)}"
+        f"{network.device}, {network.asked}: {percent(network.test_top1)} at {milliseconds(network.latency_ms)}"
         for device in devices
         for network in device.networks
     )
@@ -90,7 +104,7 @@ def _over_latency(devices: Sequence[DeviceFront]) -> Section:
     caption = (
         "Grey: what predictor and table say of the best networks of the supernet. Each budget's network as it was "
         "predicted, as the supernet's weights do on training images that were held out, and as the exported file does "
-        "on the test images."
+        "on the test images, fine-tuned where that was asked for."
     )
     return Section("accuracy-latency", title, (figure(drawing, caption),), (drawing,))
 
@@ -119,12 +133,13 @@ def _listed(networks: Sequence[SpecializedNetwork]) -> Section:
         "Multiply-adds",
         "Parameters",
         "Found in",
+        "Network",
     )
-    columns = [Column(head, numeric=index > 0) for index, head in enumerate(heads)]
+    columns = [Column(head, numeric=head not in ("Device", "Network")) for head in heads]
     rows = [
         (
             network.device,
-            milliseconds(network.budget_ms),
+            network.asked,
             milliseconds(network.latency_ms) + ("" if network.within_budget else " (over)"),
             milliseconds(network.predicted_ms),
             percent(network.test_top1),
@@ -133,12 +148,9 @@ def _listed(networks: Sequence[SpecializedNetwork]) -> Section:
             count(network.macs),
             count(network.parameters),
             f"{network.search_seconds:.0f} s",
+            element("code", None, network.network),
         )
         for network in networks
     ]
-    lines = [
-        paragraph(f"{network.device}, {milliseconds(network.budget_ms)}: ", element("code", None, network.network))
-        for network in networks
-    ]
     listed = table("Latencies and test accuracies of the file that the budget judges.", columns, rows)
-    return Section("networks", "Networks", (listed, *lines))
+    return Section("networks", "Networks", (listed,))
