@@ -41,6 +41,7 @@ from sculptnet.nets import MaskedSupernet
 RESULTS = Path(__file__).parent / "results"
 WIDEST, LAYERS, EXPANSION, CLASSES = 64, 4, 2, 10
 BATCH, HIGHEST = 16, 16
+SHOWN = (100, 300, 1000, 3000)  # on logarithmic axes
 CHANNELS, RESOLUTIONS = (2, 4, 8, 16, 32), (1, 2, 4, 8)
 BYTES_OF_RSS = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts bytes or KiB
 
@@ -240,15 +241,17 @@ def draw(rounds: Sequence[dict[str, dict[str, float]]], path: Path) -> None:
 
     figure = Figure(figsize=(7, 2.8), layout="constrained")
     panels = figure.subplots(1, 2)
-    for axes, what, scale, label in zip(
-        panels, ("seconds", "bytes"), (1e3, 2**-20), ("a step, ms", "memory, MiB"), strict=True
+    for axes, what, scale, label, joined in zip(
+        panels, ("seconds", "bytes"), (1e3, 2**-20), ("a step, ms", "memory, MiB"), (median, max), strict=True
     ):
         for kind, title, colour in (("branches", "one branch per choice", "#b45309"), ("masks", "masks", "#1d4ed8")):
-            values = [median(taken[f"{kind} {count}"][what] for taken in rounds) * scale for count in CHANNELS]
+            values = [joined([taken[f"{kind} {count}"][what] for taken in rounds]) * scale for count in CHANNELS]
             axes.plot(CHANNELS, values, "o-", color=colour, label=title)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.set_xticks(CHANNELS, list(map(str, CHANNELS)))
+        axes.set_yticks(SHOWN, list(map(str, SHOWN)))
+        axes.minorticks_off()
         axes.set_xlabel("widths a layer")
         axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
