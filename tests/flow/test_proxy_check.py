@@ -10,6 +10,7 @@ import pytest
 from tests.flow.conftest import Ask
 
 from sculptnet._fit import run_flow
+from sculptnet.arch import Choices
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.context import Voice
 from sculptnet.flow.proxy import Correlation, ProxyCheck, rank_correlations
@@ -50,7 +51,7 @@ def test_accuracies_that_are_all_equal_have_no_ranks() -> None:
 
 
 def test_networks_are_spread_over_the_accuracies_best_and_worst_among_them() -> None:
-    short = {
+    short: dict[Choices, TrialRecord] = {
         (trial,): record(trial, 1.0, accuracy / 100) for trial, accuracy in enumerate((50, 90, 10, 70, 30, 80, 20))
     }
     assert [short[row].metrics["top1"] for row in spread_out(short, 4)] == [0.1, 0.3, 0.7, 0.9]
