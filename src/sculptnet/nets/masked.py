@@ -80,9 +80,8 @@ class MaskedSupernet(RelaxedSupernet):
             for i, stage in enumerate(space.architecture.stages)
         )
         self.head, self.classifier = modules["head"], modules["classifier"]
-        self._masks = {
-            (sizes, width): None for place in self._places for one in place.candidates for sizes, width in masks_of(one)
-        }
+        every = (mask for place in self._places for candidate in place.candidates for mask in masks_of(candidate))
+        self._masks = tuple(dict.fromkeys(every))  # what candidates share is made once
 
     # ------------------------------------------------------------------ forward
     def forward(self, images: Tensor, weights: Mapping[str, Tensor]) -> Tensor:

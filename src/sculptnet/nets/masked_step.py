@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ class Step:
     def __init__(
         self,
         places: tuple[Place, ...],
-        masks: Mapping[tuple[Sizes, int], None],
+        masks: Sequence[tuple[Sizes, int]],
         weights: Mapping[str, Tensor],
         at_once: int | None,
         images: Tensor,
