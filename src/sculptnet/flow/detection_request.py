@@ -167,7 +167,8 @@ class DetectionRequest:
         """Where the network comes from, as its card says."""
         begins = self.beginning()
         weights = "drawn" if begins is False else "published" if begins is True else Path(begins).name
-        return {"network": self.network, "starting_weights": weights}
+        shown = self.network if self._file() is None else Path(self.network).resolve().name
+        return {"network": shown, "starting_weights": weights}
 
     def command(self) -> dict[str, Any]:
         """The request as plain JSON, paths in full, so that a run directory alone can be continued from anywhere."""

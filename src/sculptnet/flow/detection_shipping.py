@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import onnx
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sculptnet.arch import IMAGE_CHANNELS, to_json
 from sculptnet.data.detection import BoxScore, evaluation_batches, score_boxes
 from sculptnet.devices import FileMemo, Timing, measure_onnx
+from sculptnet.devices.graphs import reference_model
 from sculptnet.errors import DeviceError
 from sculptnet.export import versions
 from sculptnet.export.detector_files import MODEL, BoxAgreement, OnnxDetector, export_detector, save_detector
-from sculptnet.export.detector_graph import detector_graph, raw_graph, timed_copy
+from sculptnet.export.detector_graph import raw_graph, timed_copy
+from sculptnet.export.session import Images
 from sculptnet.files import write_json
 from sculptnet.flow.detection_context import DetectionContext
 from sculptnet.flow.shipping import describe_timing
@@ -40,7 +42,7 @@ def ship_detector(context: DetectionContext, detector: Detector, recipe: Detecto
     )
     score = judged(context, folder / MODEL)
     context.log({"event": "test", "file": MODEL, "detection": score.to_json()})
-    timings, loops = (timed(context, detector, photos[:1], alternate) for alternate in (True, False))
+    timings, loops = timed(context, detector, folder / MODEL, photos[:1])
     card = describe(context, detector, exported, agreement, score, timings, loops)
     write_json(context.run.card, card)
 
@@ -56,34 +58,33 @@ def judged(context: DetectionContext, model: Path) -> BoxScore:
 
 
 def timed(
-    context: DetectionContext, detector: Detector, photo: np.ndarray[Any, Any], alternate: bool
-) -> dict[str, Timing]:
-    """The latency of the file, on a photograph, and of the network alone; of the latter where the device does no more.
+    context: DetectionContext, detector: Detector, model: Path, photo: Images
+) -> tuple[dict[str, Timing], dict[str, Timing]]:
+    """The latency of the file and of the network alone: between other work, and in a loop.
 
-    How long overlaps take depends on what is seen: the first training photograph.
+    How long overlaps take depends on what is seen: `photo`. A device that cannot run the file is timed without it.
     """
-    raw, whole = raw_graph(detector).SerializeToString(), timed_copy(detector_graph(detector), photo)
-    memo = FileMemo(context.run.measurements)
-    found = measure_onnx(
-        {WITHOUT: raw},
-        context.device,
-        modules={WITHOUT: detector},
-        alternate=alternate,
-        memo=memo,
-        progress=context.voice.progress,
-    )
-    try:
-        whole_found = measure_onnx(
-            {MODEL: whole.SerializeToString()},
+    graphs = {MODEL: timed_copy(onnx.load(model), photo), WITHOUT: raw_graph(detector)}
+    models = {name: graph.SerializeToString() for name, graph in graphs.items()}
+    reference = reference_model()
+
+    def measured(names: Sequence[str], alternate: bool) -> dict[str, Timing]:
+        return measure_onnx(
+            {name: models[name] for name in names},
             context.device,
+            modules={WITHOUT: detector},
+            reference=reference,
             alternate=alternate,
-            memo=memo,
+            memo=FileMemo(context.run.measurements),
             progress=context.voice.progress,
         )
+
+    names = tuple(models)
+    try:
+        return measured(names, True), measured(names, False)
     except DeviceError as error:
         context.voice.say(f"Note: the latency is that of the network {WITHOUT}, since {error}")
-        return found
-    return {**whole_found, **found}
+        return measured(names[1:], True), measured(names[1:], False)
 
 
 def describe(

@@ -22,6 +22,7 @@ from sculptnet.report.text import MISSING, count, duration, interval, millisecon
 from sculptnet.state import Event
 
 TRUTH = "#ffffff"
+LEAST_WIDTH = 380  # of a sample, pixels of the page, where the screen has them
 
 
 @final
@@ -156,7 +157,9 @@ def _samples(page: DetectorPage) -> Part:
         f"{percent(page.shown_score, 0)} on. ",
         *(element("strong", {"style": f"color:{colour}"}, f"{name} ") for name, colour in _colours(names).items()),
     )
-    return Section("samples", title, (legend, *(_sample(sample, names) for sample in page.samples)))
+    columns = f"display:grid;gap:0 20px;grid-template-columns:repeat(auto-fill,minmax(min(100%,{LEAST_WIDTH}px),1fr))"
+    grid = element("div", {"style": columns}, *(_sample(sample, names) for sample in page.samples))
+    return Section("samples", title, (legend, grid))
 
 
 def _colours(names: Sequence[str]) -> dict[str, str]:
@@ -178,8 +181,7 @@ def _sample(sample: Sample, names: Sequence[str]) -> Html:
         {"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": described},
         *shapes,
     )
-    holder = element("div", {"style": f"max-width:{min(width, 640)}px"}, svg)
-    return element("figure", None, holder, element("figcaption", None, described))
+    return element("figure", None, svg, element("figcaption", None, described))
 
 
 def _rectangle(one: Drawn, colour: str, line: float, dashed: bool = False) -> Html:

@@ -1,0 +1,255 @@
+"""A detector from photographs with boxes to a model, a card and a page; resumed; wrong requests named at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.boxes import SIZE, tiny_backbone, write_voc
+
+from sculptnet import cli
+from sculptnet.arch import to_json
+from sculptnet.errors import InvalidValue
+from sculptnet.export import save_network
+from sculptnet.flow.context import Voice
+from sculptnet.flow.detection_context import open_detection
+from sculptnet.flow.detection_request import DetectionRequest, request_of_detection_run
+from sculptnet.flow.detection_run import DetectionResult, run_detection
+from sculptnet.nets import Network, initialise
+from sculptnet.runs import RunDirectory
+from sculptnet.state import no_progress
+
+Command: TypeAlias = Callable[..., tuple[int, str, str]]
+SILENT = Voice(lambda text: None, no_progress)
+SHIPPED = {
+    "architecture.json",
+    "detector.json",
+    "recipe.json",
+    "weights.safetensors",
+    "model.onnx",
+    "card.json",
+    "predict.py",
+}
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs, and a network with weights as a run ships it."""
+    folder = tmp_path_factory.mktemp("detection")
+    write_voc(folder / "voc", {"train": 8, "val": 2, "test": 4})
+    network = Network(tiny_backbone(32))
+    initialise(network, 7)
+    save_network(network, folder / "model")
+    (folder / "alone.json").write_text(json.dumps(to_json(tiny_backbone())))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def request_here(work: Path) -> DetectionRequest:
+    return DetectionRequest(
+        network=str(work / "model"),
+        data=str(work / "voc"),
+        size=SIZE,
+        device="sculptnet.testing:fake_device",
+        accelerator="cpu",
+        latency_ms=0.001,
+        minutes=1.0,
+        settings=("recipe.epochs=2", "recipe.batch_size=4", "detector.score_threshold=0.05"),
+        run_dir=work / "run",
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(request_here: DetectionRequest) -> DetectionResult:
+    return run_detection(request_here, SILENT)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs a command in this process; gives exit code, standard output, standard error."""
+
+    def command(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sculptnet", *words])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        code = stopped.value.code
+        out, err = capsys.readouterr()
+        return int(code) if code is not None else 0, out, " ".join(err.split())
+
+    before = signal.getsignal(signal.SIGINT)
+    yield command
+    signal.signal(signal.SIGINT, before)
+
+
+def test_everything_is_shipped_and_described(finished: DetectionResult) -> None:
+    card = finished.card
+    assert {path.name for path in RunDirectory(finished.folder).model.iterdir()} == SHIPPED
+    assert card["kind"] == "detector"
+    assert card["classes"] == ["disk", "square"]
+    assert set(card["measured"]) == {"model.onnx", "without NMS"}
+    assert card["measured"]["model.onnx"]["latency_ms"] > card["measured"]["without NMS"]["latency_ms"]
+    assert (card["within_budget"], finished.within_budget) == (False, False)
+    assert card["budget"] == {"at_most": 0.001, "file": "model.onnx"}
+    assert [row["name"] for row in card["detection"]["per_class"]] == ["disk", "square"]
+    assert 0 <= card["detection"]["map"] <= card["detection"]["map50"] <= 1
+    assert card["parity"]["model.onnx"]["same"] >= 0.98
+    assert [card["data"][f"{name}_images"] for name in ("train", "monitor", "test")] == [8, 2, 4]
+    assert card["starting_weights"] == "weights.safetensors"
+    assert finished.detector().plan.score_threshold == 0.05
+    assert "mAP@0.5" in finished.summary()
+
+
+def test_training_starts_from_the_weights_beside_the_architecture(request_here: DetectionRequest, work: Path) -> None:
+    context = open_detection(replace(request_here, run_dir=work / "first"), SILENT, time.monotonic)
+    given = load_file(work / "model" / "weights.safetensors")
+    backbone = context.first_detector().backbone.state_dict()
+    assert set(backbone) < set(given)
+    assert all(torch.equal(tensor, given[name]) for name, tensor in backbone.items())
+    assert replace(request_here, network=str(work / "model" / "architecture.json")).beginning() == (
+        work / "model" / "weights.safetensors"
+    )
+    assert replace(request_here, network=str(work / "alone.json")).beginning() is False
+
+
+def test_the_page_shows_photographs_with_boxes(finished: DetectionResult) -> None:
+    text = finished.report.read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg;base64,") == 4
+    dashed = len(re.findall(r"<rect [^>]*stroke-dasharray", text))
+    assert dashed == finished.card["data"]["test_boxes"]
+    assert set(re.findall(r'<svg [^>]*aria-labelledby="(\w+)-title', text)) == {"precision", "training"}
+    assert "Over budget" in text
+    assert "sculptnet train-detector" in text
+    assert "Left out" not in text
+    assert not re.findall(r'(?:src|href)="(?!data:|#|figures/)', text)
+
+
+def test_the_same_request_again_and_the_directory_alone_read_the_result(
+    finished: DetectionResult, request_here: DetectionRequest, run: Command
+) -> None:
+    before = {path: path.read_bytes() for path in finished.folder.rglob("*") if path.name != ".lock" and path.is_file()}
+    assert run_detection(request_here, SILENT).card == finished.card
+    code, out, _ = run("train-detector", str(finished.folder), "--json")
+    assert code == 3  # over its budget
+    assert json.loads(out)["card"] == finished.card
+    assert {path: path.read_bytes() for path in before} == before
+    assert request_of_detection_run(finished.folder, fresh=False) == replace(
+        request_here, run_dir=finished.folder, runs=Path("runs").resolve()
+    )
+    code, out, _ = run("show", str(finished.folder))
+    assert code == 0
+    assert "model.onnx: " in out
+    assert "mAP@0.5" in out
+
+
+def test_verbs_for_classifiers_refuse_a_detectors_run(finished: DetectionResult, run: Command) -> None:
+    for verb in ("fit", "train"):
+        code, _, err = run(verb, str(finished.folder))
+        assert code == 2
+        assert f"`sculptnet train-detector {finished.folder}` continues it" in err
+    code, _, err = run("train-detector", str(finished.folder), "--size", "96")
+    assert code == 2
+    assert "leave out --size" in err
+
+
+class Stopped(Exception):
+    """As a kill would, between two steps."""
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_weights(
+    finished: DetectionResult, request_here: DetectionRequest, tmp_path: Path
+) -> None:
+    request = replace(request_here, run_dir=tmp_path / "run")
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "training" and done == total - 1:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run_detection(request, Voice(lambda text: None, stop))
+    assert RunDirectory(tmp_path / "run").checkpoint("final").load() is not None
+
+    def stop_when_shipped(what: str, done: int, total: int) -> None:
+        if what.startswith("testing"):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run_detection(request, Voice(lambda text: None, stop_when_shipped))
+    names = ("weights.safetensors", "model.onnx")
+    for one, other in ((finished.folder / "model" / name, tmp_path / "run" / "model" / name) for name in names):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_everything_wrong_with_a_request_is_told_at_once(work: Path) -> None:
+    with pytest.raises(InvalidValue) as raised:
+        DetectionRequest(
+            network="mobilenet_v22",
+            data=str(work / "voc"),
+            size=300,
+            latency_ms=-1,
+            pretrained=True,
+            weights=work / "none.pth",
+            settings=("recipe.epoch=3", "detector.overlap=much", "space.width=1"),
+        )
+    for part in (
+        "--size: the input must be a multiple of 32 pixels, got 300; the nearest is 288",
+        "the budget must be above 0 ms, got -1",
+        "unknown network 'mobilenet_v22'; did you mean mobilenet_v2",
+        "--pretrained and --weights",
+        "'space.width=1' names the group 'space'",
+    ):
+        assert part in str(raised.value)
+    with pytest.raises(InvalidValue) as raised:
+        DetectionRequest(str(work / "gone.json"), "x", settings=("recipe.epoch=3", "detector.overlap=much"))
+    for part in ("gone.json does not exist", "did you mean epochs", "detector.overlap: must be a number"):
+        assert part in str(raised.value)
+
+
+def test_a_network_without_these_strides_is_refused(work: Path, run: Command) -> None:
+    from sculptnet import zoo
+
+    (work / "small.json").write_text(json.dumps(to_json(zoo.mobilenet_v2(10, 32))))
+    code, _, err = run("train-detector", str(work / "small.json"), str(work / "voc"))
+    assert code == 2
+    assert "small.json: SSDLite needs features of stride 16 and, at the end, of stride 32" in err
+    code, _, err = run("train-detector", "mobilenet_v2")
+    assert code == 2
+    assert "expected ARCH and DATA, or a detector's run directory, got mobilenet_v2" in err
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_same_bits(
+    finished: DetectionResult, request_here: DetectionRequest, tmp_path: Path
+) -> None:
+    """SIGKILL in the second epoch, in another process, which then goes on to the end."""
+    program = (
+        "import sys, json; from pathlib import Path; from sculptnet.flow.detection_request import detection_request;"
+        "from sculptnet.flow.detection_run import run_detection; from sculptnet.flow.context import Voice;"
+        "tell = lambda what, done, total: what == 'training' and print(done, flush=True);"
+        "import torch; torch.set_num_threads(1);"
+        "run_detection(detection_request(json.loads(sys.argv[1])), Voice(lambda text: None, tell))"
+    )
+    values = json.dumps({**request_here.command(), "run_dir": str(tmp_path / "run")})
+    command = [sys.executable, "-c", program, values]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == "3":
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+    assert not RunDirectory(tmp_path / "run").card.exists()
+    subprocess.run(command, check=True, capture_output=True)
+    for name in ("weights.safetensors", "model.onnx"):
+        assert (tmp_path / "run" / "model" / name).read_bytes() == (finished.folder / "model" / name).read_bytes()
