@@ -22,7 +22,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from multiprocessing.connection import Connection
@@ -241,8 +241,9 @@ def draw(rounds: Sequence[dict[str, dict[str, float]]], path: Path) -> None:
 
     figure = Figure(figsize=(7, 2.8), layout="constrained")
     panels = figure.subplots(1, 2)
+    joins: tuple[Callable[[list[float]], float], ...] = (median, max)
     for axes, what, scale, label, joined in zip(
-        panels, ("seconds", "bytes"), (1e3, 2**-20), ("a step, ms", "memory, MiB"), (median, max), strict=True
+        panels, ("seconds", "bytes"), (1e3, 2**-20), ("a step, ms", "memory, MiB"), joins, strict=True
     ):
         for kind, title, colour in (("branches", "one branch per choice", "#b45309"), ("masks", "masks", "#1d4ed8")):
             values = [joined([taken[f"{kind} {count}"][what] for taken in rounds]) * scale for count in CHANNELS]
