@@ -52,7 +52,7 @@ def voc_xml(name: str, width: int, height: int, rows: Rows) -> str:
     return f"<annotation><filename>{name}</filename>{size}{objects}</annotation>"
 
 
-def write_voc(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
+def write_voc(folder: Path, counts: dict[str, int], seed: int = 0, most: int = 2) -> Path:
     """VOC's layout with `ImageSets/Main`; without names of splits in `counts`, without lists."""
     rng = np.random.default_rng(seed)
     for part in ("Annotations", "JPEGImages", "ImageSets/Main"):
@@ -60,7 +60,7 @@ def write_voc(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
     for split, count in counts.items():
         names = [f"{split or 'photo'}_{index:03d}" for index in range(count)]
         for name in names:
-            image, rows = photo(rng)
+            image, rows = photo(rng, most=most)
             image.save(folder / "JPEGImages" / f"{name}.png")
             (folder / "Annotations" / f"{name}.xml").write_text(voc_xml(f"{name}.png", *image.size, rows))
         if split:

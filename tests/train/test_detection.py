@@ -23,7 +23,8 @@ from sculptnet.errors import InvalidValue, RunError
 from sculptnet.nets.detector import Detector, initialise_detector
 from sculptnet.nets.ssdlite import SsdLite
 from sculptnet.runs import FileCheckpoint
-from sculptnet.train.detection import DetectorRecipe, detect, train_detector
+from sculptnet.train.detection import DetectorRecipe, DetectorTraining, detect, train_detector
+from sculptnet.train.machine import Machine
 
 RECIPE = DetectorRecipe(epochs=2, batch_size=4, optimizer=Sgd(0.01), schedule=Cosine(), ema=0.9)
 
@@ -79,9 +80,15 @@ def test_a_batch_of_one_is_refused() -> None:
         DetectorRecipe(batch_size=1)
 
 
+def test_several_processes_are_refused() -> None:
+    detector = Detector(SsdLite(tiny_backbone(), 2))
+    with pytest.raises(InvalidValue, match="trained by one process, got 2; leave torchrun"):
+        DetectorTraining(detector, RECIPE, 1, 0, Machine(torch.device("cpu"), world=2))
+
+
 @pytest.mark.slow
 def test_bright_squares_and_dark_disks_are_found(tmp_path: Path) -> None:
-    data = read_boxes(write_voc(tmp_path / "voc", {"train": 96, "val": 2, "test": 24}))
+    data = read_boxes(write_voc(tmp_path / "voc", {"train": 96, "val": 2, "test": 24}, most=1))
     recipe = DetectorRecipe(
         epochs=60,
         batch_size=8,

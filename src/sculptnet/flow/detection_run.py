@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,8 +13,9 @@ from statistics import median
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from sculptnet.data.detection import evaluation_batches, score_boxes
+from sculptnet.data.detection import BoxBatches, evaluation_batches, score_boxes
 from sculptnet.errors import InvalidValue
 from sculptnet.export.detector_files import load_detector
 from sculptnet.files import read_json
@@ -31,10 +32,10 @@ from sculptnet.streams import stream_seed
 from sculptnet.train.detection import DetectorRecipe, DetectorTraining, detect, train_detector
 from sculptnet.train.machine import open_machine
 
-EVALUATIONS = 20  # of the curve
+EVALUATIONS = 12  # of the curve, at most
 EVALUATION_BATCH = 8
 TRIAL_STEPS = 3
-FORWARD_SHARE = 0.4  # of a training step that evaluating the same photographs takes
+FORWARD_SHARE = 0.3  # of a training step that evaluating the same photographs takes
 SHIPPING_SECONDS = 40.0  # export, timing, report
 
 
@@ -178,10 +179,11 @@ def planned(context: DetectionContext, recipe: DetectorRecipe, detector: Detecto
     step_s = _step_seconds(context, recipe, detector)
     epoch_s = step_s * context.batches(recipe).steps_per_epoch
     each_s = step_s / recipe.batch_size * FORWARD_SHARE
-    evaluation_s, shipping_s = EVALUATIONS * len(context.data.monitor) * each_s, SHIPPING_SECONDS
-    shipping_s += len(context.data.test) * each_s
-    left_s = context.request.minutes * 60 - context.elapsed_s() - shipping_s - evaluation_s
+    shipping_s = SHIPPING_SECONDS + len(context.data.test) * each_s
+    judging_s = len(context.data.monitor) * each_s
+    left_s = context.request.minutes * 60 - context.elapsed_s() - shipping_s - EVALUATIONS * judging_s
     epochs = context.request.fixed_epochs() or max(1, math.floor(left_s / epoch_s))
+    evaluation_s = min(EVALUATIONS, epochs) * judging_s
     seconds = {"training": epochs * epoch_s, "evaluation": evaluation_s, "shipping": shipping_s}
     plan = DetectionPlan(epochs, seconds, torch.get_num_threads())
     context.run.note("plan", asdict(plan))
@@ -220,6 +222,6 @@ def _step_seconds(context: DetectionContext, recipe: DetectorRecipe, detector: D
     return max(median(seconds[1:]), 1e-6)
 
 
-def _again(batches: Any) -> Any:
+def _again(batches: BoxBatches) -> Iterator[tuple[Tensor, Tensor]]:
     for epoch in range(TRIAL_STEPS + 1):
         yield from batches.epoch(epoch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -72,6 +73,10 @@ class DetectorTraining(Training):
     def __init__(
         self, detector: Detector, recipe: DetectorRecipe, steps_per_epoch: int, seed: int, machine: Machine
     ) -> None:
+        if machine.world > 1:
+            raise InvalidValue(
+                f"detectors are trained by one process, got {machine.world}; leave torchrun or accelerate launch out"
+            )
         self.detector_recipe = recipe
         super().__init__(detector, recipe.plain(), Objective(detector.plan.num_classes), steps_per_epoch, seed, machine)
 
@@ -116,7 +121,7 @@ def train_detector(
         batches: images, and objects as `Detector.loss` takes them.
         seed: of whatever a step draws.
         evaluate: called with the detector in eval mode after some epochs, the last among them.
-        evaluations: how often, about.
+        evaluations: how often at most.
         checkpoint, checkpoint_seconds, clock, log, progress, accelerator, precision: see `train_network`.
 
     Raises:
@@ -125,7 +130,7 @@ def train_detector(
     """
     require_images(batches)
     machine = open_machine(accelerator, precision)
-    every = max(1, recipe.epochs // evaluations)
+    every = math.ceil(recipe.epochs / evaluations)
     with machine.reproducible():
         training = DetectorTraining(detector, recipe, batches.steps_per_epoch, seed, machine)
 

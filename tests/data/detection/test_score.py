@@ -22,9 +22,9 @@ def split_of(*photos: Boxes) -> BoxSplit:
     return BoxSplit(FolderStore(Path()), names, np.full((count, 2), 100), np.arange(count, dtype=np.uint64), photos)
 
 
-def boxes(*rows: tuple[float, float, float, float, int], ignored: bool = False) -> Boxes:
+def boxes(*rows: tuple[float, float, float, float, int]) -> Boxes:
     table = np.array(rows, dtype=np.float32).reshape(-1, 5)
-    return Boxes(table[:, :4], table[:, 4].astype(np.int64), np.full(len(table), ignored))
+    return Boxes(table[:, :4], table[:, 4].astype(np.int64), np.full(len(table), False))
 
 
 def found(*rows: tuple[float, float, float, float, float, int]) -> Detected:
@@ -63,7 +63,8 @@ def test_half_of_the_objects_is_recall_up_to_one_half() -> None:
 
 
 def test_ignored_boxes_are_neither_hit_nor_missed() -> None:
-    crowd = Boxes(*(np.concatenate(parts) for parts in zip(boxes(ONE), boxes(TWO, ignored=True), strict=True)))
+    both = boxes(ONE, TWO)
+    crowd = both._replace(ignored=np.array([False, True]))
     with_hit = score_boxes(split_of(crowd), [found((*ONE[:4], 0.9, 0), (*TWO[:4], 0.95, 1))], CLASSES)
     assert with_hit.ap == pytest.approx(1)
     assert [one.boxes for one in with_hit.classes] == [1, 0, 0]
