@@ -44,7 +44,7 @@ SPACES: Mapping[str, tuple[str, SearchSpace]] = {
     "ofa": ("Once-for-All, MobileNetV3, 128-224 px", ofa_mobilenet_v3(1000, 224, resolutions=(128, 160, 192, 224))),
     "mnasnet": ("MnasNet, 224 px", mnasnet(1000, 224)),
 }
-SEED = 31  # of networks that no choice of scheme looked at
+SEED = 7  # of networks that no choice of scheme looked at
 
 
 def arguments() -> argparse.Namespace:
@@ -83,6 +83,7 @@ def measured(key: str, device: Device, given: argparse.Namespace) -> dict[str, A
         "table_seconds": None if resumed else table.seconds,
         "seconds": None if resumed else seconds,
         "rounds": given.rounds,
+        "in_turn": True,
         "load_before": load,
         "load_after": os.getloadavg()[0],
         "slope": table.slope,
@@ -127,7 +128,9 @@ def table_page(documents: Sequence[Mapping[str, Any]]) -> str:
         f"# Latency tables, {max(document['date'] for document in documents)}",
         "",
         f"{documents[0]['device']['cpu']}; PyTorch {documents[0]['torch']}; held-out networks of seed {SEED}, 10 "
-        "others fitted; intervals: 95 %, bootstrap over the held-out networks; *load* of the machine before and after.",
+        "others fitted; intervals: 95 %, bootstrap over the held-out networks; *load* of the machine before and after. "
+        "\\* older: the networks that a table is fitted to and those it is checked on were measured one after the other "
+        "and not in turn, so that the device's drift within a minute is part of the error.",
     ]
     for title in dict.fromkeys(row["space"] for document in documents for row in document["rows"]):
         found = [(document, row) for document in documents for row in document["rows"] if row["space"] == title]
@@ -161,8 +164,8 @@ def line(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     low, high = row["mape_interval"]
     lowest, highest = row["spearman_interval"]
     cells = (
-        f"{document['name']} {document['precision']}",
-        str(document["device"].get("version", "")),
+        f"{document['name']} {document['precision']}{'' if row.get('in_turn') else ' *'}",
+        str(document["device"].get("version", "")).split("-")[0],
         f"{row['entries']} ({row['predicted_entries']})",
         *took,
         str(row["networks"]),
