@@ -13,6 +13,7 @@ from sculptnet.cost import Macs, Parameters
 from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.search import Limit, Objective, Problem, Results, Reward, Search, drive, random_search, reinforce
 from sculptnet.search.protocol import Columns
+from sculptnet.search.reinforcement.method import settings_for
 from sculptnet.search.reinforcement.reward import HARD, SOFT
 from sculptnet.spaces import mnasnet
 from sculptnet.state import Event, Log, no_log
@@ -184,6 +185,13 @@ def test_every_decision_of_mnasnet_s_space_is_drawn() -> None:
     rows = next(reinforce(Problem(space, TOP1), 0, batch=60)).choices
     np.testing.assert_array_equal(space.canonical(rows), rows)
     assert ((rows == 0).any(axis=0) & (rows == space.num_options - 1).any(axis=0)).all()
+
+
+def test_few_candidates_teach_in_ten_small_steps_and_many_as_published() -> None:
+    assert settings_for(8000) == {"batch": 20, "batches": 400, "learning_rate": 3.5e-4}
+    assert settings_for(400) == {"batch": 20, "batches": 20, "learning_rate": pytest.approx(3.5e-4 * 400 / 20)}
+    assert settings_for(60) == {"batch": 6, "batches": 10, "learning_rate": 0.01}
+    assert settings_for(1) == {"batch": 4, "batches": 1, "learning_rate": 0.01}
 
 
 # ---------------------------------------------------------------------- errors

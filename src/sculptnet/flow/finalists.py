@@ -5,6 +5,7 @@ Where there is no time to train two, the first that is within the budget is ship
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,10 +21,11 @@ from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import make_search
 from sculptnet.flow.workers import on_accelerator
 from sculptnet.runs import FileCheckpoint
-from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, run
+from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, random_search, run
 from sculptnet.streams import stream_seed
 
 SPEED_MARGIN = 1.03  # a device's own speed drifts by about so much between two measurements
+DRAWN_WITHIN = 16  # networks, where a search that only prefers what is within the budget found none
 ROUNDS = 4  # batches of draws that are measured before the search gives up on the budget
 
 
@@ -108,8 +110,7 @@ def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Pla
         training=by_training(context),
     )
     if method.supernet is None:
-        records = run_logged(context, make_search(context, problem, plan), problem, evaluate, plan.trials)
-        return chosen(context, records)
+        return best_sampled(context, problem, evaluate, plan)
     fitting = measured_draws(context, problem, replace(evaluate, training=None), plan)
     if plan.trial_epochs == 0:
         return fitting[0]
@@ -117,6 +118,30 @@ def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Pla
     context.voice.say(f"{len(rows)} finalists measured within the budget; training each for {plan.trial_epochs} epochs")
     records = run_logged(context, given(rows, plan.trial_epochs), problem, evaluate, len(rows))
     return chosen(context, records)
+
+
+def best_sampled(context: Context, problem: Problem, evaluate: Measured, plan: Plan) -> TrialRecord:
+    """Of a search that learns from its trials, the best within the budget; the best few are first trained in full.
+
+    A soft search also learns from what is over the budget, which is trained like the rest; where it finds nothing else,
+    random networks within the budget are drawn.
+    """
+    method, _ = context.request.chosen_method()
+    anything = replace(evaluate, at_most=math.inf) if method.soft else evaluate
+    # one that ends by itself is asked for one trial more: so it is told what became of its last ones, and logs it
+    trials = plan.trials + (method.planned is not None)
+    records = run_logged(context, make_search(context, problem, plan), problem, anything, trials)
+    trained = [record for record in records if "top1" in record.metrics and within(record, evaluate.at_most)]
+    if method.soft and not trained:
+        context.voice.say(f"None of {len(records)} trials ran within the budget; drawing networks within it")
+        search = random_search(problem, stream_seed(context.request.seed, "flow/within"))
+        return chosen(context, run_logged(context, search, problem, evaluate, DRAWN_WITHIN))
+    best = sorted(trained, key=lambda record: -record.metrics["top1"])[: plan.full_trials]
+    if len(best) < 2:  # nothing to compare
+        return chosen(context, trained or records)
+    context.voice.say(f"Training the best {len(best)} of {len(records)} trials for {plan.epochs} epochs")
+    rows = np.array([record.choices for record in best])
+    return chosen(context, run_logged(context, given(rows, plan.epochs), problem, evaluate, len(rows)))
 
 
 def measured_draws(context: Context, problem: Problem, evaluate: Measured, plan: Plan) -> Sequence[TrialRecord]:

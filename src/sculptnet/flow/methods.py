@@ -12,8 +12,9 @@ from sculptnet.arch import SearchSpace
 from sculptnet.errors import InvalidValue, SculptNetError, collected, suggestion
 from sculptnet.flow.shrinking import Shrinking
 from sculptnet.nets import MaskedSupernet, MixedSupernet, RelaxedSupernet
-from sculptnet.search import Search, dnas, evolution, optuna_search, random_search
+from sculptnet.search import Search, dnas, evolution, optuna_search, random_search, reinforce
 from sculptnet.search.optuna_samplers import require_optuna
+from sculptnet.search.reinforcement.method import settings_for
 from sculptnet.settings import Setting
 
 
@@ -29,6 +30,8 @@ class Method:
         shrinking: for a method that first trains an elastic supernet and then searches, with a predictor of its
             networks' accuracies, for one to cut out of it: the settings of that, which `--set search.` changes too.
         space: what is searched unless the user says otherwise.
+        soft: the search prefers what is within the limits and learns from what is beyond them, too.
+        planned: the settings of a search of so many trials, unless the user gives them.
         require: raises `MissingExtra` where an optional package is missing.
     """
 
@@ -36,6 +39,8 @@ class Method:
     supernet: Callable[[SearchSpace], RelaxedSupernet] | None = None
     shrinking: Callable[..., Shrinking] | None = None
     space: str = "fbnet"
+    soft: bool = False
+    planned: Callable[[int], Mapping[str, Any]] | None = None
     require: Callable[[], None] | None = None
 
     @property
@@ -71,11 +76,17 @@ class Method:
         return values
 
 
+def reinforced(trials: int) -> dict[str, Any]:
+    """A controller for so many trials that is rewarded for measured latencies."""
+    return {**settings_for(trials), "cost_metric": "measured_latency_ms"}
+
+
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "fbnet": Method(dnas, MixedSupernet),
         "fbnetv2": Method(dnas, MaskedSupernet, space="fbnetv2"),
         "ofa": Method(evolution, shrinking=Shrinking, space="ofa_mobilenet_v3"),
+        "mnasnet": Method(reinforce, space="mnasnet", soft=True, planned=reinforced),
         "random": Method(random_search),
         "evolution": Method(evolution),
         "optuna": Method(optuna_search, require=require_optuna),

@@ -19,6 +19,11 @@ PAPER_WARMUP_SHARE = 10 / 90  # of the epochs, with all branches (FBNet)
 SAMPLED_WARMUP_SHARE = 1 / 3  # with sampled branches, where a step trains a few candidates of each layer only
 FEWEST_SEARCH_EPOCHS = 12  # below, the temperature falls too fast to learn; fewer images an epoch instead
 WEIGHT_SHARE = 0.8  # of the search's images train weights, the rest the architecture (FBNet, section 3.3)
+# of a search that learns from trials, without a supernet
+MANY_TRIALS = 100  # before they are trained for longer than they must
+TRIAL_STEPS = 100  # in which a network learns enough to be told from others
+LONGEST_TRIAL = 5  # epochs (MnasNet, section 5), more where these are fewer steps
+FULL_TRIALS, FULL_EPOCHS = 3, 30  # so many are trained in full where that leaves so many epochs; 15 in MnasNet
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Plan:
     """How long everything is. `search_images` are drawn from the training images, the same in every epoch.
 
     `seconds` holds the expected time of each stage from here on. With `trial_epochs` 0 there is one finalist, which
-    nothing has to be compared with.
+    nothing has to be compared with. The best `full_trials` are trained again, for `epochs`, before one is chosen.
     """
 
     search_epochs: int
@@ -61,6 +66,7 @@ class Plan:
     seconds: Mapping[str, float]
     peak_bytes: int
     torch_threads: int
+    full_trials: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -79,7 +85,8 @@ class Plan:
 class Wishes:
     """What the user fixed; None leaves it to the plan.
 
-    `run_share` is the part of a slot's candidates that one step of the search trains.
+    `run_share` is the part of a slot's candidates that one step of the search trains; `trial_cost` what a trial costs
+    over what one in the middle of the budget does.
     """
 
     search_epochs: int | None = None
@@ -89,6 +96,7 @@ class Wishes:
     searches: bool = True
     samples_branches: bool = True
     run_share: float = 1.0
+    trial_cost: float = 1.0
 
 
 def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) -> Plan:
@@ -105,15 +113,21 @@ def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) ->
     search = _search_part(free * _search_share(free, speed, wishes), speed, images, wishes)
     search_epochs, warmup, search_images, search_seconds = search
     rest = free - search_seconds
-    trials, trial_epochs = _trial_part(
-        rest * SHARES["trials"] / (SHARES["trials"] + SHARES["training"]), train_epoch * WEIGHT_SHARE, wishes
-    )
-    draws = max(6, 2 * trials)
-    trial_seconds = draws * speed.trial_measure_s + trials * trial_epochs * train_epoch * WEIGHT_SHARE
-    epochs = wishes.epochs or max(1, math.floor((rest - trial_seconds) / train_epoch))
+    trial_epoch = train_epoch * WEIGHT_SHARE * wishes.trial_cost
+    if wishes.searches:
+        share = SHARES["trials"] / (SHARES["trials"] + SHARES["training"])
+        trials, trial_epochs = _trial_part(rest * share, trial_epoch, wishes)
+        draws = max(6, 2 * trials)
+    else:
+        steps = max(1, images // speed.batch_size)
+        share = 1 - SHARES["training"]
+        trials, trial_epochs = _sampling_part(rest * share, trial_epoch, speed.trial_measure_s, steps, wishes)
+        draws = trials
+    trial_seconds = draws * speed.trial_measure_s + trials * trial_epochs * trial_epoch
+    full_trials, epochs = _training_part((rest - trial_seconds) / train_epoch, wishes)
     expected = {
         "search": search_seconds,
-        "trials": trial_seconds,
+        "trials": trial_seconds + full_trials * epochs * train_epoch * WEIGHT_SHARE,
         "training": epochs * train_epoch,
         "shipping": speed.shipping_s,
     }
@@ -128,6 +142,7 @@ def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) ->
         expected,
         speed.peak_bytes,
         speed.torch_threads,
+        full_trials,
     )
 
 
@@ -160,3 +175,23 @@ def _trial_part(seconds: float, epoch_seconds: float, wishes: Wishes) -> tuple[i
         return 1, 0
     trials = wishes.trials or min(6, max(2, math.floor(affordable)))
     return trials, max(1, min(math.floor(affordable / trials), 10))
+
+
+def _sampling_part(
+    seconds: float, epoch_seconds: float, measure_seconds: float, steps: int, wishes: Wishes
+) -> tuple[int, int]:
+    """Many trials, as short as they may be; from a hundred on longer ones; then more."""
+    shortest = min(10, math.ceil(TRIAL_STEPS / steps))
+    longest = max(shortest, LONGEST_TRIAL)
+    short, long = (math.floor(seconds / (epochs * epoch_seconds + measure_seconds)) for epochs in (shortest, longest))
+    trials = wishes.trials or max(2, min(short, MANY_TRIALS), long)
+    epochs = math.floor((seconds / trials - measure_seconds) / epoch_seconds)
+    return trials, min(longest, max(shortest, epochs))
+
+
+def _training_part(affordable_epochs: float, wishes: Wishes) -> tuple[int, int]:
+    """How many trials are trained in full beside the network that is shipped, and for how many epochs all of them."""
+    together = 1 + FULL_TRIALS * WEIGHT_SHARE
+    if not wishes.searches and affordable_epochs >= together * (wishes.epochs or FULL_EPOCHS):
+        return FULL_TRIALS, wishes.epochs or math.floor(affordable_epochs / together)
+    return 0, wishes.epochs or max(1, math.floor(affordable_epochs))

@@ -14,6 +14,7 @@ from sculptnet.data import Preprocessing, Split, TrainingBatches, subset
 from sculptnet.flow.context import Context, RunContext
 from sculptnet.flow.measuring import limits_beside
 from sculptnet.flow.plan import FEW_STEPS, WEIGHT_SHARE, Plan, Wishes, make_plan
+from sculptnet.flow.sampling import cost_of_proposals, sampling_search, wished_trials
 from sculptnet.flow.speed import measure_speed
 from sculptnet.search import Limit, Objective, Problem, Search
 from sculptnet.streams import stream, stream_seed
@@ -53,10 +54,11 @@ def planned(context: Context, problem: Problem) -> Plan:
         search_epochs=settings.get("epochs"),
         search_warmup_epochs=settings.get("warmup_epochs"),
         epochs=recipe.epochs if "epochs" in fixed else None,
-        trials=settings.get("draws"),
+        trials=wished_trials(method, settings),
         searches=method.supernet is not None,
         samples_branches=branches_of(context) is not None,
         run_share=run_share(branches_of(context), context.space),
+        trial_cost=cost_of_proposals(problem, request.seed) if method.soft else 1.0,
     )
     plan = make_plan(request.minutes * 60 - context.elapsed_s(), speed, len(context.data.train), wishes)
     context.run.note("plan", plan.to_json())
@@ -109,11 +111,14 @@ def hindrances(recipe: Recipe, preprocessing: Preprocessing, fixed: Mapping[str,
 def describe_plan(plan: Plan, typical_macs: int) -> str:
     """The plan as people read it: what will be done, how long it takes, how much memory was held in trial steps."""
     parts = [f"search {plan.search_epochs} epochs of {plan.search_images} images"] if plan.search_epochs else []
+    what = "finalists" if plan.search_epochs else "trials"
     parts.append(
-        f"{plan.trials} finalists for {plan.trial_epochs} epochs each"
+        f"{plan.trials} {what} for {plan.trial_epochs} epochs each"
         if plan.trial_epochs
         else "one finalist, since there is no time to compare several"
     )
+    if plan.full_trials:
+        parts.append(f"the best {plan.full_trials} for {plan.epochs} epochs")
     parts.append(f"final training {plan.epochs} epochs")
     times = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in plan.seconds.items())
     return (
@@ -156,7 +161,7 @@ def make_search(context: Context, problem: Problem, plan: Plan) -> Search:
     method, settings = context.request.chosen_method()
     seed = context.request.seed
     if method.supernet is None:
-        return method.search(problem, seed, **settings)
+        return sampling_search(method, problem, seed, settings, plan.trials, context.log)
     weights_part, theta_part = context.search_parts()
     recipe = context.recipe()
     # label-preserving augmentation alone: a search sees each image a few times only

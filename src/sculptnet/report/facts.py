@@ -273,7 +273,7 @@ def curves(data: ReportData) -> tuple[Curve, ...]:
 def _curve(name: str, rows: Mapping[int, Event], shipped: str) -> Curve:
     kind = "final" if name == "final" else "baseline" if name.startswith("baseline:") else "trial"
     shown = {"final": shipped, "baseline": name.partition(":")[2], "trial": f"trial {name}"}[kind]
-    epochs, columns = _columns(rows)
+    epochs, columns = columns_of(rows)
     return Curve(shown, kind, epochs, columns)
 
 
@@ -282,7 +282,7 @@ def course(data: ReportData) -> Course | None:
     rows = {int(event["epoch"]): event for event in events_of(data, "search_epoch")}
     if not rows:
         return None
-    epochs, columns = _columns(rows)
+    epochs, columns = columns_of(rows)
     ordered = [rows[epoch] for epoch in sorted(rows)]
     return Course(
         epochs,
@@ -293,8 +293,8 @@ def course(data: ReportData) -> Course | None:
     )
 
 
-def _columns(rows: Mapping[int, Event]) -> tuple[Numbers, dict[str, Numbers]]:
-    """Epochs and the numeric columns over them; NaN where an epoch lacks one."""
+def columns_of(rows: Mapping[int, Event]) -> tuple[Numbers, dict[str, Numbers]]:
+    """Epochs, or batches, and the numeric columns over them; NaN where one lacks it."""
     ordered = sorted(rows)
     keys = dict.fromkeys(
         key

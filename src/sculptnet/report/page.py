@@ -11,6 +11,7 @@ from sculptnet.files import write_atomic
 from sculptnet.report.html import Html, element, joined, with_code
 from sculptnet.report.parts import Absent, Part, Section
 from sculptnet.report.proxy_section import proxy_checked
+from sculptnet.report.reinforce_sections import layer_diversity
 from sculptnet.report.result_sections import classes_apart, training_curves
 from sculptnet.report.search_sections import (
     accuracy_over_latency,
@@ -38,6 +39,7 @@ SECTIONS: tuple[Callable[[ReportData], Part], ...] = (
     accuracy_over_latency,
     baselines_compared,
     network,
+    layer_diversity,
     classes_apart,
     budget_in_space,
     table_checked,

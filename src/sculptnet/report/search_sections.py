@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 
 from sculptnet.accuracy import Accuracy
-from sculptnet.arch import SearchSpace, first_open
-from sculptnet.arch.block import Block
+from sculptnet.arch import SearchSpace
 from sculptnet.cost import Macs
 from sculptnet.errors import NotMeasured
 from sculptnet.report.facts import (
@@ -30,6 +29,7 @@ from sculptnet.report.figures import distribution, held_out, layers, search
 from sculptnet.report.figures import front as front_figure
 from sculptnet.report.html import Column, Content, Html, details, element, paragraph, table
 from sculptnet.report.parts import Absent, Part, Section, figure
+from sculptnet.report.reinforce_sections import option_name, search_over_batches
 from sculptnet.report.render import Drawing, render
 from sculptnet.report.source import ReportData
 from sculptnet.report.summary import accuracy_cell, latency_cell
@@ -173,11 +173,11 @@ def table_checked(data: ReportData) -> Part:
 
 
 def search_over_epochs(data: ReportData) -> Part:
-    """The learned distribution and the curves of the search."""
+    """The learned distribution and the curves of the search, over epochs or over batches."""
     title = "What the search learned"
     found = course(data)
     if found is None:
-        return Absent(title, "no gradient search was logged; methods without epochs show in their trials alone")
+        return search_over_batches(data)
     drawings: list[Drawing] = []
     body: list[Content] = []
     heat = _distribution(data, found)
@@ -241,12 +241,6 @@ def _candidates(space: SearchSpace | None, decisions: tuple[str, ...], size: int
     names = set()
     for path in decisions:
         node = space.decisions.get(path) if space is not None else None
-        names.add(tuple(_option(option) for option in node.options) if node is not None else ())
+        names.add(tuple(option_name(option) for option in node.options) if node is not None else ())
     (first, *others) = names
     return first if not others and len(first) == size else tuple(f"{index + 1}" for index in range(size))
-
-
-def _option(option: object) -> str:
-    if isinstance(option, Block):
-        return option.label() if first_open(option) is None else type(option).__name__
-    return str(option)

@@ -20,6 +20,21 @@ from sculptnet.search.reinforcement.reward import Reward
 from sculptnet.state import Event, Log, no_log
 from sculptnet.streams import stream
 
+PAPER_UPDATES, PAPER_RATE, PAPER_BATCH = 400, 3.5e-4, 20  # about 8,000 candidates in MnasNet; the rest is NASNet's
+FEWEST_UPDATES, SMALLEST_BATCH = 10, 4
+HIGHEST_RATE = 0.01  # above, a controller is sure before it has seen much
+
+
+def settings_for(trials: int) -> dict[str, Any]:
+    """How a controller learns from `trials` candidates: small batches, and a rate that makes up for fewer updates.
+
+    The number of updates times the rate is that of the paper, up to a rate of 0.01. On a made-up accuracy over
+    MnasNet's space, what 100 candidates teach at the paper's rate cannot be told from nothing.
+    """
+    batch = min(PAPER_BATCH, max(SMALLEST_BATCH, trials // FEWEST_UPDATES))
+    rate = PAPER_RATE * max(1.0, PAPER_UPDATES * batch / trials)
+    return {"batch": batch, "batches": max(1, trials // batch), "learning_rate": min(HIGHEST_RATE, rate)}
+
 
 def reinforce(
     problem: Problem,
