@@ -129,7 +129,7 @@ def table_page(documents: Sequence[Mapping[str, Any]]) -> str:
         "",
         f"{documents[0]['device']['cpu']}; PyTorch {documents[0]['torch']}; held-out networks of seed {SEED}, 10 "
         "others fitted; intervals: 95 %, bootstrap over the held-out networks; *load* of the machine before and after. "
-        "\\* older: the networks that a table is fitted to and those it is checked on were measured one after the other "
+        "\\* older: the networks that a table is fitted to and those it is checked on were measured one after another "
         "and not in turn, so that the device's drift within a minute is part of the error.",
     ]
     for title in dict.fromkeys(row["space"] for document in documents for row in document["rows"]):
