@@ -65,6 +65,7 @@ class Specialiser:
 def table_of(work: Work, device: str) -> LatencyTable:
     """The table of the space: read if it is there, else measured."""
     path = work.folder / f"table-{device}.json"
+    work.folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         opened, memo = open_device(device, 1), FileMemo(work.folder / f"measured-{device}.jsonl")
         write_json(path, measure_table(work.space, opened, seed=work.seed, quality=QUALITY, memo=memo).to_json())

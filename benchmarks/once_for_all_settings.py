@@ -37,7 +37,7 @@ class Setting:
     images: int
     samples: int = 60
     start: bool = False
-    between: tuple[float, ...] = (0.15, 0.4)
+    between: tuple[float, ...] = (0.15, 0.4, 0.7)
     most_images: int = 10**9
     classes: int = 10
 
@@ -75,11 +75,14 @@ def around_lite0(classes: int, *, resolutions: tuple[int, ...]) -> SearchSpace:
     return spaces.around(START.fitted(max(resolutions), classes), resolutions=resolutions)
 
 
-def published_sizes(classes: int, *, sizes: tuple[int, ...], width: float) -> dict[str, Architecture]:
-    """EfficientNet-Lite0 at several sizes, and MobileNetV2 at the largest of them with the strides of large images."""
-    mobilenet = replace(zoo.mobilenet_v2(classes, 224, width=width), resolution=max(sizes))
+def published_sizes(classes: int, *, sizes: tuple[int, ...], largest: int, width: float) -> dict[str, Architecture]:
+    """EfficientNet-Lite0 at several sizes, and MobileNetV2 at `largest` with the strides of large images.
+
+    At `largest`, EfficientNet-Lite0 is the space's largest network, which is trained alone in any case.
+    """
+    mobilenet = replace(zoo.mobilenet_v2(classes, 224, width=width), resolution=largest)
     lite0 = {f"EfficientNet-Lite0, {size} px": START.fitted(size, classes) for size in sizes}
-    return {**lite0, f"MobileNetV2 x{width:.2f}, {max(sizes)} px": mobilenet}
+    return {**lite0, f"MobileNetV2 x{width:.2f}, {largest} px": mobilenet}
 
 
 def recipe_of(batch_size: int, rate: float, augmentation: Augmentation) -> Recipe:
@@ -89,34 +92,34 @@ def recipe_of(batch_size: int, rate: float, augmentation: Augmentation) -> Recip
 SETTINGS: Mapping[str, Setting] = {
     "fashion_mnist": Setting(
         partial(small_space, channels=(24, 40, 80), first_stride=1, kernels=(3, 5), resolutions=(28,)),
-        partial(narrow_mobilenets, sizes=(20, 28), strides=(1, 2, 2, 1, 1, 1, 1)),
+        partial(narrow_mobilenets, sizes=(28,), strides=(1, 2, 2, 1, 1, 1, 1)),
         recipe_of(96, 0.1, Augmentation(crop_padding=0.0)),
         images=80_000,
         most_images=40_000,
     ),
     "imagenette": Setting(
         partial(small_space, channels=(24, 48, 96), first_stride=2, kernels=(3, 5, 7), resolutions=(48, 56, 64)),
-        partial(narrow_mobilenets, sizes=(48, 64), strides=(1, 2, 2, 2, 1, 1, 1)),
+        partial(narrow_mobilenets, sizes=(64,), strides=(1, 2, 2, 2, 1, 1, 1)),
         recipe_of(64, 0.1, Augmentation(crop_scale=0.5)),
         images=75_000,
     ),
     "sign_language": Setting(
         partial(around_lite0, resolutions=(48, 56, 64)),
-        partial(published_sizes, sizes=(48, 56, 64), width=0.35),
-        recipe_of(32, 0.02, Augmentation(crop_scale=0.6)),
-        images=6_400,
-        samples=50,
+        partial(published_sizes, sizes=(48,), largest=64, width=0.35),
+        recipe_of(16, 0.02, Augmentation(crop_scale=0.6)),
+        images=3_840,
+        samples=40,
         start=True,
-        between=(0.2,),
+        between=(0.25, 0.6, 1.0),
     ),
     "elpv": Setting(
         partial(around_lite0, resolutions=(64, 72, 80)),
-        partial(published_sizes, sizes=(64, 72, 80), width=0.35),
-        recipe_of(32, 0.02, Augmentation(crop_scale=0.6)),
-        images=5_120,
+        partial(published_sizes, sizes=(64,), largest=80, width=0.35),
+        recipe_of(16, 0.02, Augmentation(crop_scale=0.6)),
+        images=2_560,
         classes=2,
-        samples=50,
+        samples=40,
         start=True,
-        between=(0.2,),
+        between=(0.25, 0.6, 1.0),
     ),
 }
