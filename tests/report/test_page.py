@@ -191,7 +191,7 @@ def parts_of(run: ReportData) -> dict[str, ReportData]:
         ("trials", {"accuracy_latency", "predicted_measured"}),
         ("card", {"accuracy_latency", "recall", "confusion", "predicted_measured"}),
         ("table", {"predicted_measured"}),
-        ("architecture", set()),
+        ("architecture", {"diversity"}),
         ("network", {"layers", "predicted_measured"}),
         ("seconds", set()),
     ],
