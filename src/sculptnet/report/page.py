@@ -11,6 +11,7 @@ from sculptnet.files import write_atomic
 from sculptnet.report.html import Html, element, joined, with_code
 from sculptnet.report.parts import Absent, Part, Section
 from sculptnet.report.proxy_section import proxy_checked
+from sculptnet.report.recipe_sections import recipe_is_open, recipes
 from sculptnet.report.reinforce_sections import layer_diversity
 from sculptnet.report.result_sections import classes_apart, training_curves
 from sculptnet.report.search_sections import (
@@ -77,8 +78,11 @@ def write_report(source: ReportData, folder: Path) -> Path:
 
 def _sections(source: ReportData) -> Sequence[Callable[[ReportData], Part]]:
     if source.given is not None:
-        return SECTIONS_OF_A_GIVEN_NETWORK
-    return SECTIONS_WITH_A_SUPERNET if trains_a_supernet(source) else SECTIONS
+        return (*(recipes,) * recipe_is_open(source), *SECTIONS_OF_A_GIVEN_NETWORK)
+    if trains_a_supernet(source):
+        return SECTIONS_WITH_A_SUPERNET
+    after_network = SECTIONS.index(network) + 1
+    return (*SECTIONS[:after_network], recipes, *SECTIONS[after_network:]) if recipe_is_open(source) else SECTIONS
 
 
 def write_page(folder: Path, title: str, head: Html, parts: Sequence[Part]) -> Path:
