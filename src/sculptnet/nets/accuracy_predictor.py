@@ -100,7 +100,7 @@ def load_accuracy_predictor(checkpoint: Checkpoint, space: SearchSpace, source: 
     if not isinstance(error, dict) or state.get("kind") != KIND or error.keys() != names:
         raise InvalidValue("what was saved there is no accuracy predictor")
     problems = []
-    if difference := _first_difference(state.get("space"), to_json(space), ""):
+    if difference := first_difference(state.get("space"), to_json(space), ""):
         problems.append(f"it was learned for another space: {difference}")
     if state.get("source") != source:
         problems.append(f"it was learned from {state.get('source')!r}, wanted is {source!r}")
@@ -200,7 +200,7 @@ def _samples(
     return distinct, np.bincount(group, weights=values) / np.bincount(group)
 
 
-def _first_difference(left: Any, right: Any, path: str) -> str | None:
+def first_difference(left: Any, right: Any, path: str) -> str | None:
     """The first place where two JSON values differ, and both values there."""
     pairs: Sequence[tuple[str, Any, Any]] = ()
     if isinstance(left, dict) and isinstance(right, dict) and left.keys() == right.keys():
@@ -209,4 +209,4 @@ def _first_difference(left: Any, right: Any, path: str) -> str | None:
         pairs = [(f"{path}.{i}", *both) for i, both in enumerate(zip(left, right, strict=True))]
     elif left != right:
         return f"{path} is {left!r:.80} there and {right!r:.80} here"
-    return next((found for name, a, b in pairs if (found := _first_difference(a, b, name))), None)
+    return next((found for name, a, b in pairs if (found := first_difference(a, b, name))), None)

@@ -3,6 +3,10 @@
 from sculptnet.search.differentiable.method import dnas
 from sculptnet.search.drivers import drive, run
 from sculptnet.search.genetic import evolution
+from sculptnet.search.joint_search.fine_stage import FineStage, refine
+from sculptnet.search.joint_search.learning import Learning
+from sculptnet.search.joint_search.method import joint
+from sculptnet.search.joint_search.predictor import JointPredictor, load_joint_predictor
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.nondominated import nsga2
 from sculptnet.search.optuna_samplers import Sampler, optuna_search
@@ -16,7 +20,10 @@ from sculptnet.search.reinforcement.reward import Reward
 
 __all__ = [
     "Evaluate",
+    "FineStage",
     "Job",
+    "JointPredictor",
+    "Learning",
     "Limit",
     "LocalWorkers",
     "Objective",
@@ -32,9 +39,12 @@ __all__ = [
     "dnas",
     "drive",
     "evolution",
+    "joint",
+    "load_joint_predictor",
     "nsga2",
     "optuna_search",
     "random_search",
+    "refine",
     "reinforce",
     "run",
 ]

@@ -53,7 +53,8 @@ def evolution(
     for generation in range(generations + 1):
         rng = stream(seed, "evolution", generation)
         if len(parents):
-            children = _children(problem, parents, rng, num_mutants, population - num_mutants, mutation_probability)
+            num_crossings = population - num_mutants
+            children = children_of(problem, parents, rng, num_mutants, num_crossings, mutation_probability)
         else:
             children = problem.sample(rng, population)
         results = yield Proposals(children)
@@ -62,7 +63,7 @@ def evolution(
         parents, values = survivors(problem, rows, scored, num_parents)
 
 
-def _children(
+def children_of(
     problem: Problem,
     parents: IntMatrix,
     rng: np.random.Generator,
@@ -70,6 +71,12 @@ def _children(
     num_crossings: int,
     probability: float,
 ) -> IntMatrix:
+    """Mutants of random `parents`, each decision drawn anew with `probability`, then crossings of two; all feasible.
+
+    Raises:
+        Infeasible: hardly any child meets the limits.
+    """
+
     def any_parents(number: int) -> IntMatrix:
         return parents[rng.integers(len(parents), size=number)]
 

@@ -1,0 +1,1 @@
+"""Search of architecture and recipe together, by a predictor that free statistics have prepared (FBNetV3)."""
