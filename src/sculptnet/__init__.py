@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sculptnet._detect import DetectionResult, fit_detector
-    from sculptnet._fit import FitResult, fit, fit_network
+    from sculptnet._fit import FitResult, fit, fit_network, fit_recipe
     from sculptnet._specialize import Specialized, specialize
 
 __version__ = "0.1.0"
@@ -19,13 +19,14 @@ __all__ = [
     "fit",
     "fit_detector",
     "fit_network",
+    "fit_recipe",
     "specialize",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """What loads torch is imported when it is first used."""
-    if name in ("FitResult", "fit", "fit_network"):
+    if name in ("FitResult", "fit", "fit_network", "fit_recipe"):
         from sculptnet import _fit
 
         return getattr(_fit, name)

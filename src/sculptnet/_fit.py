@@ -24,6 +24,7 @@ from sculptnet.flow.measuring import (
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
 from sculptnet.flow.proxy_check import found_check
+from sculptnet.flow.recipe_search import search_recipe
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.result import FitResult
 from sculptnet.flow.searching import make_problem
@@ -35,7 +36,7 @@ from sculptnet.flow.writing import write_run_report
 from sculptnet.search import TrialRecord
 from sculptnet.state import Progress, no_progress
 
-__all__ = ["FitResult", "fit", "fit_network", "run_flow"]
+__all__ = ["FitResult", "fit", "fit_network", "fit_recipe", "run_flow"]
 
 
 def fit(
@@ -163,6 +164,65 @@ def fit_network(
     return run_network(request, Voice(say, progress))
 
 
+def fit_recipe(
+    network: str | Path,
+    data: str | Path,
+    *,
+    method: str = "evolution",
+    latency_ms: float | None = None,
+    device: str = "onnxruntime",
+    threads: int = 1,
+    precision: Precision = Precision.FP32,
+    resolution: int | None = None,
+    minutes: float = 60.0,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+    workers: int | str = 1,
+    skip_broken: bool = False,
+    test_fraction: float = 0.2,
+    accelerator: str = "auto",
+    root: Path | None = None,
+    run_dir: Path | None = None,
+    runs: Path = Path("runs"),
+    fresh: bool = False,
+    say: Callable[[str], None] = print,
+    progress: Progress = no_progress,
+) -> FitResult:
+    """Searches how one network is trained (optimiser, rates, regularisation), trains it so and ships it.
+
+    The recipes are those of `spaces.fbnetv3_recipe`; what `settings` set (`recipe.dropout=0.1`) is no longer searched.
+    `method` is one that learns from trials alone. The same call again goes on where the last one stopped. See
+    `FitRequest` for the arguments.
+
+    Raises:
+        InvalidValue: with everything that is wrong with the arguments.
+        DataError: the images cannot be used as they are.
+        Infeasible: no training came out.
+    """
+    request = FitRequest(
+        data=str(data),
+        recipe_only=str(network),
+        latency_ms=latency_ms,
+        device=device,
+        threads=threads,
+        precision=precision,
+        method=method,
+        resolution=resolution,
+        minutes=minutes,
+        seed=seed,
+        settings=tuple(settings),
+        workers=str(workers),
+        skip_broken=skip_broken,
+        test_fraction=test_fraction,
+        accelerator=accelerator,
+        root=root,
+        run_dir=run_dir,
+        runs=runs,
+        fresh=fresh,
+    )
+    return run_flow(request, Stage.REPORT, Voice(say, progress))
+
+
 def run_flow(
     request: FitRequest,
     until: Stage,
@@ -199,11 +259,13 @@ def _finished(context: Context, until: Stage) -> FitResult | None:
 
 def _worked(context: Context, until: Stage) -> FitResult:
     run = context.run
+    if context.request.recipe_only is not None:
+        return search_recipe(context, until)
     check_method(context)
     look(context)
     table = measured_table(context)
     cost = check_feasibility(context, table)
-    problem = make_problem(context, table, context.request.latency_ms)
+    problem = make_problem(context, table, context.request.budget_ms)
     check_limits(context, problem)
     work = planned_work(context, problem)
     problem = make_problem(context, table, budget_at_table_speed(context, table, cost))

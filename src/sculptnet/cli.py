@@ -39,6 +39,7 @@ from sculptnet.cli_options import (
     Precisions,
     Pretrained,
     ProxyNetworks,
+    RecipeOnly,
     Resolution,
     Root,
     RunDir,
@@ -107,6 +108,7 @@ def _flow_command(until: str) -> Callable[..., None]:
         workers: Workers = "1",
         check_proxy: CheckProxy = False,
         proxy_networks: ProxyNetworks = 6,
+        recipe_only: RecipeOnly = None,
         skip_broken: SkipBroken = False,
         test_fraction: TestFraction = 0.2,
         as_json: AsJson = False,
@@ -192,7 +194,9 @@ def _fit_request(context: typer.Context, data: str) -> FitRequest:
         refuse_beside_a_run(data, [option for option in typed if option not in ("--baselines", *ADDED)])
         added = {name: values[name] for option, name in ADDED.items() if option in typed}
         return request_of_run(Path(data), fresh=values["fresh"], baselines=values["baselines"], added=added)
-    if values["latency_ms"] is None:
+    if values.get("recipe_only") is not None and "--method" not in typed:
+        values["method"] = METHOD_OF_RECIPES
+    elif values["latency_ms"] is None and values.get("recipe_only") is None:
         raise InvalidValue("the budget is missing; give --latency-ms, the milliseconds one image may take")
     return from_plain(FitRequest, {**values, "data": data})
 
@@ -224,6 +228,7 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
     return request
 
 
+METHOD_OF_RECIPES = "evolution"  # unless another is named
 # what a run that was begun can be given: its network does not depend on it
 ADDED = {"--workers": "workers", "--check-proxy": "check_proxy", "--proxy-networks": "proxy_networks"}
 OF_SEARCHES = ("--method", "--space", "--table", "--baselines", "--limit", "--start", *ADDED)

@@ -104,6 +104,14 @@ CheckProxy: TypeAlias = Annotated[
 ProxyNetworks: TypeAlias = Annotated[
     int, typer.Option("--proxy-networks", help="How many networks --check-proxy compares.")
 ]
+RecipeOnly: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe-only",
+        metavar="NETWORK",
+        help="Search how NETWORK (as of `train`) is trained, and nothing else; without a budget.",
+    ),
+]
 SkipBroken: TypeAlias = Annotated[bool, typer.Option("--skip-broken", help="Leave out files that are no images.")]
 TestFraction: TypeAlias = Annotated[float, typer.Option("--test-fraction", help="Where the data has no test part.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

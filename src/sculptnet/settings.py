@@ -118,6 +118,9 @@ def _changed(value: Any, path: Sequence[str], text: str) -> Any:
     if not rest:
         return replace(value, **{name: parse(text, hints[name])})
     inner = getattr(value, name)
+    kinds = [kind for kind in typing.get_args(hints[name]) or (hints[name],) if isinstance(kind, type)]
+    if any(map(is_dataclass, kinds)) and not isinstance(inner, tuple(kinds)):
+        raise InvalidValue(f"{name} is open; decide it too, such as {name}={kinds[0].__name__}")
     if not is_dataclass(inner):
         raise InvalidValue(f"{name} is {inner!r} and has no fields")
     return replace(value, **{name: _changed(inner, rest, text)})

@@ -40,7 +40,7 @@ def test_the_budget_is_tightened_by_as_much_as_the_device_slowed_down_once(
 ) -> None:
     fast = made_when(1.5, table)
     at_most_ms = budget_at_table_speed(context, fast, FactoredCost(context.space, fast))
-    assert at_most_ms == pytest.approx(context.request.latency_ms / 1.5)
+    assert at_most_ms == pytest.approx(context.request.budget_ms / 1.5)
     assert said[-1].startswith("fake-1t is 1.50 times as slow as when its table was made: looking for what fits at")
     again = budget_at_table_speed(context, table, FactoredCost(context.space, table))
     assert again == at_most_ms, "kept with the run"
@@ -48,10 +48,10 @@ def test_the_budget_is_tightened_by_as_much_as_the_device_slowed_down_once(
 
 def test_a_device_of_the_same_speed_or_a_faster_one_leaves_the_budget(context: Context, table: LatencyTable) -> None:
     slow = made_when(0.5, table)
-    assert budget_at_table_speed(context, slow, FactoredCost(context.space, slow)) == context.request.latency_ms
+    assert budget_at_table_speed(context, slow, FactoredCost(context.space, slow)) == context.request.budget_ms
     published = replace(table, reference_ms=None)
     cost = FactoredCost(context.space, published)
-    assert budget_at_table_speed(context, published, cost) == context.request.latency_ms
+    assert budget_at_table_speed(context, published, cost) == context.request.budget_ms
 
 
 def test_a_device_that_became_too_slow_for_the_budget_is_a_warning(
@@ -59,5 +59,5 @@ def test_a_device_that_became_too_slow_for_the_budget_is_a_warning(
 ) -> None:
     assert table.reference_ms is not None
     fast = replace(table, reference_ms=table.reference_ms / 100)
-    assert budget_at_table_speed(context, fast, FactoredCost(context.space, fast)) == context.request.latency_ms
+    assert budget_at_table_speed(context, fast, FactoredCost(context.space, fast)) == context.request.budget_ms
     assert said[-1].startswith("Warning: fake-1t is 100.00 times as slow as when its table was made, where nothing")

@@ -21,11 +21,8 @@ from sculptnet.arch import Architecture, to_json
 from sculptnet.data import Preprocessing, load
 from sculptnet.errors import InvalidValue
 from sculptnet.flow.context import Voice
-from sculptnet.flow.network_context import (
-    fitted,
-    own_resolution,
-    warn_of_small_features,
-)
+from sculptnet.flow.given_network import fitted
+from sculptnet.flow.network_context import own_resolution, warn_of_small_features
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
 from sculptnet.flow.result import FitResult

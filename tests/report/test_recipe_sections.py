@@ -100,7 +100,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         trials=logged,
         architecture=shipped.architecture,
         recipe=to_json(rescaled(shipped.recipe, 12)),
-        events=({"event": "accuracy_predictor", "pairs": [[0.7, 0.72], [0.75, 0.74]]},),
+        events=(
+            {"event": "search_round", "stage": "coarse", "round": 1},
+            {"event": "search_round", "stage": "coarse", "round": 2, "pairs": [[0.7, 0.72]]},
+            {"event": "search_round", "stage": "coarse", "round": 2, "pairs": [[0.7, 0.73]]},
+            {"event": "search_round", "stage": "fine", "round": 3, "pairs": [[0.75, 0.74]]},
+        ),
     )
     return write_report(data, tmp_path_factory.mktemp("report")).read_text(encoding="utf-8")
 

@@ -232,7 +232,9 @@ def command_of(request: RunRequest) -> dict[str, Any]:
     """The request as plain JSON, paths in full, so that a run directory alone can be continued from anywhere."""
     values = {name: getattr(request, name) for name in request.__dataclass_fields__ if name not in ("fresh", "run_dir")}
     plain = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}
-    names: dict[str, str] = {name: values[name] for name in ("data", "network", "start") if values.get(name)}
+    names: dict[str, str] = {
+        name: values[name] for name in ("data", "network", "start", "recipe_only") if values.get(name)
+    }
     found = {name: str(Path(value).resolve()) if Path(value).exists() else value for name, value in names.items()}
     return {**plain, **found, "precision": request.precision.value, "settings": list(request.settings)}
 

@@ -132,7 +132,7 @@ def check_feasibility(context: Context, table: LatencyTable) -> FactoredCost:
     Raises:
         Infeasible: it is below the fastest network.
     """
-    cost, at_most = FactoredCost(context.space, table), context.request.latency_ms
+    cost, at_most = FactoredCost(context.space, table), context.request.budget_ms
     (_, fastest), (_, slowest) = cost.extremes()
     drawn = cost.of(context.space.sample(stream(context.request.seed, "flow/feasibility"), FEASIBILITY_SAMPLES))
     median, share = float(np.median(drawn)), float(np.mean(drawn <= at_most))
@@ -170,7 +170,7 @@ def budget_at_table_speed(context: Context, table: LatencyTable, cost: FactoredC
     The speed of shared and of warm machines moves by half and more. Where the device is slower now than it was when
     its table was made, what fits at both speeds is looked for; decided once and kept with the run.
     """
-    at_most, run = context.request.latency_ms, context.run
+    at_most, run = context.request.budget_ms, context.run
     if table.reference_ms is None:
         return at_most
     if "slower" not in run.info():

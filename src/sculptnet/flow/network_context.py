@@ -26,6 +26,7 @@ from sculptnet.flow.context import (
     open_run,
     run_directory,
 )
+from sculptnet.flow.given_network import fitted
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.starting import normalised_as
 from sculptnet.nets import Network
@@ -99,12 +100,6 @@ def own_resolution(request: NetworkRequest, published: Published, data: ImageDat
     size = int(np.median(data.train.sizes.min(axis=1)))
     small = size <= LARGEST_NATIVE and not request.fine_tunes and not request.is_file
     return size if small else published.architecture.resolution
-
-
-def fitted(architecture: Architecture, resolution: int, num_classes: int) -> Architecture:
-    """`architecture` at another resolution, for other classes."""
-    classifier = replace(architecture.classifier, out_channels=num_classes)  # type: ignore[type-var]
-    return replace(architecture, resolution=resolution, classifier=classifier)
 
 
 def trained(request: NetworkRequest, published: Published) -> dict[str, Any]:

@@ -7,16 +7,21 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from sculptnet import blocks, settings, zoo
-from sculptnet.arch import Recipe, Sgd, architecture_from_json
+from sculptnet import settings, zoo
+from sculptnet.arch import Recipe, Sgd
 from sculptnet.errors import InvalidValue
-from sculptnet.files import read_json
+from sculptnet.flow.given_network import (
+    LARGE_BATCH,
+    LARGE_BATCH_RESOLUTION,
+    batch_size_at,
+    is_architecture_file,
+    name_of,
+    published_of,
+)
 from sculptnet.flow.request import SETTING_GROUPS, RunRequest, from_plain, refuse_detector
-from sculptnet.named import find
 from sculptnet.runs import RunDirectory
 from sculptnet.zoo import Published
 
-LARGE_BATCH, LARGE_BATCH_RESOLUTION, SMALL_BATCH = 128, 96, 32  # 128 images of 224 px need about 9 GB in MobileNetV2
 FINE_TUNING_SHARE = 0.1  # of the learning rate from scratch
 
 
@@ -62,7 +67,7 @@ class NetworkRequest(RunRequest):
     @property
     def is_file(self) -> bool:
         """Whether the network is an architecture file."""
-        return self.network not in zoo.BY_NAME and Path(self.network).suffix == ".json"
+        return is_architecture_file(self.network)
 
     @property
     def fine_tunes(self) -> bool:
@@ -76,14 +81,9 @@ class NetworkRequest(RunRequest):
             InvalidValue: there is none; near misses are suggested.
         """
         path = Path(self.network)
-        if self.is_file:
-            if not path.is_file():
-                raise InvalidValue(f"NETWORK {path} does not exist; `sculptnet zoo` lists networks by name")
-            architecture = architecture_from_json(read_json(path), blocks.ALL)
-            return Published(self.network, architecture, "an architecture file", None, None, "nothing is stated")
-        if self.network not in zoo.BY_NAME and path.is_dir():
+        if not self.is_file and self.network not in zoo.BY_NAME and path.is_dir():
             raise InvalidValue(f"{path} is a folder; the network comes first: `sculptnet train NETWORK DATA`")
-        return find(self.network, zoo.BY_NAME, "network")
+        return published_of(self.network)
 
     def recipe(self, resolution: int) -> Recipe:
         """The recipe, its epochs aside where the plan sets them.
@@ -91,7 +91,7 @@ class NetworkRequest(RunRequest):
         From scratch the learning rate is 0.1 for 128 images a step, in proportion for 32 (Goyal et al. 2017, the linear
         scaling rule); fine-tuning takes a tenth of it.
         """
-        batch_size = LARGE_BATCH if resolution <= LARGE_BATCH_RESOLUTION else SMALL_BATCH
+        batch_size = batch_size_at(resolution)
         rate = Sgd().learning_rate * batch_size / LARGE_BATCH * (FINE_TUNING_SHARE if self.fine_tunes else 1)
         plain = Recipe(batch_size=batch_size, optimizer=Sgd(learning_rate=rate))
         return settings.apply(plain, settings.split(self.settings, SETTING_GROUPS)["recipe"], "recipe")
@@ -104,7 +104,7 @@ class NetworkRequest(RunRequest):
     def origin(self) -> dict[str, Any]:
         """Where the network comes from, as its card says."""
         weights = "published" if self.pretrained else "drawn" if self.weights is None else self.weights.name
-        return {"network": Path(self.network).name if self.is_file else self.network, "starting_weights": weights}
+        return {"network": name_of(self.network), "starting_weights": weights}
 
 
 def request_of_network_run(folder: Path, *, fresh: bool) -> NetworkRequest | None:

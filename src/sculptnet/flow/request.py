@@ -15,6 +15,7 @@ from sculptnet.cost import Precision
 from sculptnet.devices import open_device
 from sculptnet.devices.measure import check_precision
 from sculptnet.errors import InvalidValue, SculptNetError, collected
+from sculptnet.flow.given_network import name_of, recipes_of
 from sculptnet.flow.limits import parse_limits
 from sculptnet.flow.methods import METHODS, Method
 from sculptnet.flow.starting import Start, parse_start, space_around
@@ -106,7 +107,7 @@ class RunRequest(ABC):
 
 @dataclass(frozen=True)
 class FitRequest(RunRequest):
-    """What a search needs besides; the budget is no longer optional.
+    """What a search needs besides; the budget is no longer optional, unless the recipe alone is searched.
 
     Attributes:
         method, space: how and where to search; a name, or `package.module:name`. The space is by default the method's.
@@ -118,12 +119,13 @@ class FitRequest(RunRequest):
         workers: how many trials are trained at once, and where; see `parse_workers`. Results do not depend on it.
         check_proxy: compare the accuracies of trials with those after longer training.
         proxy_networks: with how many networks.
+        recipe_only: search how this network is trained, and nothing else: a name of `zoo.BY_NAME`, an architecture file
+            (.json), or `package.module:name` of a `Published`. A budget only judges it then.
 
     The resolution is by default the native size of small images, else 96 (224 with CUDA). The groups of settings are
     space, search and recipe.
     """
 
-    latency_ms: float
     _: KW_ONLY
     method: str = "fbnet"
     space: str | None = None
@@ -134,10 +136,13 @@ class FitRequest(RunRequest):
     workers: str = "1"
     check_proxy: bool = False
     proxy_networks: int = 6
+    recipe_only: str | None = None
 
     def checks(self) -> tuple[Callable[[], object], ...]:
         """The table, the settings, and the parts by name."""
         return (
+            self._check_budget,
+            self._check_recipe_only,
             self._check_table,
             self.given,
             self.chosen_method,
@@ -151,8 +156,42 @@ class FitRequest(RunRequest):
         )
 
     def origin(self) -> dict[str, Any]:
-        """Of the search."""
-        return {"method": self.method}
+        """Of the search, and of the network where it was given."""
+        name = self.recipe_only
+        return {"method": self.method} if name is None else {"method": self.method, "network": name_of(name)}
+
+    @property
+    def budget_ms(self) -> float:
+        """The budget of a search that has one.
+
+        Raises:
+            InvalidValue: it has none.
+        """
+        if self.latency_ms is None:
+            raise InvalidValue("the budget is missing; give --latency-ms, the milliseconds one image may take")
+        return self.latency_ms
+
+    def _check_budget(self) -> None:
+        if self.recipe_only is None:
+            _ = self.budget_ms
+
+    def _check_recipe_only(self) -> None:
+        if self.recipe_only is None:
+            return
+        method = METHODS.get(self.method)
+        problems = []
+        if method is not None and (method.supernet or method.shrinking or method.soft):
+            problems.append(f"--method {self.method} searches architectures; random, evolution and optuna try recipes")
+        given: dict[str, object] = {"--space": self.space, "--table": self.table, "--start": self.start}
+        given |= {"--limit": self.limits, "--baselines": self.baselines, "--check-proxy": self.check_proxy}
+        apart = [option for option, value in given.items() if value]
+        if apart:
+            problems.append(f"{', '.join(apart)}: the network is given and latency plays no part; leave it out")
+        own = self.given()["space"]
+        if own:
+            problems.append(f"--set space.{next(iter(own))}: the network is given; only search and recipe can be set")
+        if problems:
+            raise InvalidValue(collected(problems, f"--recipe-only {self.recipe_only}"))
 
     def _check_table(self) -> None:
         if self.table is not None and not self.table.is_file():
@@ -203,6 +242,8 @@ class FitRequest(RunRequest):
 
     def space_maker(self) -> tuple[Callable[..., SearchSpace], dict[str, Any]]:
         """The space's function and its settings."""
+        if self.recipe_only is not None:
+            return recipes_of(self.recipe_only), {}
         start = self.chosen_start()
         if start is not None:
             return space_around(start, self.given()["space"]), {}

@@ -187,7 +187,7 @@ class OnDevice:
         """Raises `Infeasible` if no network is within a budget and the limits."""
         _check_budgets(requests, self.cost, self.table)
         for request in requests:
-            check_limits(replace(self.context, request=request), self.problem(request.latency_ms))
+            check_limits(replace(self.context, request=request), self.problem(request.budget_ms))
 
     def opened(self, request: FitRequest, folder: RunDirectory, more: Mapping[str, Any]) -> Context:
         """The same for one budget, in `folder`; `more` makes it what it is besides."""
@@ -210,7 +210,7 @@ def _check_table(request: FitRequest, run: RunDirectory) -> None:
 
 def _check_budgets(requests: Sequence[FitRequest], cost: FactoredCost, table: LatencyTable) -> None:
     (_, fastest), (_, slowest) = cost.extremes()
-    under = [f"{request.latency_ms:g} ms" for request in requests if request.latency_ms < fastest]
+    under = [f"{request.budget_ms:g} ms" for request in requests if request.budget_ms < fastest]
     if under:
         raise Infeasible(
             f"{' and '.join(under)}: under the fastest network of this supernet on {table.device}, {fastest:.3g} ms "
@@ -241,7 +241,7 @@ def _one(on_device: OnDevice, request: FitRequest, found: Learned, plan: Superne
     network, recipe = found.judge.network(architecture).to("cpu"), context.recipe()
     if fine_tune_epochs:
         recipe = fine_tuning(recipe, fine_tune_epochs)
-        context.voice.say(f"Fine-tuning the network for {request.latency_ms:g} ms, {fine_tune_epochs} epochs")
+        context.voice.say(f"Fine-tuning the network for {request.budget_ms:g} ms, {fine_tune_epochs} epochs")
         train_module(context.at(architecture.resolution), network, recipe, "final")
     else:
         recipe = rescaled(recipe, sum(plan.epochs.values()))

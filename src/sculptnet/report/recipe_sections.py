@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import is_dataclass, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from sculptnet import settings
 from sculptnet.arch import Candidate, Choices, OneOf, Recipe, SearchSpace, recipe_from_json
 from sculptnet.errors import NotInSpace
-from sculptnet.report.facts import last_event
+from sculptnet.report.facts import events_of
 from sculptnet.report.figures import recipes as figures
 from sculptnet.report.html import Column, Content, Html, element, paragraph, table
 from sculptnet.report.importance import LEAST_TRIALS, Importances, Matrix, importances
@@ -26,6 +25,7 @@ from sculptnet.report.text import MISSING, number, percent
 
 TITLE = "Recipes"
 ARCHITECTURE = "the architecture"
+PREDICTED = "Each trial as the search predicted it before it was trained, from the trials of earlier rounds."
 LITTLE = 0.1  # of the variance; a model that explains less says nothing about its settings
 
 
@@ -53,7 +53,7 @@ def recipes(data: ReportData) -> Part:
     predicted = _predictions(data)
     if predicted is not None:
         drawings.append(predicted)
-        body.append(figure(predicted, "Trials of the last round, predicted before they were trained."))
+        body.append(figure(predicted, PREDICTED))
     return Section("recipes", TITLE, tuple(body), tuple(drawings))
 
 
@@ -197,9 +197,10 @@ def _written(value: Any) -> str:
 
 # ---------------------------------------------------------------------- predictions
 def _predictions(data: ReportData) -> Drawing | None:
-    """Of the search's own predictor, where it logged some."""
-    event: Mapping[str, Any] = last_event(data, "accuracy_predictor") or {}
-    pairs = [(number(predicted), number(true)) for predicted, true in event.get("pairs") or ()]
+    """Of the search's own predictor, where it has one; a round that a resumed run logged twice counts once."""
+    rounds = {(event.get("stage"), event.get("round")): event for event in events_of(data, "search_round")}
+    found = [pair for event in rounds.values() for pair in event.get("pairs") or ()]
+    pairs = [(number(predicted), number(true)) for predicted, true in found]
     if not pairs:
         return None
     description = f"Scatter plot of {len(pairs)} trials."

@@ -1,0 +1,71 @@
+"""A network that is given, not searched: by name or as a file, at the resolution and with the classes of some data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from sculptnet import blocks, zoo
+from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
+from sculptnet.errors import InvalidValue
+from sculptnet.files import read_json
+from sculptnet.named import find
+from sculptnet.spaces import fbnetv3_recipe, with_recipe
+from sculptnet.zoo import Published
+
+LARGE_BATCH, LARGE_BATCH_RESOLUTION, SMALL_BATCH = 128, 96, 32  # 128 images of 224 px need about 9 GB in MobileNetV2
+
+
+def is_architecture_file(network: str) -> bool:
+    """Whether the network is an architecture file, not a name of the zoo."""
+    return network not in zoo.BY_NAME and Path(network).suffix == ".json"
+
+
+def name_of(network: str) -> str:
+    """The network as cards name it: files without their folders."""
+    return Path(network).name if is_architecture_file(network) else network
+
+
+def published_of(network: str) -> Published:
+    """The network as it was published, or as the file has it.
+
+    Raises:
+        InvalidValue: there is none; near misses are suggested.
+    """
+    path = Path(network)
+    if is_architecture_file(network):
+        if not path.is_file():
+            raise InvalidValue(f"NETWORK {path} does not exist; `sculptnet zoo` lists networks by name")
+        architecture = architecture_from_json(read_json(path), blocks.ALL)
+        return Published(network, architecture, "an architecture file", None, None, "nothing is stated")
+    return find(network, zoo.BY_NAME, "network")
+
+
+def fitted(architecture: Architecture, resolution: int, num_classes: int) -> Architecture:
+    """`architecture` at another resolution, for other classes."""
+    classifier = replace(architecture.classifier, out_channels=num_classes)  # type: ignore[type-var]
+    return replace(architecture, resolution=resolution, classifier=classifier)
+
+
+def batch_size_at(resolution: int) -> int:
+    """Images a step, unless the user says otherwise."""
+    return LARGE_BATCH if resolution <= LARGE_BATCH_RESOLUTION else SMALL_BATCH
+
+
+def recipes_of(network: str) -> Callable[[int, int], SearchSpace]:
+    """A space of recipes for the network: classes and resolution make it, as other spaces.
+
+    The recipes are FBNetV3's, their learning rates in proportion to the batch (`spaces.fbnetv3_recipe`).
+
+    Raises:
+        InvalidValue: there is no such network.
+    """
+    published = published_of(network)
+
+    def maker(num_classes: int, resolution: int) -> SearchSpace:
+        batch_size = batch_size_at(resolution)
+        template = fbnetv3_recipe(batch_size=batch_size, learning_rate_factor=batch_size / 256)
+        return with_recipe(fitted(published.architecture, resolution, num_classes), template)
+
+    return maker

@@ -1,0 +1,106 @@
+"""A given network whose recipe is searched: shipped as `fit` ships its find; resumed; wrong requests named at once."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from sculptnet import cli, spaces
+from sculptnet.arch import to_json
+from sculptnet.errors import InvalidValue
+from sculptnet.flow.given_network import recipes_of
+from sculptnet.flow.request import FitRequest, request_of_run
+
+Command: TypeAlias = Callable[..., tuple[int, str, str]]
+FAKE = ("--device", "sculptnet.testing:fake_device", "--accelerator", "cpu", "--minutes", "0.05")
+QUICK = ("--set", "recipe.epochs=2", "--set", "recipe.batch_size=16")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three layers, for images of 16 pixels."""
+    space = spaces.fbnet(1000, 16, channels=(8, 16, 24), layers=(1, 1, 1), strides=(1, 2, 2), head_channels=32)
+    path = tmp_path_factory.mktemp("network") / "small.json"
+    path.write_text(json.dumps(to_json(space.decode([2, 2, 2]).architecture)))
+    return path
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs a command in this process; gives exit code, standard output, standard error."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sculptnet", *words])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        code = stopped.value.code
+        out, err = capsys.readouterr()
+        return int(code) if code is not None else 0, out, " ".join(err.split())
+
+    before = signal.getsignal(signal.SIGINT)
+    yield run
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_network_is_decided_and_the_recipe_open(file: Path) -> None:
+    space = recipes_of(str(file))(3, 32)
+    assert all(path.startswith("recipe.") for path in space.decisions)
+    assert (space.architecture.resolution, space.architecture.num_classes) == (32, 3)
+    assert space.recipe.batch_size == 128
+    assert space.decisions["recipe.optimizer[0].learning_rate"].options[0] == 0.01  # half the batch of 256, half 0.02
+
+
+def request(**values: object) -> FitRequest:
+    plain = FitRequest("images", None, recipe_only="fbnet_a", method="random", device="sculptnet.testing:fake_device")
+    return replace(plain, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"recipe_only": "fbnet_x"}, "unknown network 'fbnet_x'; .*fbnet_a"),
+        ({"method": "fbnet"}, r"--recipe-only fbnet_a: --method fbnet searches architectures"),
+        ({"baselines": True, "space": "fbnet"}, "--space, --baselines: the network is given"),
+        ({"settings": ("space.width=0.5",)}, r"--set space\.width: the network is given"),
+        ({"settings": ("recipe.dropout=2",)}, r"recipe\.dropout: .*Recipe\.dropout must be at least 0 and at most 1"),
+        ({"recipe_only": None}, "the budget is missing; give --latency-ms"),
+    ],
+)
+def test_what_is_wrong_is_said_before_images_are_read(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        request(**values)
+
+
+def test_a_recipe_is_found_shipped_and_reported_and_the_same_command_reads_it_again(
+    command: Command, photos: Path, file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ("--recipe-only", str(file), str(photos), *FAKE, *QUICK, "--run-dir", str(run), "--method", "random")
+    code, _, error = command("search", *words)
+    assert code == 0, error
+    trials = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
+    assert len(trials) >= 2
+    assert not (run / "model").exists()
+    code, out, error = command("fit", *words)
+    assert code == 0, error
+    card = json.loads((run / "model" / "card.json").read_text())
+    assert (card["network"], card["method"], card["budget"]) == (file.name, "random", None)
+    assert "Best recipe" in out + error
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "--set recipe.epochs=2" in page
+    assert f"sculptnet fit {photos}" in page
+    assert f"--recipe-only {file}" in page
+    assert request_of_run(run, fresh=False, baselines=False).recipe_only == str(file)
+    before = (run / "trials.jsonl").read_bytes()
+    assert command("fit", str(run))[0] == 0
+    assert (run / "trials.jsonl").read_bytes() == before
+    code, _, error = command("fit", *words, "--set", "recipe.optimizer.learning_rate=0.1", "--run-dir", str(run) + "2")
+    assert code == cli.BAD_REQUEST
+    assert "recipe.optimizer.learning_rate: optimizer is open; decide it too, such as optimizer=Sgd" in error
