@@ -109,7 +109,7 @@ def joint(
             last = index == rounds
             event: dict[str, Any] = {"event": "search_round", "stage": "fine" if last else "coarse", "round": index + 1}
             if last:
-                rows = _finalists(problem, history, candidates, seed, finalists, fine, event)
+                rows = _finalists(problem, history, candidates, seed, fine, event)[:finalists]
             else:
                 rows = _liked(history, history.unasked(candidates), seed, index)[:batch]
             if not len(rows):
@@ -141,17 +141,16 @@ def _finalists(
     history: History,
     candidates: IntMatrix,
     seed: int,
-    number: int,
     fine: FineStage,
     event: dict[str, Any],
 ) -> IntMatrix:
-    """What was not trained in full, of what the genetic search has found and of the pool; completes `event`."""
+    """What was not trained in full, best prediction first: of the genetic search and of the pool; completes `event`."""
     if len(history.predictor.values):
         found = refine(problem, history.predictor, seed, number=fine.kept, fine=fine)
         event |= {"generations": found.generations, "predicted": float(found.predicted[0])}
         candidates = np.concatenate([found.choices, candidates])
     rows = candidates[distinct(candidates)]
-    return _liked(history, history.unasked(rows, brief_again=True), seed, -1 % 2**32)[:number]
+    return _liked(history, history.unasked(rows, brief_again=True), seed, event["round"])
 
 
 def _stop(results: Results, metric: str, wanted: float, log: Log) -> int | None:
