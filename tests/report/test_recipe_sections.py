@@ -81,6 +81,8 @@ def test_few_or_equal_trials_say_nothing() -> None:
 def test_the_options_make_the_recipe_again(recipe: Recipe) -> None:
     given = settings.split(set_options(recipe), ("recipe",))["recipe"]
     assert settings.apply(Recipe(), given, "recipe") == recipe
+    of_a_command = Recipe(epochs=9, batch_size=32, optimizer=Sgd(0.025))
+    assert settings.apply(of_a_command, given, "recipe") == recipe
 
 
 def test_trials_of_another_length_and_those_that_diverged_do_not_count() -> None:

@@ -26,6 +26,7 @@ from sculptnet.report.text import MISSING, number, percent
 TITLE = "Recipes"
 ARCHITECTURE = "the architecture"
 PREDICTED = "Each trial as the search predicted it before it was trained, from the trials of earlier rounds."
+OF_COMMANDS = ("epochs", "batch_size", "optimizer", "optimizer.learning_rate")  # commands have defaults of their own
 LITTLE = 0.1  # of the variance; a model that explains less says nothing about its settings
 
 
@@ -115,7 +116,7 @@ def _explained(found: Importances) -> str:
         f"values are swapped among trials. The model is a ridge regression with squares; it explains "
         f"{percent(max(0.0, found.explained), 0)} of the variance between the {found.trials} trials, each predicted by "
         "a model that did not learn from it. Within the ranges that were searched, and without what settings do "
-        "together. A weight decay that several optimisers share stands under the first."
+        "together. Below 0 is chance. A weight decay that several optimisers share stands under the first."
     )
 
 
@@ -182,11 +183,11 @@ def _matters(space: SearchSpace, row: Choices, column: int) -> bool:
 
 
 def set_options(recipe: Recipe) -> tuple[str, ...]:
-    """What `--set` needs to make `recipe` of the default one: `recipe.dropout=0.2`."""
+    """What `--set` needs to make `recipe` of the default one, or of a command's own: `recipe.dropout=0.2`."""
     found: list[str] = []
     for name, value in settings.leaves(recipe):
         made = settings.apply(Recipe(), settings.split(found, ("recipe",))["recipe"], "recipe")
-        if dict(settings.leaves(made)).get(name) != value:
+        if name in OF_COMMANDS or dict(settings.leaves(made)).get(name) != value:
             found.append(f"recipe.{name}={_written(value)}")
     return tuple(found)
 
