@@ -354,7 +354,7 @@ def drawing(found: Mapping[Case, Outcome]) -> Figure:
         for number, method in enumerate(METHODS):
             wanted = [Case(method, budget, seed, "noisy") for seed in range(SEEDS)]
             curves = np.array([found[case].curve for case in wanted if case in found])
-            if len(curves):
+            if len(curves) == SEEDS:
                 queries = np.arange(STEP, QUERIES + 1, STEP)
                 axes.plot(queries, np.nanmean(curves, axis=0), label=method, color=f"C{number}")
         axes.set_yscale("symlog", linthresh=0.02)  # some means are 0
