@@ -124,8 +124,9 @@ def page(found: Mapping[Case, Outcome], arms: Arms, seeds: int) -> str:
         "mean accuracy over three trainings it is compared with. Mean over seeds and 95 % interval "
         f"({RESAMPLES:,} bootstrap samples of seeds). Pre-trained on multiply-adds, parameters and peak memory of "
         "random networks, as `search.joint` does by default; without pre-training nothing is frozen and all layers "
-        "learn for as many epochs. The defaults of `Learning` were chosen on this table, from other samples (three seeds, 25 "
-        "to 100 networks, a dozen settings): compare the two upper rows with each other rather than with the lower ones.",
+        "learn for as many epochs. The defaults of `Learning` were chosen on this table, from other samples (three "
+        "seeds, 25 to 100 networks, a dozen settings): compare the two upper rows with each other rather than with the "
+        "lower ones.",
     ]
     for name, title in (("kendall", "Kendall's rank correlation"), ("spearman", "Spearman's rank correlation")):
         lines += [
