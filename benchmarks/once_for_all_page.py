@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-from benchmarks.once_for_all import slug
+from benchmarks.once_for_all import MOST_HELD_OUT, slug
 from benchmarks.once_for_all_settings import SETTINGS
 
 from sculptnet.files import read_json
@@ -67,9 +67,10 @@ def trainings(parts: Parts) -> list[str]:
     head = ["network", "M MACs", *(f"supernet, {name}" for name in SCHEDULES), "alone"]
     return [
         f"{first['space_size']:.2g} networks in the space. {first['trained_on']:,} images to train on, "
-        f"{first['held_out']:,} held out for choices, {first['networks']['largest']['test_images']:,} to test. Every "
-        f"training sees {first['images']:,} images ({first['images'] / first['trained_on']:.1f} epochs). Top-1, % (95 "
-        "% interval of the test images).",
+        f"{first['held_out']:,} held out (finalists are chosen by at most {MOST_HELD_OUT:,}), "
+        f"{first['networks']['largest']['test_images']:,} to test. Every training sees "
+        f"{first['images']:,} images ({first['images'] / first['trained_on']:.1f} epochs). Top-1, % (95 % interval of "
+        "the test images).",
         "",
         *table(head, rows),
     ]
@@ -144,9 +145,11 @@ def draw(found: Mapping[str, Parts], path: Path) -> None:
     figure, panels = plt.subplots(1, len(shown), figsize=(4.2 * len(shown), 3.6), squeeze=False)
     for panel, (name, parts) in zip(panels[0], shown.items(), strict=True):
         timings = parts["latency"]["timings"]
+        supernet = parts[f"supernet-{parts['front']['schedule']}"]
         groups = {
-            "supernet, no training": ({f"found: {key}": one for key, one in parts["front"]["networks"].items()}, "o-"),
-            "trained alone": ({key: parts[f"alone-{key}"] for key in TRIO if f"alone-{key}" in parts}, "s--"),
+            "found, no training": ({f"found: {key}": one for key, one in parts["front"]["networks"].items()}, "o-"),
+            "supernet, the three": ({key: supernet["networks"][key] for key in TRIO}, "D"),
+            "the three alone": ({key: parts[f"alone-{key}"] for key in TRIO if f"alone-{key}" in parts}, "s--"),
             "MobileNetV2": (baselines(parts, "MobileNetV2"), "^:"),
             "EfficientNet-Lite0": (baselines(parts, "EfficientNet"), "v:"),
         }
@@ -197,7 +200,7 @@ def main() -> None:
         "",
     ]
     for name, parts in found.items():
-        if parts:
+        if any(part.startswith("supernet") for part in parts):
             lines += [f"## {TITLES[name]}", "", *trainings(parts), *front(parts), *second(parts)]
     draw(found, RESULTS / "once_for_all.svg")
     (RESULTS / "once_for_all.md").write_text("\n".join(lines).rstrip() + "\n")
