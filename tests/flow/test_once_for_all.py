@@ -22,7 +22,9 @@ from sculptnet.flow.request import FitRequest
 from sculptnet.flow.stages import Stage
 from sculptnet.flow.supernet_learning import load_supernet, read_samples, supernet_batches
 from sculptnet.flow.supernet_plan import SupernetPlan
+from sculptnet.flow.supernet_search import ends_of
 from sculptnet.nets import calibrate
+from sculptnet.nets.elastic_range import largest, smallest
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress
 from sculptnet.streams import stream, stream_seed
@@ -63,6 +65,15 @@ def test_the_run_keeps_what_its_networks_are_cut_out_of(supernet_run: FitResult)
     assert "Predicted against true accuracy" in page
     (checked,) = [event for event in run.events(print) if event["event"] == "accuracy_predictor"]
     assert (len(checked["pairs"]), checked["learned"]) == (5, 20)
+
+
+def test_the_ends_of_the_space_are_measured_where_the_limits_allow(supernet_run: FitResult, ask_ofa: Ask) -> None:
+    context = open_context(ask_ofa(supernet_run.folder), SILENT, time.monotonic)
+    trials = {tuple(trial["choices"]) for trial in context.run.trials(print)}
+    low, high = (tuple(row) for row in ends_of(context.space).tolist())
+    assert low in trials
+    assert context.space.decode(low).architecture == smallest(context.space)
+    assert context.space.decode(high).architecture == largest(context.space)
 
 
 def test_a_supernet_of_another_space_is_refused(supernet_run: FitResult) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sculptnet.arch import IntMatrix
+from sculptnet.arch import IntMatrix, SearchSpace
 from sculptnet.cost import FactoredCost, LatencyTable
 from sculptnet.devices import FileMemo
 from sculptnet.errors import Infeasible
@@ -17,6 +17,7 @@ from sculptnet.flow.finalists import ROUNDS, SPEED_MARGIN, Measured, chosen, run
 from sculptnet.flow.shrinking import Shrinking
 from sculptnet.flow.supernet_learning import Learned, shrinking_of
 from sculptnet.nets import AccuracyPredictor
+from sculptnet.nets.elastic_range import largest, smallest
 from sculptnet.search import Limit, Objective, Problem, Proposals, Search, TrialRecord, drive, evolution
 from sculptnet.search.pareto import front
 from sculptnet.search.protocol import Columns
@@ -46,7 +47,12 @@ def find_specialised(context: Context, problem: Problem, table: LatencyTable, fo
     context.voice.say("Searching with predicted accuracies; the best networks are measured whole")
     seed = stream_seed(context.request.seed, "specialised")
     search = best_predicted(problem, seed, found.predictor, draws, evolution_settings(context))
-    return chosen(context, run_logged(context, search, problem, evaluate, ROUNDS * draws))
+    return chosen(context, run_logged(context, search, problem, evaluate, ROUNDS * draws + len(ends_of(problem.space))))
+
+
+def ends_of(space: SearchSpace) -> IntMatrix:
+    """The rows of the smallest and the largest network of `space`."""
+    return np.array([space.encode(smallest(space)), space.encode(largest(space))], dtype=np.int64)
 
 
 def evolution_settings(context: Context) -> dict[str, Any]:
@@ -59,6 +65,10 @@ def best_predicted(
     problem: Problem, seed: int, predictor: AccuracyPredictor, draws: int, settings: Mapping[str, Any]
 ) -> Search:
     """Proposes the `draws` networks of the best predicted accuracy until one of them is within the budget.
+
+    In the first round the smallest and the largest network of the space stand beside them, where they are within the
+    limits: a supernet trains those two more than others (in every step of a sandwich), which a predictor that learned
+    from random networks cannot know.
 
     The first limit is that on latency. What is best by a table lies at the limit, where measuring whole finds about
     half over it; so every round keeps 3 % more distance.
@@ -81,7 +91,8 @@ def best_predicted(
             if number == 1:
                 raise
             return
-        results = yield Proposals(rows)
+        ends = ends_of(problem.space) if number == 1 else rows[:0]
+        results = yield Proposals(np.concatenate([rows, ends[narrowed.feasible(ends)]]))
         if any(error is None for error in results.errors):
             return
 
