@@ -33,7 +33,8 @@ DeviceName: TypeAlias = Annotated[
 Threads: TypeAlias = Annotated[int, typer.Option("--threads", help="The device's threads.")]
 Precisions: TypeAlias = Annotated[PrecisionName, typer.Option("--precision", help="The file that the budget judges.")]
 MethodName: TypeAlias = Annotated[
-    str, typer.Option("--method", help="fbnet, fbnetv2, mnasnet, ofa, random, evolution, optuna, or package.module:name.")
+    str,
+    typer.Option("--method", help="fbnet, fbnetv2, mnasnet, ofa, random, evolution, optuna, or package.module:name."),
 ]
 SpaceName: TypeAlias = Annotated[
     str | None, typer.Option("--space", help="A space or package.module:name; by default the method's.")
