@@ -95,8 +95,9 @@ def page(card: Mapping[str, Any], epochs: list[dict[str, Any]], settings: list[s
 
 {datetime.date.today()}. SSDLite on EfficientNet-Lite0 ({card["preprocessing"]["size"]} px, {card["macs"] / 1e6:.0f} M
 multiply-adds, {card["parameters"] / 1e6:.2f} M parameters), started from its published ImageNet weights and trained for
-{len(epochs)} epochs on BCCD's {data["train_images"]} training photographs ({data["train_boxes"]:,} boxes) in {minutes:.0f}
-minutes of wall-clock time with one thread of a busy machine; one seed, {card["seed"]}. {platform.system()} {platform.machine()}, {device["cpu"]}, Python {platform.python_version()},
+{len(epochs)} epochs on BCCD's {data["train_images"]} training photographs ({data["train_boxes"]:,} boxes) in
+{minutes:.0f} minutes of wall-clock time with one thread of a busy machine; one seed, {card["seed"]}.
+{platform.system()} {platform.machine()}, {device["cpu"]}, Python {platform.python_version()},
 PyTorch {torch.__version__}. Settings: {", ".join(settings)}; everything else is the default.
 
 On {found["images"]} test photographs, by the exported file in ONNX Runtime: **mAP@0.5 {found["map50"]:.1%}**,
@@ -128,7 +129,8 @@ The first two test photographs as `model/predict.py` draws them: probabilities o
 
 def _overlapping(measured: Mapping[str, Any]) -> bool:
     """Whether all intervals have a value in common."""
-    return max(one["low_ms"] for one in measured.values()) <= min(one["high_ms"] for one in measured.values())
+    lows, highs = ([float(one[end]) for one in measured.values()] for end in ("low_ms", "high_ms"))
+    return max(lows) <= min(highs)
 
 
 if __name__ == "__main__":
