@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sculptnet import __version__
+from sculptnet.cli_looking import list_devices, measure, predict, show, show_zoo
 from sculptnet.cli_options import (
     Accelerator,
     AsJson,
@@ -333,100 +334,11 @@ def specialize(
         raise typer.Exit(OVER_BUDGET)
 
 
-@app.command()
-def measure(
-    target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="A space, a zoo name, an architecture file or .onnx.")
-    ],
-    device: DeviceName = "onnxruntime",
-    threads: Threads = 1,
-    precision: Precisions = PrecisionName.fp32,
-    resolution: Resolution = None,
-    num_classes: Annotated[int, typer.Option("--num-classes", help="Logits of the space's networks.")] = 1000,
-    set_: Set = None,
-    seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Where the table goes.")] = None,
-    bundle: Annotated[
-        Path | None, typer.Option("--bundle", help="Write a zip file that measures the table on another machine.")
-    ] = None,
-    from_bundle: Annotated[
-        Path | None, typer.Option("--from-bundle", help="Read what a bundle measured; with the bundle's options.")
-    ] = None,
-    energy: Annotated[bool, typer.Option("--energy", help="Of one network: millijoules too, from RAPL.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Measure a latency table of a space, or one network."""
-    from sculptnet.cost import Precision
-    from sculptnet.flow.context import Voice
-    from sculptnet.flow.measuring_alone import Elsewhere, measure_target
-
-    with Console(as_json) as console:
-        text, document = measure_target(
-            target,
-            device=device,
-            threads=threads,
-            precision=Precision(precision.value),
-            resolution=resolution,
-            num_classes=num_classes,
-            settings=tuple(set_ or ()),
-            seed=seed,
-            out=out,
-            voice=Voice(console.say, console.progress),
-            elsewhere=Elsewhere(bundle, from_bundle) if bundle or from_bundle else None,
-            energy=energy,
-        )
-        console.finish(text, document)
-
-
-@app.command()
-def show(
-    target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="`settings`, a run directory, or a table or architecture file.")
-    ],
-    method: MethodName = "fbnet",
-    space: SpaceName = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show all settings, a run, a latency table, or an architecture."""
-    from sculptnet.flow.showing import show_settings, show_target
-
-    with Console(as_json) as console:
-        text, document = show_settings(method, space) if target == "settings" else show_target(Path(target))
-        console.finish(text, document)
-
-
-@app.command(name="devices")
-def list_devices(as_json: AsJson = False) -> None:
-    """List the devices that networks can be measured on here."""
-    from sculptnet.flow.showing import describe_devices
-
-    with Console(as_json) as console:
-        console.finish(*describe_devices())
-
-
-@app.command(name="zoo")
-def show_zoo(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One network; without a name, all.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the published networks, or draw one layer by layer."""
-    from sculptnet.flow.catalogue import list_zoo, show_published
-
-    with Console(as_json) as console:
-        console.finish(*(list_zoo(console.progress) if name is None else show_published(name)))
-
-
-@app.command()
-def predict(
-    model: Annotated[Path, typer.Argument(help="An exported .onnx file.")],
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files.")],
-    as_json: AsJson = False,
-) -> None:
-    """Classify photographs with an exported model."""
-    from sculptnet.flow.showing import predict_photos
-
-    with Console(as_json) as console:
-        console.finish(*predict_photos(model, photos))
+app.command()(measure)
+app.command()(show)
+app.command(name="devices")(list_devices)
+app.command(name="zoo")(show_zoo)
+app.command()(predict)
 
 
 @app.callback(invoke_without_command=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,8 @@ def test_a_plan_of_trials_as_long_as_the_final_training_knows_no_longer_one() ->
 
 
 # ---------------------------------------------------------------------- requests
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `ray`")  # not imported: it reads settings then
 def test_workers_are_a_number_or_ray_with_its_arguments() -> None:
-    pytest.importorskip("ray", exc_type=ImportError)
     assert parse_workers("4") == LocalWorkers(4)
     assert parse_workers("ray") == RayWorkers()
     shares = "ray:number=3,cpus_per_trial=2,gpus_per_trial=0.5,address=10.0.0.1:6379"
