@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sculptnet import cli
 from sculptnet._fit import FitResult, run_flow
 from sculptnet.flow.context import Voice
 from sculptnet.flow.request import FitRequest
@@ -18,6 +21,7 @@ from sculptnet.flow.stages import Stage
 from sculptnet.state import no_progress
 
 Ask: TypeAlias = Callable[[Path], FitRequest]
+Command: TypeAlias = Callable[..., tuple[int, str, str]]
 
 COLOURS = {"blue": (30, 60, 200), "green": (40, 180, 60), "red": (210, 40, 50)}
 SMALL = (
@@ -97,3 +101,20 @@ def said() -> list[str]:
 @pytest.fixture
 def voice(said: list[str]) -> Voice:
     return Voice(said.append, no_progress)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs a command in this process; gives exit code, standard output, and standard error in one line."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sculptnet", *words])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        code = stopped.value.code
+        out, err = capsys.readouterr()
+        return int(code) if code is not None else 0, out, " ".join(err.split())
+
+    before = signal.getsignal(signal.SIGINT)
+    yield run
+    signal.signal(signal.SIGINT, before)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -19,7 +19,6 @@ import torch
 from safetensors.torch import load_file
 from tests.boxes import SIZE, tiny_backbone, write_voc
 
-from sculptnet import cli
 from sculptnet.arch import to_json
 from sculptnet.errors import InvalidValue
 from sculptnet.export import save_network
@@ -76,23 +75,6 @@ def finished(request_here: DetectionRequest) -> DetectionResult:
     return run_detection(request_here, SILENT)
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Runs a command in this process; gives exit code, standard output, standard error."""
-
-    def command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sculptnet", *words])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        code = stopped.value.code
-        out, err = capsys.readouterr()
-        return int(code) if code is not None else 0, out, " ".join(err.split())
-
-    before = signal.getsignal(signal.SIGINT)
-    yield command
-    signal.signal(signal.SIGINT, before)
-
-
 def test_everything_is_shipped_and_described(finished: DetectionResult) -> None:
     card = finished.card
     assert {path.name for path in RunDirectory(finished.folder).model.iterdir()} == SHIPPED
@@ -136,29 +118,29 @@ def test_the_page_shows_photographs_with_boxes(finished: DetectionResult) -> Non
 
 
 def test_the_same_request_again_and_the_directory_alone_read_the_result(
-    finished: DetectionResult, request_here: DetectionRequest, run: Command
+    finished: DetectionResult, request_here: DetectionRequest, command: Command
 ) -> None:
     before = {path: path.read_bytes() for path in finished.folder.rglob("*") if path.name != ".lock" and path.is_file()}
     assert run_detection(request_here, SILENT).card == finished.card
-    code, out, _ = run("train-detector", str(finished.folder), "--json")
+    code, out, _ = command("train-detector", str(finished.folder), "--json")
     assert code == 3  # over its budget
     assert json.loads(out)["card"] == finished.card
     assert {path: path.read_bytes() for path in before} == before
     assert request_of_detection_run(finished.folder, fresh=False) == replace(
         request_here, run_dir=finished.folder, runs=Path("runs").resolve()
     )
-    code, out, _ = run("show", str(finished.folder))
+    code, out, _ = command("show", str(finished.folder))
     assert code == 0
     assert "model.onnx: " in out
     assert "mAP@0.5" in out
 
 
-def test_verbs_for_classifiers_refuse_a_detectors_run(finished: DetectionResult, run: Command) -> None:
+def test_verbs_for_classifiers_refuse_a_detectors_run(finished: DetectionResult, command: Command) -> None:
     for verb in ("fit", "train"):
-        code, _, err = run(verb, str(finished.folder))
+        code, _, err = command(verb, str(finished.folder))
         assert code == 2
         assert f"`sculptnet train-detector {finished.folder}` continues it" in err
-    code, _, err = run("train-detector", str(finished.folder), "--size", "96")
+    code, _, err = command("train-detector", str(finished.folder), "--size", "96")
     assert code == 2
     assert "leave out --size" in err
 
@@ -216,14 +198,14 @@ def test_everything_wrong_with_a_request_is_told_at_once(work: Path) -> None:
         assert part in str(raised.value)
 
 
-def test_a_network_without_these_strides_is_refused(work: Path, run: Command) -> None:
+def test_a_network_without_these_strides_is_refused(work: Path, command: Command) -> None:
     from sculptnet import zoo
 
     (work / "small.json").write_text(json.dumps(to_json(zoo.mobilenet_v2(10, 32))))
-    code, _, err = run("train-detector", str(work / "small.json"), str(work / "voc"))
+    code, _, err = command("train-detector", str(work / "small.json"), str(work / "voc"))
     assert code == 2
     assert "small.json: SSDLite needs features of stride 16 and, at the end, of stride 32" in err
-    code, _, err = run("train-detector", "mobilenet_v2")
+    code, _, err = command("train-detector", "mobilenet_v2")
     assert code == 2
     assert "expected ARCH and DATA, or a detector's run directory, got mobilenet_v2" in err
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sculptnet import cli, cost, zoo
+from sculptnet import cost, zoo
 from sculptnet.arch import Architecture, to_json
 from sculptnet.data import Preprocessing, load
 from sculptnet.errors import InvalidValue
@@ -77,23 +75,6 @@ def finished(ask_to_train: Callable[[Path], NetworkRequest], tmp_path_factory: p
     return run_network(ask_to_train(tmp_path_factory.mktemp("trained") / "run"), SILENT)
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Runs a command in this process; gives exit code, standard output, standard error."""
-
-    def command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sculptnet", *words])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        code = stopped.value.code
-        out, err = capsys.readouterr()
-        return int(code) if code is not None else 0, out, " ".join(err.split())
-
-    before = signal.getsignal(signal.SIGINT)
-    yield command
-    signal.signal(signal.SIGINT, before)
-
-
 def test_everything_is_shipped_and_no_budget_is_invented(finished: FitResult, narrow: Architecture) -> None:
     card = finished.card
     assert card is not None
@@ -122,18 +103,18 @@ def test_the_page_speaks_of_the_network_and_not_of_searches(finished: FitResult)
 
 
 def test_the_same_request_again_and_the_directory_alone_read_the_result(
-    finished: FitResult, ask_to_train: Callable[[Path], NetworkRequest], run: Command
+    finished: FitResult, ask_to_train: Callable[[Path], NetworkRequest], command: Command
 ) -> None:
     before = {path: path.read_bytes() for path in finished.folder.rglob("*") if path.name != ".lock" and path.is_file()}
     assert run_network(ask_to_train(finished.folder), SILENT).card == finished.card
-    code, out, _ = run("train", str(finished.folder), "--json")
+    code, out, _ = command("train", str(finished.folder), "--json")
     assert code == 0
     assert json.loads(out)["card"] == finished.card
     assert {path: path.read_bytes() for path in before} == before
-    code, out, _ = run("show", str(finished.folder))
+    code, out, _ = command("show", str(finished.folder))
     assert code == 0
     assert "no budget on sculptnet.testing:fake_device" in out
-    code, _, err = run("fit", str(finished.folder))
+    code, _, err = command("fit", str(finished.folder))
     assert code == 2
     assert f"`sculptnet train {finished.folder}` continues it" in err
 
@@ -164,9 +145,9 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(
         ).read_bytes()
 
 
-def test_a_budget_judges_and_is_no_target(photos: Path, file: Path, tmp_path: Path, run: Command) -> None:
+def test_a_budget_judges_and_is_no_target(photos: Path, file: Path, tmp_path: Path, command: Command) -> None:
     words = ("train", str(file), str(photos), *FAKE, *QUICK, "--run-dir", str(tmp_path / "run"))
-    code, out, _ = run(*words, "--latency-ms", "0.0001", "--json")
+    code, out, _ = command(*words, "--latency-ms", "0.0001", "--json")
     card = json.loads(out)["card"]
     assert code == 3
     assert card["within_budget"] is False
@@ -174,7 +155,7 @@ def test_a_budget_judges_and_is_no_target(photos: Path, file: Path, tmp_path: Pa
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Over budget</strong>" in page
     assert "--latency-ms 0.0001" in page
-    code, _, err = run(*words, "--latency-ms", "5")
+    code, _, err = command(*words, "--latency-ms", "5")
     assert code == 2
     assert "holds another run" in err
 
@@ -242,9 +223,9 @@ def test_small_images_in_a_network_of_stride_32_are_warned_of(
     assert all(f"--resolution {4 * resolution} enlarges images" in line for line in said)
 
 
-def test_a_network_of_the_zoo_is_trained_by_its_name(photos: Path, tmp_path: Path, run: Command) -> None:
+def test_a_network_of_the_zoo_is_trained_by_its_name(photos: Path, tmp_path: Path, command: Command) -> None:
     words = ("mnasnet_small", str(photos), *FAKE, "--set", "recipe.epochs=1", "--resolution", "32")
-    code, out, err = run("train", *words, "--run-dir", str(tmp_path / "run"), "--json")
+    code, out, err = command("train", *words, "--run-dir", str(tmp_path / "run"), "--json")
     assert code == 0
     card = json.loads(out)["card"]
     assert (card["network"], card["preprocessing"]["resolution"]) == ("mnasnet_small", 32)
@@ -299,7 +280,7 @@ def test_bad_requests_say_why_and_leave_nothing(
     photos: Path,
     file: Path,
     tmp_path: Path,
-    run: Command,
+    command: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "photos").symlink_to(photos)
@@ -307,15 +288,15 @@ def test_bad_requests_say_why_and_leave_nothing(
     save_file({"stem.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
-    code, out, err = run("train", *words)
+    code, out, err = command("train", *words)
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_several_wrong_options_are_named_together(photos: Path, run: Command) -> None:
-    code, _, err = run("train", "fbnet_z", str(photos), "--space", "fbnet", "--table", "t.json", "--minutes", "0")
+def test_several_wrong_options_are_named_together(photos: Path, command: Command) -> None:
+    code, _, err = command("train", "fbnet_z", str(photos), "--space", "fbnet", "--table", "t.json", "--minutes", "0")
     assert code == 2
     for expected in ("--space belongs", "--table belongs", "unknown network 'fbnet_z'", "--minutes must be above 0"):
         assert expected in err
@@ -323,9 +304,9 @@ def test_several_wrong_options_are_named_together(photos: Path, run: Command) ->
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec(LITE0_PACKAGE) is None, reason=f"{LITE0_PACKAGE} is not installed")
-def test_published_weights_are_fine_tuned(photos: Path, tmp_path: Path, run: Command) -> None:
+def test_published_weights_are_fine_tuned(photos: Path, tmp_path: Path, command: Command) -> None:
     words = (LITE0, str(photos), *FAKE, *QUICK, "--resolution", "64", "--run-dir", str(tmp_path / "run"))
-    code, out, err = run("train", *words, "--pretrained", "--json")
+    code, out, err = command("train", *words, "--pretrained", "--json")
     card = json.loads(out)["card"]
     assert code == 0
     assert "Images are normalised as for the weights (timm's tf_efficientnet_lite0" in err

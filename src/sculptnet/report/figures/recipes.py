@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from sculptnet.report.style import ACCENT, FAINT, INK, MUTED, SMALL, bare, grid, new_figure
+from sculptnet.report.figures.accuracy_predictor import scatter
+from sculptnet.report.style import ACCENT, INK, MUTED, SMALL, bare, grid, new_figure
 from sculptnet.report.text import percent, short
 
 MOST_ROWS = 24
@@ -41,15 +42,5 @@ def draw_importance(lost: Mapping[str, float]) -> Figure:
 def draw_predictions(pairs: Sequence[tuple[float, float]]) -> Figure:
     """(predicted, true) accuracies, fractions; the identity is the line of a perfect predictor."""
     figure = new_figure(460, 420)
-    axes = figure.subplots()
-    predicted, true = ([100 * value for value in values] for values in zip(*pairs, strict=True))
-    margin = 0.07 * (max(*predicted, *true) - min(*predicted, *true)) or 1.0
-    low, high = min(*predicted, *true) - margin, max(*predicted, *true) + margin
-    axes.scatter(predicted, true, s=30, color=FAINT, edgecolors=MUTED, linewidths=0.9, zorder=3)
-    axes.plot([low, high], [low, high], color=MUTED, linewidth=1, zorder=2, label="predicted = true")
-    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    axes.set_xlabel("predicted accuracy (%)")
-    axes.set_ylabel("accuracy of the trial (%)")
-    grid(axes, "both")
-    axes.legend(loc="lower right", fontsize=SMALL, handletextpad=0.5, handlelength=1.2)
+    scatter(figure.subplots(), pairs, "accuracy of the trial (%)")
     return figure
