@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from benchmarks.once_for_all import Work, open_work, parser
 
@@ -32,6 +33,7 @@ from sculptnet.export import export_model
 from sculptnet.files import read_json, write_json
 from sculptnet.flow.shrinking import Schedule
 from sculptnet.flow.supernet_learning import load_supernet
+from sculptnet.flow.supernet_search import ends_of
 from sculptnet.nets import AccuracyPredictor, Network, fit_accuracy_predictor
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import Limit, Objective, Problem, TrialRecord, drive, evolution, random_search, run
@@ -129,22 +131,27 @@ def specialiser(work: Work) -> Specialiser:
 def specialised(
     work: Work, found: Specialiser, table: LatencyTable, at_most_ms: float
 ) -> tuple[Network, dict[str, Any]]:
-    """The best network within a budget: evolution on predictions, then the finalists on all held-out images."""
+    """The best network within a budget: evolution on predictions, then the finalists on all held-out images.
+
+    The finalists are those of the best predictions, and the ends of the space where they are within the budget.
+    """
     begun = time.monotonic()
     problem = Problem(work.space, (Objective(METRIC),), (Limit(table, at_most_ms / MARGIN),))
     results = drive(evolution(problem, work.seed), FromPredictor(found.predictor, METRIC).score)
     order = (-results.column(METRIC)).argsort(kind="stable")[:FINALISTS]
+    ends = ends_of(work.space)
+    rows = np.concatenate([results.choices[order], ends[problem.feasible(ends)]])
     searched = time.monotonic()
     finalists = []
-    for row in order:
-        network = found.judge.network(work.space.decode(results.choices[row]).architecture)
-        finalists.append((work.held_out_top1(network), int(row), network))
-    held_out, row, network = max(finalists, key=lambda finalist: finalist[0])
-    choices = results.choices[[row]]
+    for index, row in enumerate(rows):
+        network = found.judge.network(work.space.decode(row).architecture)
+        finalists.append((work.held_out_top1(network), index, network))
+    held_out, index, network = max(finalists, key=lambda finalist: finalist[0])
+    choices = rows[[index]]
     facts = {
         "at_most_ms": at_most_ms,
         "predicted_ms": float(problem.costs(choices)["predicted_latency_ms"][0]),
-        "predicted_top1": float(results.column(METRIC)[row]),
+        "predicted_top1": float(found.predictor.of(choices)[0]),
         "held_out": held_out,
         "search_s": searched - begun,
         "finalists_s": time.monotonic() - searched,
