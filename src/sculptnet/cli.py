@@ -28,6 +28,7 @@ from sculptnet.cli_options import (
     DeviceName,
     FineTuneEpochs,
     Fresh,
+    FullTrials,
     Latency,
     Limits,
     MethodName,
@@ -109,6 +110,7 @@ def _flow_command(until: str) -> Callable[..., None]:
         workers: Workers = "1",
         check_proxy: CheckProxy = False,
         proxy_networks: ProxyNetworks = 6,
+        full_trials: FullTrials = None,
         recipe_only: RecipeOnly = None,
         skip_broken: SkipBroken = False,
         test_fraction: TestFraction = 0.2,
@@ -163,6 +165,7 @@ def train(
     workers: Workers = "1",
     check_proxy: CheckProxy = False,
     proxy_networks: ProxyNetworks = 6,
+    full_trials: FullTrials = None,
     skip_broken: SkipBroken = False,
     test_fraction: TestFraction = 0.2,
     as_json: AsJson = False,
@@ -232,7 +235,7 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
 METHOD_OF_RECIPES = "evolution"  # unless another is named
 # what a run that was begun can be given: its network does not depend on it
 ADDED = {"--workers": "workers", "--check-proxy": "check_proxy", "--proxy-networks": "proxy_networks"}
-OF_SEARCHES = ("--method", "--space", "--table", "--baselines", "--limit", "--start", *ADDED)
+OF_SEARCHES = ("--method", "--space", "--table", "--baselines", "--limit", "--start", "--full-trials", *ADDED)
 OF_NETWORKS = ("--pretrained", "--weights")
 
 

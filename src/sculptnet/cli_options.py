@@ -66,7 +66,11 @@ Set: TypeAlias = Annotated[
 ]
 SetDetector: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="GROUP.NAME=VALUE", help="A setting of recipe or detector; see docs/detection.md."),
+    typer.Option(
+        "--set",
+        metavar="GROUP.NAME=VALUE",
+        help="A setting of recipe or detector; `sculptnet show detector-settings` lists all.",
+    ),
 ]
 DetectorSize: TypeAlias = Annotated[
     int, typer.Option("--size", help="Height and width of the detector's input, pixels; a multiple of 32.")
@@ -104,6 +108,14 @@ CheckProxy: TypeAlias = Annotated[
 ]
 ProxyNetworks: TypeAlias = Annotated[
     int, typer.Option("--proxy-networks", help="How many networks --check-proxy compares.")
+]
+FullTrials: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--full-trials",
+        metavar="K",
+        help="How many of the best are trained in full before one is chosen; by default as many as there is time for.",
+    ),
 ]
 RecipeOnly: TypeAlias = Annotated[
     str | None,

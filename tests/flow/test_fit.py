@@ -97,6 +97,37 @@ def test_without_time_to_compare_finalists_one_is_measured_and_shipped(
     assert "model.int8.onnx" in result.report.read_text()
 
 
+@pytest.mark.parametrize("method", ["fbnet", "random"])
+def test_as_many_of_the_best_are_trained_in_full_as_was_asked_for(
+    method: str, ask: Callable[[Path], FitRequest], tmp_path: Path, said: list[str], voice: Voice
+) -> None:
+    request = ask(tmp_path / "run")
+    kept = tuple(one for one in request.settings if method == "fbnet" or not one.startswith("search."))
+    asked = replace(request, method=method, minutes=0.05, settings=(*kept, "recipe.epochs=3"), full_trials=2)
+    run_flow(asked, Stage.SEARCH, voice)
+    full = [one for one in RunDirectory(tmp_path / "run").trials(print) if one["epochs"] == 3]
+    assert len(full) == 2
+    assert all("top1" in one["metrics"] for one in full)
+    assert any("the best 2 for 3 epochs" in text for text in said)
+    with pytest.raises(RunError, match="holds another run"):
+        run_flow(replace(asked, full_trials=None), Stage.SEARCH, voice)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"full_trials": 0}, "--full-trials must be at least 1, got 0; 1 trains only the network that is shipped"),
+        ({"full_trials": 2, "method": "ofa", "settings": ()}, "method ofa takes its network from a supernet"),
+        ({"full_trials": 3}, "--full-trials 3: the settings of search make only 2 trials"),
+    ],
+)
+def test_a_number_of_full_trainings_that_cannot_be_is_refused(
+    values: dict[str, object], message: str, ask: Callable[[Path], FitRequest], tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        replace(ask(tmp_path), **values)  # type: ignore[arg-type]
+
+
 def test_the_same_command_again_reads_the_result(finished: FitResult, ask: Callable[[Path], FitRequest]) -> None:
     before = {path: path.read_bytes() for path in RunDirectory(finished.folder).model.iterdir()}
     again = run_flow(ask(finished.folder), Stage.REPORT, SILENT)

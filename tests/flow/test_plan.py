@@ -67,6 +67,18 @@ def test_what_the_user_fixed_stays() -> None:
     assert plan.search_images == 60000
 
 
+@pytest.mark.parametrize("searches", [True, False])
+def test_as_many_of_the_best_are_trained_in_full_as_the_user_says(searches: bool) -> None:
+    for count in (2, 15):
+        plan = make_plan(6 * 3600, SPEED, 60000, Wishes(searches=searches, full_trials=count))
+        assert plan.full_trials == count <= plan.trials
+        assert plan.epochs > plan.trial_epochs
+        assert sum(plan.seconds.values()) <= 6 * 3600
+    assert make_plan(6 * 3600, SPEED, 60000, Wishes(searches=searches, full_trials=1)).full_trials == 0
+    hurried = make_plan(0, SPEED, 60000, Wishes(searches=searches, full_trials=4))
+    assert (hurried.trials, hurried.trial_epochs, hurried.full_trials, hurried.epochs) == (4, 1, 4, 2)
+
+
 def test_a_method_without_supernet_has_no_search_epochs() -> None:
     plan = make_plan(600, SPEED, 60000, Wishes(searches=False))
     assert plan.search_epochs == 0

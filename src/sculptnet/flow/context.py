@@ -225,6 +225,7 @@ def searched(request: FitRequest, space: SearchSpace) -> dict[str, Any]:
         **({"start": request.start} if request.start else {}),
         "table": digest(request.table.read_text()) if request.table and request.table.exists() else None,
         **({"limits": sorted(request.limits)} if request.limits else {}),
+        **({"full_trials": request.full_trials} if request.full_trials else {}),
     }
 
 

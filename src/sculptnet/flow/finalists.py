@@ -1,6 +1,6 @@
-"""Finalists: drawn, exported and measured whole while untrained, then trained briefly; the best is shipped.
+"""Finalists: drawn, exported and measured whole while untrained, then trained briefly, then a few in full.
 
-Where there is no time to train two, the first that is within the budget is shipped.
+The most accurate one is shipped. Where there is no time to train two, the first that is within the budget is shipped.
 """
 
 from __future__ import annotations
@@ -117,7 +117,24 @@ def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Pla
     rows = np.array([record.choices for record in fitting])
     context.voice.say(f"{len(rows)} finalists measured within the budget; training each for {plan.trial_epochs} epochs")
     records = run_logged(context, given(rows, plan.trial_epochs), problem, evaluate, len(rows))
-    return chosen(context, records)
+    return best_in_full(context, problem, evaluate, plan, records)
+
+
+def best_in_full(
+    context: Context, problem: Problem, evaluate: Measured, plan: Plan, records: Sequence[TrialRecord]
+) -> TrialRecord:
+    """The most accurate within the budget; where the plan says so, of the best few after training in full.
+
+    Raises:
+        Infeasible: none was trained.
+    """
+    trained = [record for record in records if "top1" in record.metrics and within(record, evaluate.at_most)]
+    ranked = sorted(trained, key=lambda record: -record.metrics["top1"])
+    rows = np.array(list(dict.fromkeys(record.choices for record in ranked))[: plan.full_trials])
+    if len(rows) < 2:  # nothing to compare
+        return chosen(context, trained or records)
+    context.voice.say(f"Training the best {len(rows)} of {len(records)} trials for {plan.epochs} epochs")
+    return chosen(context, run_logged(context, given(rows, plan.epochs), problem, evaluate, len(rows)))
 
 
 def best_sampled(context: Context, problem: Problem, evaluate: Measured, plan: Plan) -> TrialRecord:
@@ -131,17 +148,11 @@ def best_sampled(context: Context, problem: Problem, evaluate: Measured, plan: P
     # one that ends by itself is asked for one trial more: so it is told what became of its last ones, and logs it
     trials = plan.trials + (method.planned is not None)
     records = run_logged(context, make_search(context, problem, plan), problem, anything, trials)
-    trained = [record for record in records if "top1" in record.metrics and within(record, evaluate.at_most)]
-    if method.soft and not trained:
+    if method.soft and not any("top1" in one.metrics and within(one, evaluate.at_most) for one in records):
         context.voice.say(f"None of {len(records)} trials ran within the budget; drawing networks within it")
         search = random_search(problem, stream_seed(context.request.seed, "flow/within"))
-        return chosen(context, run_logged(context, search, problem, evaluate, DRAWN_WITHIN))
-    best = sorted(trained, key=lambda record: -record.metrics["top1"])[: plan.full_trials]
-    if len(best) < 2:  # nothing to compare
-        return chosen(context, trained or records)
-    context.voice.say(f"Training the best {len(best)} of {len(records)} trials for {plan.epochs} epochs")
-    rows = np.array([record.choices for record in best])
-    return chosen(context, run_logged(context, given(rows, plan.epochs), problem, evaluate, len(rows)))
+        records = run_logged(context, search, problem, evaluate, DRAWN_WITHIN)
+    return best_in_full(context, problem, evaluate, plan, records)
 
 
 def measured_draws(context: Context, problem: Problem, evaluate: Measured, plan: Plan) -> Sequence[TrialRecord]:

@@ -53,7 +53,8 @@ class Plan:
     """How long everything is. `search_images` are drawn from the training images, the same in every epoch.
 
     `seconds` holds the expected time of each stage from here on. With `trial_epochs` 0 there is one finalist, which
-    nothing has to be compared with. The best `full_trials` are trained again, for `epochs`, before one is chosen.
+    nothing has to be compared with. The best `full_trials` are trained again, for `epochs`, before one is chosen; 0
+    where the best one is.
     """
 
     search_epochs: int
@@ -93,6 +94,7 @@ class Wishes:
     search_warmup_epochs: int | None = None
     epochs: int | None = None
     trials: int | None = None
+    full_trials: int | None = None
     searches: bool = True
     samples_branches: bool = True
     run_share: float = 1.0
@@ -124,7 +126,7 @@ def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) ->
         trials, trial_epochs = _sampling_part(rest * share, trial_epoch, speed.trial_measure_s, steps, wishes)
         draws = trials
     trial_seconds = draws * speed.trial_measure_s + trials * trial_epochs * trial_epoch
-    full_trials, epochs = _training_part((rest - trial_seconds) / train_epoch, wishes)
+    full_trials, epochs = _training_part((rest - trial_seconds) / train_epoch, trial_epochs, wishes)
     expected = {
         "search": search_seconds,
         "trials": trial_seconds + full_trials * epochs * train_epoch * WEIGHT_SHARE,
@@ -171,9 +173,10 @@ def _search_part(seconds: float, speed: Speed, images: int, wishes: Wishes) -> t
 def _trial_part(seconds: float, epoch_seconds: float, wishes: Wishes) -> tuple[int, int]:
     """Two finalists at least, up to the paper's six; then longer trials. One, untrained, where two take too long."""
     affordable = seconds / epoch_seconds
-    if wishes.trials is None and wishes.searches and affordable < 2:
+    compared = wishes.full_trials or 1
+    if wishes.trials is None and compared == 1 and affordable < 2:
         return 1, 0
-    trials = wishes.trials or min(6, max(2, math.floor(affordable)))
+    trials = wishes.trials or max(compared, min(6, max(2, math.floor(affordable))))
     return trials, max(1, min(math.floor(affordable / trials), 10))
 
 
@@ -184,14 +187,17 @@ def _sampling_part(
     shortest = min(10, math.ceil(TRIAL_STEPS / steps))
     longest = max(shortest, LONGEST_TRIAL)
     short, long = (math.floor(seconds / (epochs * epoch_seconds + measure_seconds)) for epochs in (shortest, longest))
-    trials = wishes.trials or max(2, min(short, MANY_TRIALS), long)
+    trials = wishes.trials or max(2, wishes.full_trials or 0, min(short, MANY_TRIALS), long)
     epochs = math.floor((seconds / trials - measure_seconds) / epoch_seconds)
     return trials, min(longest, max(shortest, epochs))
 
 
-def _training_part(affordable_epochs: float, wishes: Wishes) -> tuple[int, int]:
+def _training_part(affordable_epochs: float, trial_epochs: int, wishes: Wishes) -> tuple[int, int]:
     """How many trials are trained in full beside the network that is shipped, and for how many epochs all of them."""
-    together = 1 + FULL_TRIALS * WEIGHT_SHARE
-    if not wishes.searches and affordable_epochs >= together * (wishes.epochs or FULL_EPOCHS):
-        return FULL_TRIALS, wishes.epochs or math.floor(affordable_epochs / together)
-    return 0, wishes.epochs or max(1, math.floor(affordable_epochs))
+    count = wishes.full_trials
+    if count is None:
+        patient = affordable_epochs >= (1 + FULL_TRIALS * WEIGHT_SHARE) * (wishes.epochs or FULL_EPOCHS)
+        count = FULL_TRIALS if patient and not wishes.searches else 1
+    if count == 1:  # the one that is shipped
+        return 0, wishes.epochs or max(1, math.floor(affordable_epochs))
+    return count, wishes.epochs or max(trial_epochs + 1, math.floor(affordable_epochs / (1 + count * WEIGHT_SHARE)))

@@ -18,6 +18,7 @@ from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.flow.given_network import name_of, recipes_of
 from sculptnet.flow.limits import parse_limits
 from sculptnet.flow.methods import METHODS, Method
+from sculptnet.flow.sampling import wished_trials
 from sculptnet.flow.starting import Start, parse_start, space_around
 from sculptnet.flow.workers import parse_workers
 from sculptnet.named import find
@@ -91,7 +92,7 @@ class RunRequest(ABC):
             except SculptNetError as error:
                 problems.append(str(error))
         if problems:
-            raise InvalidValue(collected(problems, "The request"))
+            raise InvalidValue(collected(list(dict.fromkeys(problems)), "The request"))
 
     @abstractmethod
     def checks(self) -> tuple[Callable[[], object], ...]:
@@ -119,6 +120,8 @@ class FitRequest(RunRequest):
         workers: how many trials are trained at once, and where; see `parse_workers`. Results do not depend on it.
         check_proxy: compare the accuracies of trials with those after longer training.
         proxy_networks: with how many networks.
+        full_trials: how many of the best trials are trained in full before one is chosen; with 1 nothing is compared
+            again. None: a few where there is time.
         recipe_only: search how this network is trained, and nothing else: a name of `zoo.BY_NAME`, an architecture file
             (.json), or `package.module:name` of a `Published`. A budget only judges it then.
 
@@ -136,6 +139,7 @@ class FitRequest(RunRequest):
     workers: str = "1"
     check_proxy: bool = False
     proxy_networks: int = 6
+    full_trials: int | None = None
     recipe_only: str | None = None
 
     def checks(self) -> tuple[Callable[[], object], ...]:
@@ -153,6 +157,7 @@ class FitRequest(RunRequest):
             self._check_start,
             self.chosen_workers,
             self._check_proxy,
+            self._check_full_trials,
         )
 
     def origin(self) -> dict[str, Any]:
@@ -212,6 +217,23 @@ class FitRequest(RunRequest):
             )
         if self.check_proxy and self.method in METHODS and METHODS[self.method].shrinking is not None:
             raise InvalidValue(f"--check-proxy: method {self.method} trains no trials; leave it out")
+
+    def _check_full_trials(self) -> None:
+        if self.full_trials is None:
+            return
+        if self.full_trials < 1:
+            raise InvalidValue(
+                f"--full-trials must be at least 1, got {self.full_trials}; 1 trains only the network that is shipped"
+            )
+        method, given = self.chosen_method()
+        if method.shrinking is not None:
+            raise InvalidValue(f"--full-trials: method {self.method} takes its network from a supernet; leave it out")
+        trials = wished_trials(method, given)
+        if trials is not None and trials < self.full_trials:
+            raise InvalidValue(
+                f"--full-trials {self.full_trials}: the settings of search make only {trials} trials; raise them, or "
+                "leave one of the two out"
+            )
 
     def _check_start(self) -> None:
         if self.start is None:

@@ -55,6 +55,7 @@ def planned(context: Context, problem: Problem) -> Plan:
         search_warmup_epochs=settings.get("warmup_epochs"),
         epochs=recipe.epochs if "epochs" in fixed else None,
         trials=wished_trials(method, settings),
+        full_trials=request.full_trials,
         searches=method.supernet is not None,
         samples_branches=branches_of(context) is not None,
         run_share=run_share(branches_of(context), context.space),
