@@ -68,18 +68,26 @@ def measure(
 
 def show(
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="`settings`, a run directory, or a table or architecture file.")
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="`settings`, `detector-settings`, a run directory, or a table or architecture file.",
+        ),
     ],
     method: MethodName = "fbnet",
     space: SpaceName = None,
     as_json: AsJson = False,
 ) -> None:
     """Show all settings, a run, a latency table, or an architecture."""
-    from sculptnet.flow.showing import show_settings, show_target
+    from sculptnet.flow.showing import show_detector_settings, show_settings, show_target
 
     with Console(as_json) as console:
-        text, document = show_settings(method, space) if target == "settings" else show_target(Path(target))
-        console.finish(text, document)
+        if target == "settings":
+            console.finish(*show_settings(method, space))
+        elif target == "detector-settings":
+            console.finish(*show_detector_settings())
+        else:
+            console.finish(*show_target(Path(target)))
 
 
 def list_devices(as_json: AsJson = False) -> None:
@@ -102,11 +110,11 @@ def show_zoo(
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="An exported .onnx file.")],
+    model: Annotated[Path, typer.Argument(help="An exported .onnx file, or the folder of a run that has shipped one.")],
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files.")],
     as_json: AsJson = False,
 ) -> None:
-    """Classify photographs with an exported model."""
+    """Classify photographs with an exported model, or find objects in them with a detector."""
     from sculptnet.flow.showing import predict_photos
 
     with Console(as_json) as console:

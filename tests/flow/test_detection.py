@@ -145,6 +145,36 @@ def test_verbs_for_classifiers_refuse_a_detectors_run(finished: DetectionResult,
     assert "leave out --size" in err
 
 
+def test_predict_lists_what_a_detector_finds_by_its_folder_or_file(
+    finished: DetectionResult, work: Path, command: Command
+) -> None:
+    photos = [str(path) for path in sorted((work / "voc" / "JPEGImages").iterdir())[:2]]
+    code, out, _ = command("predict", str(finished.folder), *photos, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert [one["photo"] for one in found] == photos
+    assert all(set(object_) == {"class", "score", "box"} for one in found for object_ in one["objects"])
+    code, out, _ = command("predict", str(finished.folder / "model" / "model.onnx"), *photos)
+    assert code == 0
+    assert out.startswith(f"{photos[0]}: {len(found[0]['objects'])} objects")
+    code, _, err = command("predict", str(finished.folder), "none.jpg", str(work))
+    assert code == 2
+    assert "none.jpg does not exist" in err
+    assert "is a folder; name the image files in it" in err
+    code, _, err = command("predict", str(work / "voc"), *photos)
+    assert code == 2
+    assert "voc has no model.onnx yet; name a run that has shipped one, or an .onnx file" in err
+
+
+def test_the_settings_of_a_detector_are_listed(command: Command) -> None:
+    code, out, _ = command("show", "detector-settings", "--json")
+    rows = {row["name"]: (row["default"], row["type"]) for row in json.loads(out)}
+    assert code == 0
+    assert rows["detector.smallest"] == ("None", "float | None")
+    assert rows["recipe.optimizer"] == ("'AdamW'", "str")
+    assert rows["recipe.augmentation.zoom_out"] == ("1.5", "float")
+
+
 class Stopped(Exception):
     """As a kill would, between two steps."""
 

@@ -57,12 +57,14 @@ def main() -> int:
         print(json.dumps([{"photo": photo, "objects": objects} for photo, objects in pairs], indent=2))
         return 0
     for photo, objects in zip(arguments.photos, found, strict=True):
-        lines = [
-            "  {class} {score:.0%} at {box[0]:.0f}, {box[1]:.0f} to {box[2]:.0f}, {box[3]:.0f}".format(**one)
-            for one in objects
-        ]
-        print("\n".join([f"{photo}: {len(objects)} objects", *lines]))
+        print(listed(photo, objects))
     return 0
+
+
+def listed(photo: str, objects: list[dict[str, Any]]) -> str:
+    """What was found in a photo, a line each."""
+    shown = "  {class} {score:.0%} at {box[0]:.0f}, {box[1]:.0f} to {box[2]:.0f}, {box[3]:.0f}"
+    return "\n".join([f"{photo}: {len(objects)} objects", *(shown.format(**one) for one in objects)])
 
 
 def detect(model: Path, photos: list[str], threshold: float = 0.3, threads: int = 1) -> list[list[dict[str, Any]]]:

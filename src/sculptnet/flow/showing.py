@@ -1,4 +1,4 @@
-"""Verbs that show files, settings and devices, and classify photographs.
+"""Verbs that show files, settings and devices, and what networks see in photographs.
 
 Each returns what people read and what machines read.
 """
@@ -6,24 +6,30 @@ Each returns what people read and what machines read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from sculptnet import blocks, devices, settings, spaces
 from sculptnet.arch import Recipe, architecture_from_json
 from sculptnet.cost import table_from_json
 from sculptnet.devices import open_device
 from sculptnet.devices.measure import precisions_of
-from sculptnet.errors import DeviceError
-from sculptnet.export import predict
+from sculptnet.errors import DeviceError, InvalidValue, collected
+from sculptnet.export import detector_standalone, predict
+from sculptnet.export.session import open_session
 from sculptnet.files import read_json
 from sculptnet.flow.catalogue import draw
+from sculptnet.flow.detection_request import DetectorSettings
 from sculptnet.flow.measuring_alone import Result, describe_table
 from sculptnet.flow.methods import METHODS, Method
 from sculptnet.named import find
 from sculptnet.runs import RunDirectory
+from sculptnet.settings import Setting
+from sculptnet.train.detection import DetectorRecipe
 
 SHOWN_CLASSES = 3
+MODEL = "model.onnx"
 
 
 def describe_devices() -> Result:
@@ -52,11 +58,22 @@ def show_settings(method: str, space: str | None) -> Result:
     maker = find(space or chosen.space, spaces.BY_NAME, "space")
     groups = {"space": settings.settings_of(maker), "search": chosen.settings()}
     rows = [(group, setting) for group, found in groups.items() for setting in found.values()]
+    return _listed([*rows, *_recipe_settings(Recipe())])
+
+
+def show_detector_settings() -> Result:
+    """The same of `train-detector`."""
+    hints = get_type_hints(DetectorSettings)
+    own = [Setting(field.name, hints[field.name], field.default) for field in fields(DetectorSettings)]
+    return _listed([*(("detector", setting) for setting in own), *_recipe_settings(DetectorRecipe())])
+
+
+def _recipe_settings(recipe: Recipe | DetectorRecipe) -> list[tuple[str, Setting]]:
+    return [("recipe", Setting(name, type(value), value)) for name, value in settings.leaves(recipe)]
+
+
+def _listed(rows: Sequence[tuple[str, Setting]]) -> Result:
     document = [{"name": f"{group}.{s.name}", "type": s.describe(), "default": repr(s.default)} for group, s in rows]
-    document += [
-        {"name": f"recipe.{name}", "type": type(value).__name__, "default": repr(value)}
-        for name, value in settings.leaves(Recipe())
-    ]
     width = max(len(row["name"]) for row in document)
     return "\n".join(f"{row['name']:<{width}}  {row['default']}  ({row['type']})" for row in document), document
 
@@ -104,8 +121,15 @@ def _quality(card: Mapping[str, Any], file: str) -> str:
 
 
 def predict_photos(model: Path, photos: Sequence[Path]) -> Result:
-    """The likeliest classes of each photograph."""
-    found = predict(model, photos)
+    """The likeliest classes of each photograph, or the objects that a detector finds in it.
+
+    Raises:
+        InvalidValue: with everything that is wrong with the model, a file or a run's folder, and with each photograph.
+    """
+    file = shipped_model(model) if model.is_dir() else model
+    if _finds_objects(file):
+        return _detect_in(file, photos)
+    found = predict(file, photos)
     ranked = found.best(len(found.classes))
     lines = [
         f"{photo}: " + ", ".join(f"{name} {p:.1%}" for name, p in row[:SHOWN_CLASSES])
@@ -116,3 +140,34 @@ def predict_photos(model: Path, photos: Sequence[Path]) -> Result:
         for photo, row in zip(found.photos, ranked, strict=True)
     ]
     return "\n".join(lines), document
+
+
+def shipped_model(folder: Path) -> Path:
+    """The float32 file of a run or of a model's folder.
+
+    Raises:
+        InvalidValue: it has none.
+    """
+    file = (RunDirectory(folder).model if RunDirectory(folder).exists() else folder) / MODEL
+    if not file.is_file():
+        raise InvalidValue(f"{folder} has no {MODEL} yet; name a run that has shipped one, or an .onnx file")
+    return file
+
+
+def _finds_objects(file: Path) -> bool:
+    """Whether it is a detector's. What cannot be opened is not; the error comes with those of the photographs."""
+    try:
+        return "detector" in open_session(file).get_modelmeta().custom_metadata_map
+    except InvalidValue:
+        return False
+
+
+def _detect_in(model: Path, photos: Sequence[Path]) -> Result:
+    names = [str(photo) for photo in photos]
+    try:
+        found = detector_standalone.detect(model, names)
+    except ValueError as error:
+        raise InvalidValue(collected(str(error).splitlines(), "predict")) from error
+    pairs = list(zip(names, found, strict=True))
+    text = "\n".join(detector_standalone.listed(photo, objects) for photo, objects in pairs)
+    return text, [{"photo": photo, "objects": objects} for photo, objects in pairs]
