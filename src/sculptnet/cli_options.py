@@ -114,7 +114,7 @@ FullTrials: TypeAlias = Annotated[
     typer.Option(
         "--full-trials",
         metavar="K",
-        help="How many of the best are trained in full before one is chosen; by default as many as there is time for.",
+        help="How many of the best are trained in full before one is chosen; by default the plan says.",
     ),
 ]
 RecipeOnly: TypeAlias = Annotated[

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sculptnet._fit import FitResult, run_flow
+from sculptnet.errors import InvalidValue
 from sculptnet.flow.context import Voice
 from sculptnet.flow.finalists import SPEED_MARGIN
 from sculptnet.flow.methods import METHODS
@@ -111,6 +112,21 @@ def test_three_trials_are_trained_in_full_where_there_is_time() -> None:
     assert patient.epochs >= 30
     assert make_plan(3600, SPEED, 60000, replace(SEARCHLESS, epochs=5)).full_trials == 3
     assert Plan.from_json({key: value for key, value in hurried.to_json().items() if key != "full_trials"}) == hurried
+
+
+@pytest.mark.parametrize(
+    ("method", "setting", "message"),
+    [
+        ("mnasnet", "alpha=0.1", "alpha must be a number of at most 0, got 0.1; above 0, being slow would be rewarded"),
+        ("evolution", "population=0", "population must be at least 1, got 0"),
+        ("random", "batch=0", "batch must be at least 1, got 0"),
+    ],
+)
+def test_what_a_search_refuses_is_said_before_anything_is_measured(
+    method: str, setting: str, message: str, ask: Callable[[Path], FitRequest], tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        replace(ask(tmp_path), method=method, settings=(f"search.{setting}",))
 
 
 def test_batches_say_how_many_trials_are_wished() -> None:

@@ -18,7 +18,7 @@ from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.flow.given_network import name_of, recipes_of
 from sculptnet.flow.limits import parse_limits
 from sculptnet.flow.methods import METHODS, Method
-from sculptnet.flow.sampling import wished_trials
+from sculptnet.flow.sampling import check_settings, wished_trials
 from sculptnet.flow.starting import Start, parse_start, space_around
 from sculptnet.flow.workers import parse_workers
 from sculptnet.named import find
@@ -158,6 +158,7 @@ class FitRequest(RunRequest):
             self.chosen_workers,
             self._check_proxy,
             self._check_full_trials,
+            self._check_search,
         )
 
     def origin(self) -> dict[str, Any]:
@@ -234,6 +235,11 @@ class FitRequest(RunRequest):
                 f"--full-trials {self.full_trials}: the settings of search make only {trials} trials; raise them, or "
                 "leave one of the two out"
             )
+
+    def _check_search(self) -> None:
+        method, given = self.chosen_method()
+        if given and self.method in METHODS and method.supernet is None and method.shrinking is None:
+            check_settings(method, given)
 
     def _check_start(self) -> None:
         if self.start is None:
