@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import final
 
 import numpy as np
@@ -52,7 +52,9 @@ def measure_table(
     1. Every block is timed between two narrow 1x1 convolutions, whose own time is subtracted: an entry depends on the
        block and its input shape alone. The subtraction can come out slightly below zero for tiny blocks; such entries
        count as 0 and the table says how many there are.
-    2. Slope and constant are fitted on `num_calibration` whole networks, spread from small to large ones.
+    2. Slope and constant are fitted on `num_calibration` whole networks: half of them spread from small to large ones,
+       half drawn at random. The former have like blocks from end to end, whose errors add up instead of cancelling:
+       alone they put Once-for-All's random networks 2 to 3 % off, in one direction, and random ones alone the others.
     3. `num_held_out` other random networks are measured in turn with those and predicted; that error is part of the
        table. Measured minutes apart, what other programs do to memory would come between the two: int8 networks on
        OpenVINO were up to 7 % off then, all in one direction, and 2.4 % in turn.
@@ -97,7 +99,7 @@ class TableWork:
     Attributes:
         space, seed, num_calibration, num_held_out, most_entries, quality: as there.
         graphs: makes the models.
-        size: what the calibration networks are spread evenly over; by default the latency that the blocks predict.
+        size: what half of the calibration networks are spread evenly over; by default the predicted latency.
             With another one every model is known before anything is measured (`plans`).
     """
 
@@ -128,10 +130,9 @@ class TableWork:
         """
         if self.size is None:
             raise InvalidValue("TableWork.plans: the calibration networks follow from measurements; give a `size`")
-        validation, others = self._drawn()
-        chosen = spread(list(map(self.size, others)), others, self.num_calibration)
+        validation, calibration = self._drawn(self.size)
         reference = self.graphs.network(reference_network(self.space))
-        everything = (block_models(self.entries, self.graphs), self._networks(chosen, validation))
+        everything = (block_models(self.entries, self.graphs), self._networks(calibration, validation))
         return tuple(Plan(models, reference, self.quality, alternate=True) for models in everything)
 
     def table(
@@ -154,9 +155,7 @@ class TableWork:
             details={**device.describe(), SLOWDOWN: float(np.median([t.slowdown_percent for t in found.values()]))},
         )
         table = fill(table, self.space)
-        validation, others = self._drawn()
-        sizes = _predicted(table, others) if self.size is None else list(map(self.size, others))
-        calibration = spread(sizes, others, self.num_calibration)
+        validation, calibration = self._drawn(self.size or partial(cost_of, table))
         blocks_s = seconds()
         timings = list(measurer.times(self._networks(calibration, validation)).values())
         fitted, checked = timings[: len(calibration)], timings[len(calibration) :]
@@ -179,13 +178,16 @@ class TableWork:
         rng = stream(self.seed, "devices.tables: measured entries")
         return tuple(wanted[index] for index in sorted(rng.permutation(len(wanted))[: self.most_entries]))
 
-    def _drawn(self) -> tuple[list[Architecture], list[Architecture]]:
-        """The held-out networks, and those to choose the calibration networks from."""
-        drawn = distinct_networks(self.space, self.seed, 2 * self.num_held_out + 2)
+    def _drawn(self, size: Callable[[Architecture], float]) -> tuple[list[Architecture], list[Architecture]]:
+        """The held-out networks, and the calibration networks."""
+        drawn = distinct_networks(self.space, self.seed, 2 * self.num_held_out + 2 + self.num_calibration)
         validation = drawn[: min(self.num_held_out, len(drawn) // 2)]
+        typical = drawn[len(validation) :]
         leaning = leaning_networks(self.space, self.seed, self.num_calibration * DRAWN)
-        others = dict.fromkeys([*leaning, *drawn[len(validation) :]])
-        return validation, [network for network in others if network not in set(validation)]
+        leaning = [network for network in leaning if network not in set(validation)] or typical
+        chosen = spread(list(map(size, leaning)), leaning, (self.num_calibration + 1) // 2)
+        others = [network for network in dict.fromkeys([*typical, *leaning]) if network not in set(chosen)]
+        return validation, [*chosen, *others[: self.num_calibration - len(chosen)]]
 
 
 @final
