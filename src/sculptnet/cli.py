@@ -188,7 +188,8 @@ def train(
 
 def _fit_request(context: typer.Context, data: str) -> FitRequest:
     """The request of the options, or of the run directory that `data` is."""
-    from sculptnet.flow.request import FitRequest, from_plain, request_of_run
+    from sculptnet.flow.common_request import from_plain
+    from sculptnet.flow.request import FitRequest, request_of_run
 
     typed, values = typed_in(context), values_of(context)
     apart = [option for option in typed if option in OF_NETWORKS]
@@ -208,8 +209,8 @@ def _fit_request(context: typer.Context, data: str) -> FitRequest:
 def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkRequest | None:
     """The request to train one network, of the options or of a run directory; None where something is searched."""
     from sculptnet import zoo
+    from sculptnet.flow.common_request import from_plain
     from sculptnet.flow.network_request import NetworkRequest, request_of_network_run
-    from sculptnet.flow.request import from_plain
 
     typed, values = typed_in(context), values_of(context)
     if len(targets) == 1:
@@ -286,8 +287,9 @@ def train_detector(
     Weights beside an architecture are where training starts. --latency-ms is optional; exit code 3 if the detector,
     post-processing included, is over it.
     """
+    from sculptnet.flow.common_request import from_plain
     from sculptnet.flow.context import Voice
-    from sculptnet.flow.detection_request import detection_request, request_of_detection_run
+    from sculptnet.flow.detection_request import DetectionRequest, request_of_detection_run
     from sculptnet.flow.detection_run import run_detection
 
     values = values_of(context)
@@ -297,7 +299,7 @@ def train_detector(
     elif len(targets) != 2:
         raise InvalidValue(f"expected ARCH and DATA, or a detector's run directory, got {' '.join(targets)}")
     else:
-        request = detection_request({**values, "network": targets[0], "data": targets[1]})
+        request = from_plain(DetectionRequest, {**values, "network": targets[0], "data": targets[1]})
     with Console(as_json) as console:
         result = run_detection(request, Voice(console.say, console.progress))
         console.finish(result.summary(), result.to_json())

@@ -140,6 +140,12 @@ def test_verbs_for_classifiers_refuse_a_detectors_run(finished: DetectionResult,
         code, _, err = command(verb, str(finished.folder))
         assert code == 2
         assert f"`sculptnet train-detector {finished.folder}` continues it" in err
+    code, _, err = command("train-detector", str(finished.folder), str(finished.folder))
+    assert code == 2
+    assert f"ARCH {finished.folder} is a detector; name the network that it was made of" in err
+    code, _, err = command("show", str(finished.folder / "model" / "card.json"))
+    assert code == 2
+    assert "holds neither a latency table nor an architecture" in err
     code, _, err = command("train-detector", str(finished.folder), "--size", "96")
     assert code == 2
     assert "leave out --size" in err
@@ -223,7 +229,9 @@ def test_everything_wrong_with_a_request_is_told_at_once(work: Path) -> None:
     ):
         assert part in str(raised.value)
     with pytest.raises(InvalidValue) as raised:
-        DetectionRequest(str(work / "gone.json"), "x", settings=("recipe.epoch=3", "detector.overlap=much"))
+        DetectionRequest(
+            network=str(work / "gone.json"), data="x", settings=("recipe.epoch=3", "detector.overlap=much")
+        )
     for part in ("gone.json does not exist", "did you mean epochs", "detector.overlap: must be a number"):
         assert part in str(raised.value)
 
@@ -246,11 +254,12 @@ def test_a_killed_run_ends_with_the_same_bits(
 ) -> None:
     """SIGKILL in the second epoch, in another process, which then goes on to the end."""
     program = (
-        "import sys, json; from pathlib import Path; from sculptnet.flow.detection_request import detection_request;"
+        "import sys, json; from sculptnet.flow.common_request import from_plain;"
+        "from sculptnet.flow.detection_request import DetectionRequest;"
         "from sculptnet.flow.detection_run import run_detection; from sculptnet.flow.context import Voice;"
         "tell = lambda what, done, total: what == 'training' and print(done, flush=True);"
         "import torch; torch.set_num_threads(1);"
-        "run_detection(detection_request(json.loads(sys.argv[1])), Voice(lambda text: None, tell))"
+        "run_detection(from_plain(DetectionRequest, json.loads(sys.argv[1])), Voice(lambda text: None, tell))"
     )
     values = json.dumps({**request_here.command(), "run_dir": str(tmp_path / "run")})
     command = [sys.executable, "-c", program, values]

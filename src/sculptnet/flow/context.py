@@ -171,7 +171,7 @@ def open_run(request: RunRequest, data: ImageData, identity: Mapping[str, Any], 
     """The run directory of a request, made or found."""
     run = run_directory(request, data, identity)
     with run.locked():
-        continued = run.open(identity, command_of(request), fresh=request.fresh)
+        continued = run.open(identity, request.command(), fresh=request.fresh)
     voice.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
     return run
 
@@ -227,17 +227,6 @@ def searched(request: FitRequest, space: SearchSpace) -> dict[str, Any]:
         **({"limits": sorted(request.limits)} if request.limits else {}),
         **({"full_trials": request.full_trials} if request.full_trials else {}),
     }
-
-
-def command_of(request: RunRequest) -> dict[str, Any]:
-    """The request as plain JSON, paths in full, so that a run directory alone can be continued from anywhere."""
-    values = {name: getattr(request, name) for name in request.__dataclass_fields__ if name not in ("fresh", "run_dir")}
-    plain = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}
-    names: dict[str, str] = {
-        name: values[name] for name in ("data", "network", "start", "recipe_only") if values.get(name)
-    }
-    found = {name: str(Path(value).resolve()) if Path(value).exists() else value for name, value in names.items()}
-    return {**plain, **found, "precision": request.precision.value, "settings": list(request.settings)}
 
 
 def digest(value: Any) -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import shlex
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +11,7 @@ from sculptnet.data.detection import BoxSplit
 from sculptnet.export.detector_files import MODEL, OnnxDetector
 from sculptnet.files import read_json
 from sculptnet.flow.detection_context import DetectionContext
-from sculptnet.flow.detection_request import VERB, DetectionRequest
-from sculptnet.flow.writing import worked_s
+from sculptnet.flow.writing import command_line, worked_s
 from sculptnet.report.detector_page import DetectorPage, Drawn, Sample, write_detector_report
 from sculptnet.streams import stream
 
@@ -64,15 +60,3 @@ def sample_of(split: BoxSplit, index: int, runtime: OnnxDetector) -> Sample:
             Drawn(runtime.classes[label], tuple(box), score) for box, score, label in found if score >= SHOWN_SCORE
         ),
     )
-
-
-def command_line(command: dict[str, Any]) -> str:
-    """The command that made a run, as one would type it."""
-    words = ["sculptnet", VERB, str(command["network"]), str(command["data"])]
-    for field in fields(DetectionRequest):
-        value = command.get(field.name)
-        if field.name in ("network", "data", "runs", "settings") or value is None or value == field.default:
-            continue
-        option = f"--{field.name.replace('_', '-')}"
-        words += [option] if value is True else [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join([*words, *(word for entry in command["settings"] for word in ("--set", entry))])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 from sculptnet import blocks, settings, zoo
 from sculptnet.arch import architecture_from_json
-from sculptnet.devices import open_device
-from sculptnet.errors import InvalidValue, SculptNetError, collected
+from sculptnet.errors import InvalidValue
 from sculptnet.files import read_json
+from sculptnet.flow.common_request import CommonRequest, check_beginning, from_plain
 from sculptnet.named import find
 from sculptnet.nets.ssdlite import size_problems, stride_problems
 from sculptnet.runs import RunDirectory
@@ -21,7 +20,7 @@ from sculptnet.zoo import Published
 
 SETTING_GROUPS = ("recipe", "detector")
 ARCHITECTURE, WEIGHTS = "architecture.json", "weights.safetensors"  # as runs ship them
-PATHS = ("weights", "run_dir", "runs")
+DETECTOR = "detector.json"  # beside the architecture of one
 VERB = "train-detector"
 
 
@@ -37,80 +36,51 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True)
-class DetectionRequest:
+class DetectionRequest(CommonRequest):
     """A network, photographs with boxes, and everything else; a budget, if there is one, only judges the detector.
 
     Attributes:
+        data: a folder or a .tar archive with VOC XML or COCO JSON.
+        latency_ms: the most that one photograph may take on the device, post-processing included, milliseconds.
         network: a name of `zoo.BY_NAME`, an architecture file (.json), the folder of a run or of a model as runs ship
             it, or `package.module:name` of a `Published`. Weights beside an architecture are taken.
-        data: a folder or a .tar archive with VOC XML or COCO JSON.
         pretrained: start from the published weights of the network, see `zoo.load`.
         weights: start from those of a file.
-        latency_ms: the most that one photograph may take on the device, post-processing included, milliseconds.
         size: height and width of the input, pixels, a multiple of 32.
-        device, threads: what the detector is measured on.
-        minutes: bounds the whole.
-        seed: of everything.
-        settings: `recipe.NAME=VALUE` and `detector.NAME=VALUE`.
-        test_fraction: of the photographs, where the data has no splits.
-        accelerator: what torch trains on: `cpu`, `cuda` or `auto`.
-        run_dir: where everything is kept; by default a name under `runs` made from this request and the data.
-        runs: the folder of unnamed runs.
-        fresh: start anew.
+
+    The groups of settings are recipe and detector.
     """
 
+    latency_ms: float | None = None
+    _: KW_ONLY
     network: str
-    data: str
     pretrained: bool = False
     weights: Path | None = None
-    latency_ms: float | None = None
     size: int = 320
-    device: str = "onnxruntime"
-    threads: int = 1
-    minutes: float = 60.0
-    seed: int = 0
-    settings: tuple[str, ...] = ()
-    test_fraction: float = 0.2
-    accelerator: str = "auto"
-    run_dir: Path | None = None
-    runs: Path = Path("runs")
-    fresh: bool = False
 
-    def __post_init__(self) -> None:
+    def checks(self) -> tuple[Callable[[], object], ...]:
+        """The size, the network, its weights, the settings."""
+        own = (self._check_size, self._check_network, self._check_weights, self.recipe, self.chosen)
+        return *super().checks(), *own
+
+    def _check_size(self) -> None:
         problems = [f"--size: {problem}" for problem in size_problems(self.size)]
-        if self.latency_ms is not None and not (self.latency_ms > 0 and math.isfinite(self.latency_ms)):
-            problems.append(f"the budget must be above 0 ms, got {self.latency_ms:g}; give --latency-ms")
-        if not (self.minutes > 0 and math.isfinite(self.minutes)):
-            problems.append(f"--minutes must be above 0, got {self.minutes:g}")
-        if not 0 < self.test_fraction < 1:
-            problems.append(f"--test-fraction must lie between 0 and 1, got {self.test_fraction:g}")
-        if self.accelerator not in ("auto", "cpu", "cuda"):
-            problems.append(f"--accelerator must be auto, cpu or cuda, got {self.accelerator!r}")
-        for check in (self._check_device, self._check_network, self._check_weights, self.recipe, self.chosen):
-            try:
-                check()
-            except SculptNetError as error:
-                problems.append(str(error))
         if problems:
-            raise InvalidValue(collected(problems, "The request"))
-
-    def _check_device(self) -> None:
-        open_device(self.device, self.threads)
+            raise InvalidValue("; ".join(problems))
 
     def _check_network(self) -> None:
+        file = self._file()
+        if file is not None and file.with_name(DETECTOR).is_file():
+            raise InvalidValue(
+                f"ARCH {self.network} is a detector; name the network that it was made of, or go on with "
+                f"the detector's run: `sculptnet {VERB} RUN`"
+            )
         problems = stride_problems(self.published().architecture)
         if problems:
             raise InvalidValue(f"{self.network}: {problems[0]}")
 
     def _check_weights(self) -> None:
-        if self.pretrained and self.weights is not None:
-            raise InvalidValue(f"--pretrained and --weights {self.weights} are two beginnings; give one of them")
-        if self.pretrained and self._file() is not None:
-            raise InvalidValue(
-                f"--pretrained: {self.network} is a file, and nobody publishes its weights; leave it out"
-            )
-        if self.weights is not None and not self.weights.is_file():
-            raise InvalidValue(f"--weights {self.weights} does not exist; give a .safetensors or .pth file")
+        check_beginning(self.network, self._file() is not None, self.pretrained, self.weights)
 
     def _file(self) -> Path | None:
         """The architecture file, where the network is none by name."""
@@ -171,21 +141,8 @@ class DetectionRequest:
         return {"network": shown, "starting_weights": weights}
 
     def command(self) -> dict[str, Any]:
-        """The request as plain JSON, paths in full, so that a run directory alone can be continued from anywhere."""
-        kept = [field.name for field in fields(self) if field.name not in ("fresh", "run_dir")]
-        values = {name: getattr(self, name) for name in kept}
-        plain = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}
-        found = {name: str(Path(plain[name]).resolve()) for name in ("data", "network") if Path(plain[name]).exists()}
-        return {**plain, **found, "settings": list(self.settings), "verb": VERB}
-
-
-def detection_request(values: Mapping[str, Any]) -> DetectionRequest:
-    """A request of values as JSON and command lines have them. Values that are no fields of it are left out."""
-    known = {field.name: values[field.name] for field in fields(DetectionRequest) if field.name in values}
-    paths = {name: Path(known[name]) for name in PATHS if known.get(name) is not None}
-    several: dict[str, Any] = {"settings": tuple(known.get("settings") or ())}
-    typed: dict[str, Any] = {**known, **paths, **several}
-    return DetectionRequest(**typed)
+        """The request as plain JSON, which says what the run trains."""
+        return {**super().command(), "verb": VERB}
 
 
 def request_of_detection_run(folder: Path, *, fresh: bool) -> DetectionRequest | None:
@@ -195,4 +152,4 @@ def request_of_detection_run(folder: Path, *, fresh: bool) -> DetectionRequest |
     command = RunDirectory(folder).info()["command"]
     if command.get("verb") != VERB:
         return None
-    return detection_request({**command, "run_dir": folder, "fresh": fresh})
+    return from_plain(DetectionRequest, {**command, "run_dir": folder, "fresh": fresh})

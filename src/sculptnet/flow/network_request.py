@@ -10,6 +10,7 @@ from typing import Any
 from sculptnet import settings, zoo
 from sculptnet.arch import Recipe, Sgd
 from sculptnet.errors import InvalidValue
+from sculptnet.flow.common_request import check_beginning, from_plain
 from sculptnet.flow.given_network import (
     LARGE_BATCH,
     LARGE_BATCH_RESOLUTION,
@@ -18,7 +19,7 @@ from sculptnet.flow.given_network import (
     name_of,
     published_of,
 )
-from sculptnet.flow.request import SETTING_GROUPS, RunRequest, from_plain, refuse_detector
+from sculptnet.flow.request import SETTING_GROUPS, RunRequest, refuse_detector
 from sculptnet.runs import RunDirectory
 from sculptnet.zoo import Published
 
@@ -46,17 +47,16 @@ class NetworkRequest(RunRequest):
 
     def checks(self) -> tuple[Callable[[], object], ...]:
         """The network, its weights, the settings."""
-        return self.published, self._check_weights, self._check_settings, lambda: self.recipe(LARGE_BATCH_RESOLUTION)
+        return (
+            *super().checks(),
+            self.published,
+            self._check_weights,
+            self._check_settings,
+            lambda: self.recipe(LARGE_BATCH_RESOLUTION),
+        )
 
     def _check_weights(self) -> None:
-        if self.pretrained and self.weights is not None:
-            raise InvalidValue(f"--pretrained and --weights {self.weights} are two beginnings; give one of them")
-        if self.pretrained and self.is_file:
-            raise InvalidValue(
-                f"--pretrained: {self.network} is a file, and nobody publishes its weights; --weights FILE"
-            )
-        if self.weights is not None and not self.weights.is_file():
-            raise InvalidValue(f"--weights {self.weights} does not exist; give a .safetensors or .pth file")
+        check_beginning(self.network, self.is_file, self.pretrained, self.weights)
 
     def _check_settings(self) -> None:
         given = settings.split(self.settings, SETTING_GROUPS)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sculptnet import settings, spaces
 from sculptnet.arch import Recipe, SearchSpace
 from sculptnet.cost import Precision
 from sculptnet.devices import open_device
 from sculptnet.devices.measure import check_precision
-from sculptnet.errors import InvalidValue, SculptNetError, collected
+from sculptnet.errors import InvalidValue, collected
+from sculptnet.flow.common_request import CommonRequest, from_plain
 from sculptnet.flow.given_network import name_of, recipes_of
 from sculptnet.flow.limits import parse_limits
 from sculptnet.flow.methods import METHODS, Method
@@ -28,82 +27,37 @@ from sculptnet.search.workers import Workers
 SETTING_GROUPS = ("space", "search", "recipe")
 DEFAULT_SPACE = "fbnet"  # of users' own methods
 FEWEST_COMPARED = 4  # networks, of a rank correlation
-PATHS = ("table", "weights", "root", "runs", "run_dir")
-R = TypeVar("R", bound="RunRequest")
 
 
 @dataclass(frozen=True)
-class RunRequest(ABC):
-    """A data set and a device, and everything else that runs have in common.
+class RunRequest(CommonRequest):
+    """What runs that classify images have in common.
 
     Attributes:
         data: a folder with one folder per class, or the name of a data set (`data.BY_NAME`), or `package.module:name`.
-        latency_ms: the budget: the median of one image on the device, milliseconds.
-        device, threads: what the network is measured on.
         precision: which exported file the budget judges.
         resolution: of the images, pixels; None leaves it to the data and the network.
-        minutes: bounds the whole.
-        seed: of everything.
-        settings: `GROUP.NAME=VALUE`.
         skip_broken: leave out files that are no images, instead of stopping.
-        test_fraction: of the images, where the data has no test part of its own.
-        accelerator: what torch trains on: `cpu`, `cuda` or `auto`.
-        run_dir: where everything is kept; by default a name under `runs` made from this request and the data.
         root: a folder that holds the files of a named data set.
-        runs: the folder of unnamed runs.
-        fresh: start anew.
     """
 
-    data: str
-    latency_ms: float | None
     _: KW_ONLY
-    device: str = "onnxruntime"
-    threads: int = 1
     precision: Precision = Precision.FP32
     resolution: int | None = None
-    minutes: float = 60.0
-    seed: int = 0
-    settings: tuple[str, ...] = ()
     skip_broken: bool = False
-    test_fraction: float = 0.2
-    accelerator: str = "auto"
-    run_dir: Path | None = None
     root: Path | None = None
-    runs: Path = Path("runs")
-    fresh: bool = False
 
-    def __post_init__(self) -> None:
-        problems = []
-        if self.latency_ms is not None and not (self.latency_ms > 0 and math.isfinite(self.latency_ms)):
-            problems.append(f"the budget must be above 0 ms, got {self.latency_ms:g}; give --latency-ms")
-        if not (self.minutes > 0 and math.isfinite(self.minutes)):
-            problems.append(f"--minutes must be above 0, got {self.minutes:g}")
-        if self.threads < 1:
-            problems.append(f"--threads must be at least 1, got {self.threads}")
-        if self.resolution is not None and self.resolution < 8:
-            problems.append(f"--resolution must be at least 8 pixels, got {self.resolution}")
-        if not 0 < self.test_fraction < 1:
-            problems.append(f"--test-fraction must lie between 0 and 1, got {self.test_fraction:g}")
-        if self.accelerator not in ("auto", "cpu", "cuda"):
-            problems.append(f"--accelerator must be auto, cpu or cuda, got {self.accelerator!r}")
-        for check in (self._check_device, *self.checks()):
-            try:
-                check()
-            except SculptNetError as error:
-                problems.append(str(error))
-        if problems:
-            raise InvalidValue(collected(list(dict.fromkeys(problems)), "The request"))
-
-    @abstractmethod
     def checks(self) -> tuple[Callable[[], object], ...]:
-        """What else must be possible; each raises what is wrong."""
+        """The device with this precision, the resolution."""
+        return *super().checks(), self._check_resolution
 
-    @abstractmethod
-    def origin(self) -> dict[str, Any]:
-        """Where the network comes from, as its card says."""
-
-    def _check_device(self) -> None:
+    def check_device(self) -> None:
+        """Raises `SculptNetError` where there is no such device, or it does not run files of the precision."""
         check_precision(open_device(self.device, self.threads), self.precision)
+
+    def _check_resolution(self) -> None:
+        if self.resolution is not None and self.resolution < 8:
+            raise InvalidValue(f"--resolution must be at least 8 pixels, got {self.resolution}")
 
 
 @dataclass(frozen=True)
@@ -145,6 +99,7 @@ class FitRequest(RunRequest):
     def checks(self) -> tuple[Callable[[], object], ...]:
         """The table, the settings, and the parts by name."""
         return (
+            *super().checks(),
             self._check_budget,
             self._check_recipe_only,
             self._check_table,
@@ -311,12 +266,3 @@ def refuse_detector(folder: Path, command: Mapping[str, Any]) -> None:
     """Raises `InvalidValue` where a run trains a detector, which only its own verb continues."""
     if command.get("verb") == "train-detector":
         raise InvalidValue(f"{folder} trains a detector; `sculptnet train-detector {folder}` continues it")
-
-
-def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:
-    """A request of values as JSON and command lines have them. Values that are no fields of `kind` are left out."""
-    known = {field.name: values[field.name] for field in fields(kind) if field.name in values}
-    paths = {name: Path(known[name]) for name in PATHS if known.get(name) is not None}
-    several: dict[str, Any] = {name: tuple(known[name]) for name in ("settings", "limits") if name in known}
-    typed: dict[str, Any] = {**known, **paths, **several, "precision": Precision(known["precision"])}
-    return kind(**typed)

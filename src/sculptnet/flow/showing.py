@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from sculptnet import blocks, devices, settings, spaces
-from sculptnet.arch import Recipe, architecture_from_json
+from sculptnet.arch import Architecture, Recipe, architecture_from_json
 from sculptnet.cost import table_from_json
 from sculptnet.devices import open_device
 from sculptnet.devices.measure import precisions_of
@@ -89,6 +89,10 @@ def show_target(path: Path) -> Result:
     if isinstance(data, dict) and "entries" in data:
         table = table_from_json(data, blocks.ALL)
         return describe_table(table), data
+    if not isinstance(data, dict) or data.get("kind") != Architecture.__name__:
+        raise InvalidValue(
+            f"{path} holds neither a latency table nor an architecture; name such a file, or the folder of a run"
+        )
     return draw(architecture_from_json(data, blocks.ALL)), data
 
 

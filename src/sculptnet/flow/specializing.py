@@ -17,9 +17,10 @@ from sculptnet.devices import Device, open_device
 from sculptnet.devices.energy import POWERCAP
 from sculptnet.errors import Infeasible, InvalidValue, RunError, collected
 from sculptnet.files import read_json
+from sculptnet.flow.common_request import from_plain
 from sculptnet.flow.context import Context, Voice, identity_of, open_context, open_run, searched
 from sculptnet.flow.measuring import budget_at_table_speed, check_limits, limits_beside, measured_table
-from sculptnet.flow.request import FitRequest, from_plain
+from sculptnet.flow.request import FitRequest
 from sculptnet.flow.shipping import ship
 from sculptnet.flow.specialized import Specialized, device_networks, write_specialized_report
 from sculptnet.flow.supernet_learning import Learned, fine_tuning, load_learned

@@ -12,7 +12,9 @@ from typing import Any
 from sculptnet.arch import Architecture
 from sculptnet.cost import LatencyTable
 from sculptnet.files import read_json
+from sculptnet.flow.common_request import CommonRequest
 from sculptnet.flow.context import Context, RunContext
+from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.trade_off import longer_epochs
@@ -46,8 +48,11 @@ REPEATED = {"limits": "--limit", "settings": "--set"}  # options that may be giv
 
 def command_line(command: Mapping[str, Any]) -> str:
     """The command that made a run, as one would type it."""
-    kind, verb = (NetworkRequest, ["train", command["network"]]) if "network" in command else (FitRequest, ["fit"])
-    words = ["sculptnet", *verb, str(command["data"])]
+    kind: type[CommonRequest] = FitRequest
+    words = ["sculptnet", "fit", str(command["data"])]
+    if "network" in command:
+        kind = NetworkRequest if command.get("verb") is None else DetectionRequest
+        words = ["sculptnet", command.get("verb") or "train", str(command["network"]), str(command["data"])]
     for field in fields(kind):
         value, default = command.get(field.name), field.default
         plain = default.value if isinstance(default, Enum) else default
