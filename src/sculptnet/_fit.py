@@ -56,6 +56,7 @@ def fit(
     baselines: bool = False,
     limits: Sequence[str] = (),
     start: str | None = None,
+    from_run: Path | None = None,
     workers: int | str = 1,
     check_proxy: bool = False,
     proxy_networks: int = 6,
@@ -95,6 +96,7 @@ def fit(
         baselines=baselines,
         limits=tuple(limits),
         start=start,
+        from_run=from_run,
         workers=str(workers),
         check_proxy=check_proxy,
         proxy_networks=proxy_networks,
@@ -235,7 +237,7 @@ def run_flow(
     powercap: Path = POWERCAP,
 ) -> FitResult:
     """The stages up to `until`; what earlier calls finished is read, not done again."""
-    context = open_context(request, voice, clock, powercap)
+    context = open_context(request.completed(), voice, clock, powercap)
     with context.run.locked():
         return _stages(context, until)
 

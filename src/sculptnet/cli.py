@@ -28,6 +28,7 @@ from sculptnet.cli_options import (
     DeviceName,
     FineTuneEpochs,
     Fresh,
+    FromRun,
     FullTrials,
     Latency,
     Limits,
@@ -112,6 +113,7 @@ def _flow_command(until: str) -> Callable[..., None]:
         proxy_networks: ProxyNetworks = 6,
         full_trials: FullTrials = None,
         recipe_only: RecipeOnly = None,
+        from_run: FromRun = None,
         skip_broken: SkipBroken = False,
         test_fraction: TestFraction = 0.2,
         as_json: AsJson = False,
@@ -166,6 +168,7 @@ def train(
     check_proxy: CheckProxy = False,
     proxy_networks: ProxyNetworks = 6,
     full_trials: FullTrials = None,
+    from_run: FromRun = None,
     skip_broken: SkipBroken = False,
     test_fraction: TestFraction = 0.2,
     as_json: AsJson = False,
@@ -199,6 +202,8 @@ def _fit_request(context: typer.Context, data: str) -> FitRequest:
         refuse_beside_a_run(data, [option for option in typed if option not in ("--baselines", *ADDED)])
         added = {name: values[name] for option, name in ADDED.items() if option in typed}
         return request_of_run(Path(data), fresh=values["fresh"], baselines=values["baselines"], added=added)
+    if values.get("from_run") is not None and "--method" not in typed:
+        values["method"] = METHOD_OF_PREDICTORS
     if values.get("recipe_only") is not None and "--method" not in typed:
         values["method"] = METHOD_OF_RECIPES
     elif values["latency_ms"] is None and values.get("recipe_only") is None:
@@ -233,10 +238,20 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
     return request
 
 
-METHOD_OF_RECIPES = "evolution"  # unless another is named
+METHOD_OF_RECIPES, METHOD_OF_PREDICTORS = "evolution", "fbnetv3"  # unless another is named
 # what a run that was begun can be given: its network does not depend on it
 ADDED = {"--workers": "workers", "--check-proxy": "check_proxy", "--proxy-networks": "proxy_networks"}
-OF_SEARCHES = ("--method", "--space", "--table", "--baselines", "--limit", "--start", "--full-trials", *ADDED)
+OF_SEARCHES = (
+    "--method",
+    "--space",
+    "--table",
+    "--baselines",
+    "--limit",
+    "--start",
+    "--from-run",
+    "--full-trials",
+    *ADDED,
+)
 OF_NETWORKS = ("--pretrained", "--weights")
 
 

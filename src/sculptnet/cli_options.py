@@ -34,7 +34,9 @@ Threads: TypeAlias = Annotated[int, typer.Option("--threads", help="The device's
 Precisions: TypeAlias = Annotated[PrecisionName, typer.Option("--precision", help="The file that the budget judges.")]
 MethodName: TypeAlias = Annotated[
     str,
-    typer.Option("--method", help="fbnet, fbnetv2, mnasnet, ofa, random, evolution, optuna, or package.module:name."),
+    typer.Option(
+        "--method", help="fbnet, fbnetv2, fbnetv3, mnasnet, ofa, random, evolution, optuna, or package.module:name."
+    ),
 ]
 SpaceName: TypeAlias = Annotated[
     str | None, typer.Option("--space", help="A space or package.module:name; by default the method's.")
@@ -123,6 +125,14 @@ RecipeOnly: TypeAlias = Annotated[
         "--recipe-only",
         metavar="NETWORK",
         help="Search how NETWORK (as of `train`) is trained, and nothing else; without a budget.",
+    ),
+]
+FromRun: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--from-run",
+        metavar="RUN",
+        help="Search for this budget and device with the predictor that RUN (method fbnetv3) has learned.",
     ),
 ]
 SkipBroken: TypeAlias = Annotated[bool, typer.Option("--skip-broken", help="Leave out files that are no images.")]

@@ -7,6 +7,7 @@
     measurements.jsonl  timings already made          checkpoints/NAME/000012.safetensors + .json
     trials/000007/    what a trial left behind        model/            what is shipped
     report.html       figures/                        supernet/         weights, samples.jsonl
+    predictor/        of accuracies, from trials
     specialized/DEVICE/BUDGET/   a run directory for each, with a table for each device
 
 Files appear whole or not at all: they are written beside their place and renamed. Log lines are appended and flushed;
@@ -269,6 +270,11 @@ class RunDirectory:
     def samples(self) -> Path:
         """How accurate networks cut out of the supernet are, one a line."""
         return self.folder / "supernet" / "samples.jsonl"
+
+    @property
+    def predictor(self) -> FileCheckpoint:
+        """What a search has learned to predict accuracies with, so that another budget needs no trials."""
+        return FileCheckpoint(self.folder / "predictor")
 
     @property
     def specialized(self) -> Path:

@@ -56,16 +56,23 @@ def split(given: Sequence[str], groups: Sequence[str]) -> dict[str, dict[str, st
 
 
 def settings_of(function: Callable[..., Any]) -> dict[str, Setting]:
-    """The keyword-only arguments of `function` that can be written on a command line, with their defaults."""
+    """The keyword-only arguments of `function` that can be written on a command line, with their defaults.
+
+    Of an argument that is a dataclass they are its fields, by dotted names: `learning.epochs`.
+    """
     hints = typing.get_type_hints(function)
-    parameters = inspect.signature(function).parameters.values()
-    return {
-        parameter.name: Setting(parameter.name, hints[parameter.name], parameter.default)
-        for parameter in parameters
-        if parameter.kind is parameter.KEYWORD_ONLY
-        and parameter.default is not parameter.empty
-        and _writable(hints[parameter.name])
-    }
+    found: dict[str, Setting] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        name, default = parameter.name, parameter.default
+        if parameter.kind is not parameter.KEYWORD_ONLY or default is parameter.empty:
+            continue
+        if _writable(hints[name]):
+            found[name] = Setting(name, hints[name], default)
+        elif isinstance(hints[name], type) and is_dataclass(default):
+            inner = typing.get_type_hints(type(default))
+            paths = {f"{name}.{field.name}": field.name for field in fields(default) if _writable(inner[field.name])}
+            found |= {path: Setting(path, inner[own], getattr(default, own)) for path, own in paths.items()}
+    return found
 
 
 def bind(function: Callable[..., Any], given: Mapping[str, str], group: str) -> dict[str, Any]:
@@ -75,15 +82,24 @@ def bind(function: Callable[..., Any], given: Mapping[str, str], group: str) -> 
         InvalidValue: with every unknown name (near misses suggested) and every value that does not parse.
     """
     known = settings_of(function)
-    problems, values = [], {}
+    problems, values, inner = list[str](), dict[str, Any](), dict[str, dict[str, str]]()
     for name, text in given.items():
         if name not in known:
             problems.append(f"{group}.{name} is unknown; {suggestion(name, known)}")
+            continue
+        argument, dot, field = name.partition(".")
+        if dot:
+            inner.setdefault(argument, {})[field] = text
             continue
         try:
             values[name] = parse(text, known[name].annotation)
         except InvalidValue as error:
             problems.append(f"{group}.{name}: {error}")
+    for argument, changes in inner.items():
+        try:
+            values[argument] = apply(inspect.signature(function).parameters[argument].default, changes, argument)
+        except InvalidValue as error:
+            problems.append(f"{group}: {error}")
     if problems:
         raise InvalidValue(collected(problems, "--set"))
     return values

@@ -27,6 +27,7 @@ from sculptnet.errors import InvalidValue
 from sculptnet.files import write_json
 from sculptnet.flow.parts import load_data
 from sculptnet.flow.request import FitRequest, RunRequest
+from sculptnet.flow.searched_run import searched_run
 from sculptnet.flow.starting import normalised_as
 from sculptnet.runs import RunDirectory
 from sculptnet.state import Event, Progress
@@ -225,6 +226,7 @@ def searched(request: FitRequest, space: SearchSpace) -> dict[str, Any]:
         **({"start": request.start} if request.start else {}),
         "table": digest(request.table.read_text()) if request.table and request.table.exists() else None,
         **({"limits": sorted(request.limits)} if request.limits else {}),
+        **({"from_run": digest(searched_run(request.from_run)["identity"])} if request.from_run else {}),
         **({"full_trials": request.full_trials} if request.full_trials else {}),
     }
 

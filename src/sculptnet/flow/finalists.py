@@ -18,6 +18,7 @@ from sculptnet.errors import Infeasible
 from sculptnet.evaluate import ByTraining
 from sculptnet.flow.context import Context
 from sculptnet.flow.plan import Plan
+from sculptnet.flow.sampling import of_one_length
 from sculptnet.flow.searching import make_search
 from sculptnet.flow.workers import on_accelerator
 from sculptnet.runs import FileCheckpoint
@@ -99,8 +100,16 @@ def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Pla
     Raises:
         Infeasible: the search proposed nothing that the device runs within the budget.
     """
-    method, _ = context.request.chosen_method()
-    evaluate = Measured(
+    method, evaluate = context.request.chosen_method()[0], measured_by(context, problem, table, plan)
+    if method.supernet is None:
+        return best_sampled(context, problem, evaluate, plan)
+    fitting = measured_draws(context, problem, replace(evaluate, training=None), plan)
+    return best_of_finalists(context, problem, evaluate, plan, fitting)
+
+
+def measured_by(context: Context, problem: Problem, table: LatencyTable, plan: Plan) -> Measured:
+    """Measures candidates whole, and trains those within the budget for as long as the plan has for them."""
+    return Measured(
         device=context.device,
         table=table,
         memo=FileMemo(context.run.measurements),
@@ -109,9 +118,16 @@ def find_best(context: Context, problem: Problem, table: LatencyTable, plan: Pla
         at_most=problem.limits[0].at_most / SPEED_MARGIN,
         training=by_training(context),
     )
-    if method.supernet is None:
-        return best_sampled(context, problem, evaluate, plan)
-    fitting = measured_draws(context, problem, replace(evaluate, training=None), plan)
+
+
+def best_of_finalists(
+    context: Context, problem: Problem, evaluate: Measured, plan: Plan, fitting: Sequence[TrialRecord]
+) -> TrialRecord:
+    """The most accurate of networks that were measured within the budget, each trained with its recipe.
+
+    Raises:
+        Infeasible: none was trained.
+    """
     if plan.trial_epochs == 0:
         return fitting[0]
     rows = np.array([record.choices for record in fitting])
@@ -128,7 +144,7 @@ def best_in_full(
     Raises:
         Infeasible: none was trained.
     """
-    trained = [record for record in records if "top1" in record.metrics and within(record, evaluate.at_most)]
+    trained = of_one_length([record for record in records if within(record, evaluate.at_most)])
     ranked = sorted(trained, key=lambda record: -record.metrics["top1"])
     rows = np.array(list(dict.fromkeys(record.choices for record in ranked))[: plan.full_trials])
     if len(rows) < 2:  # nothing to compare

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sculptnet import blocks, zoo
-from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
+from sculptnet.arch import Architecture, Recipe, SearchSpace, architecture_from_json
 from sculptnet.errors import InvalidValue
 from sculptnet.files import read_json
 from sculptnet.named import find
@@ -53,10 +54,31 @@ def batch_size_at(resolution: int) -> int:
     return LARGE_BATCH if resolution <= LARGE_BATCH_RESOLUTION else SMALL_BATCH
 
 
+def recipes_at(resolution: int) -> Recipe:
+    """FBNetV3's recipes for images of so many pixels, their learning rates in proportion to the batch."""
+    batch_size = batch_size_at(resolution)
+    return fbnetv3_recipe(batch_size=batch_size, learning_rate_factor=batch_size / 256)
+
+
+def opened(space: Callable[..., SearchSpace], arguments: Mapping[str, Any]) -> Callable[[int, int], SearchSpace]:
+    """The space with these `arguments` and an open recipe, FBNetV3's unless it has one.
+
+    `open_recipe=False` among the arguments leaves its recipe as it is.
+    """
+
+    def maker(num_classes: int, resolution: int) -> SearchSpace:
+        made = space(num_classes, resolution, **arguments)
+        if arguments.get("open_recipe") is False or any(path.startswith("recipe.") for path in made.decisions):
+            return made
+        return with_recipe(made, recipes_at(resolution))
+
+    return maker
+
+
 def recipes_of(network: str) -> Callable[[int, int], SearchSpace]:
     """A space of recipes for the network: classes and resolution make it, as other spaces.
 
-    The recipes are FBNetV3's, their learning rates in proportion to the batch (`spaces.fbnetv3_recipe`).
+    The recipes are FBNetV3's (`recipes_at`).
 
     Raises:
         InvalidValue: there is no such network.
@@ -64,8 +86,6 @@ def recipes_of(network: str) -> Callable[[int, int], SearchSpace]:
     published = published_of(network)
 
     def maker(num_classes: int, resolution: int) -> SearchSpace:
-        batch_size = batch_size_at(resolution)
-        template = fbnetv3_recipe(batch_size=batch_size, learning_rate_factor=batch_size / 256)
-        return with_recipe(fitted(published.architecture, resolution, num_classes), template)
+        return with_recipe(fitted(published.architecture, resolution, num_classes), recipes_at(resolution))
 
     return maker

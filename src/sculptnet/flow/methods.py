@@ -12,10 +12,13 @@ from sculptnet.arch import SearchSpace
 from sculptnet.errors import InvalidValue, SculptNetError, collected, suggestion
 from sculptnet.flow.shrinking import Shrinking
 from sculptnet.nets import MaskedSupernet, MixedSupernet, RelaxedSupernet
-from sculptnet.search import Search, dnas, evolution, optuna_search, random_search, reinforce
+from sculptnet.search import Search, dnas, evolution, joint, optuna_search, random_search, reinforce
+from sculptnet.search.joint_search.method import settings_for as joint_settings_for
 from sculptnet.search.optuna_samplers import require_optuna
 from sculptnet.search.reinforcement.method import settings_for
 from sculptnet.settings import Setting
+
+FEWEST_OF_JOINT = 12
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,9 @@ class Method:
             networks' accuracies, for one to cut out of it: the settings of that, which `--set search.` changes too.
         space: what is searched unless the user says otherwise.
         soft: the search prefers what is within the limits and learns from what is beyond them, too.
-        planned: the settings of a search of so many trials, unless the user gives them.
+        planned: the settings of a search of so many trials, given those of the user.
+        fewest: trials that it needs with these settings of the user; None: two.
+        open_recipe: searches recipes too: FBNetV3's, unless the space has open ones or decides that it has none.
         require: raises `MissingExtra` where an optional package is missing.
     """
 
@@ -40,7 +45,9 @@ class Method:
     shrinking: Callable[..., Shrinking] | None = None
     space: str = "fbnet"
     soft: bool = False
-    planned: Callable[[int], Mapping[str, Any]] | None = None
+    planned: Callable[[int, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    fewest: Callable[[Mapping[str, Any]], int] | None = None
+    open_recipe: bool = False
     require: Callable[[], None] | None = None
 
     @property
@@ -76,15 +83,25 @@ class Method:
         return values
 
 
-def reinforced(trials: int) -> dict[str, Any]:
+def reinforced(trials: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """A controller for so many trials that is rewarded for measured latencies."""
-    return {**settings_for(trials), "cost_metric": "measured_latency_ms"}
+    planned = {**settings_for(trials), "cost_metric": "measured_latency_ms"}
+    if "batches" in given:
+        planned.pop("batch")  # the two go together
+    return planned
+
+
+def fewest_of_joint(given: Mapping[str, Any]) -> int:
+    """Two small rounds and as many finalists, or what the user has set."""
+    least = joint_settings_for(FEWEST_OF_JOINT, given)
+    return int(least["rounds"] * least["batch"] + least["finalists"])
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "fbnet": Method(dnas, MixedSupernet),
         "fbnetv2": Method(dnas, MaskedSupernet, space="fbnetv2"),
+        "fbnetv3": Method(joint, space="fbnetv3", planned=joint_settings_for, fewest=fewest_of_joint, open_recipe=True),
         "ofa": Method(evolution, shrinking=Shrinking, space="ofa_mobilenet_v3"),
         "mnasnet": Method(reinforce, space="mnasnet", soft=True, planned=reinforced),
         "random": Method(random_search),

@@ -87,7 +87,8 @@ class Wishes:
     """What the user fixed; None leaves it to the plan.
 
     `run_share` is the part of a slot's candidates that one step of the search trains; `trial_cost` what a trial costs
-    over what one in the middle of the budget does.
+    over what one in the middle of the budget does. At least `fewest_trials` are made, however few the minutes. With
+    `predicts` what is proposed is predicted to be good, and trials are finalists, as after the search of a supernet.
     """
 
     search_epochs: int | None = None
@@ -99,6 +100,13 @@ class Wishes:
     samples_branches: bool = True
     run_share: float = 1.0
     trial_cost: float = 1.0
+    fewest_trials: int = 2
+    predicts: bool = False
+
+    @property
+    def draws(self) -> bool:
+        """Whether trials are finalists."""
+        return self.searches or self.predicts
 
 
 def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) -> Plan:
@@ -116,7 +124,7 @@ def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) ->
     search_epochs, warmup, search_images, search_seconds = search
     rest = free - search_seconds
     trial_epoch = train_epoch * WEIGHT_SHARE * wishes.trial_cost
-    if wishes.searches:
+    if wishes.draws:
         share = SHARES["trials"] / (SHARES["trials"] + SHARES["training"])
         trials, trial_epochs = _trial_part(rest * share, trial_epoch, wishes)
         draws = max(6, 2 * trials)
@@ -174,7 +182,7 @@ def _trial_part(seconds: float, epoch_seconds: float, wishes: Wishes) -> tuple[i
     """Two finalists at least, up to the paper's six; then longer trials. One, untrained, where two take too long."""
     affordable = seconds / epoch_seconds
     compared = wishes.full_trials or 1
-    if wishes.trials is None and compared == 1 and affordable < 2:
+    if compared == 1 and (wishes.trials == 1 or (wishes.trials is None and affordable < 2)):
         return 1, 0
     trials = wishes.trials or max(compared, min(6, max(2, math.floor(affordable))))
     return trials, max(1, min(math.floor(affordable / trials), 10))
@@ -187,7 +195,7 @@ def _sampling_part(
     shortest = min(10, math.ceil(TRIAL_STEPS / steps))
     longest = max(shortest, LONGEST_TRIAL)
     short, long = (math.floor(seconds / (epochs * epoch_seconds + measure_seconds)) for epochs in (shortest, longest))
-    trials = wishes.trials or max(2, wishes.full_trials or 0, min(short, MANY_TRIALS), long)
+    trials = wishes.trials or max(wishes.fewest_trials, wishes.full_trials or 0, min(short, MANY_TRIALS), long)
     epochs = math.floor((seconds / trials - measure_seconds) / epoch_seconds)
     return trials, min(longest, max(shortest, epochs))
 
@@ -197,7 +205,7 @@ def _training_part(affordable_epochs: float, trial_epochs: int, wishes: Wishes) 
     count = wishes.full_trials
     if count is None:
         patient = affordable_epochs >= (1 + FULL_TRIALS * WEIGHT_SHARE) * (wishes.epochs or FULL_EPOCHS)
-        count = FULL_TRIALS if patient and not wishes.searches else 1
+        count = FULL_TRIALS if patient and not wishes.draws else 1
     if count == 1:  # the one that is shipped
         return 0, wishes.epochs or max(1, math.floor(affordable_epochs))
     return count, wishes.epochs or max(trial_epochs + 1, math.floor(affordable_epochs / (1 + count * WEIGHT_SHARE)))

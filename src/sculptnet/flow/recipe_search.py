@@ -13,6 +13,7 @@ from sculptnet.flow.finalists import Lasting, by_training, chosen, given, run_tr
 from sculptnet.flow.looking import look
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.result import FitResult
+from sculptnet.flow.sampling import of_one_length
 from sculptnet.flow.searching import make_search, planned
 from sculptnet.flow.shipping import ship
 from sculptnet.flow.stages import Stage
@@ -70,15 +71,16 @@ def find_recipe(context: Context) -> FoundRecipe:
     plan = planned(context, problem)
     training = Lasting(by_training(context), plan.trial_epochs)
     search = make_search(context, problem, plan)
-    records = run_trials(context, search, problem, training, plan.trials, side_by_side=True)
-    best = sorted(
-        (record for record in records if "top1" in record.metrics), key=lambda record: -record.metrics["top1"]
-    )[: plan.full_trials]
+    # one that ends by itself is asked for one trial more: so it is told what became of its last ones
+    trials = plan.trials + (context.request.chosen_method()[0].planned is not None)
+    records = run_trials(context, search, problem, training, trials, side_by_side=True)
+    ranked = sorted(of_one_length(records), key=lambda record: -record.metrics["top1"])
+    best = ranked[: plan.full_trials]
     if len(best) > 1:
         context.voice.say(f"Training with the best {len(best)} of {len(records)} recipes for {plan.epochs} epochs")
         rows = np.array([record.choices for record in best])
         records = run_trials(context, given(rows, plan.epochs), problem, training, len(rows), side_by_side=True)
-    record = chosen(context, records)
+    record = chosen(context, of_one_length(records) or records)
     found = FoundRecipe(record, context.space.decode(record.choices), plan)
     context.voice.say(f"Best recipe: {record.metrics['top1']:.2%} on held-back training images\n{found.options()}")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from sculptnet.devices import open_device
 from sculptnet.devices.measure import check_precision
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.flow.common_request import CommonRequest, from_plain
-from sculptnet.flow.given_network import name_of, recipes_of
+from sculptnet.flow.given_network import name_of, opened, recipes_of
 from sculptnet.flow.limits import parse_limits
 from sculptnet.flow.methods import METHODS, Method
 from sculptnet.flow.sampling import check_settings, wished_trials
+from sculptnet.flow.searched_run import check_reuse, decided_by
 from sculptnet.flow.starting import Start, parse_start, space_around
 from sculptnet.flow.workers import parse_workers
 from sculptnet.named import find
@@ -78,6 +79,8 @@ class FitRequest(RunRequest):
             again. None: a few where there is time.
         recipe_only: search how this network is trained, and nothing else: a name of `zoo.BY_NAME`, an architecture file
             (.json), or `package.module:name` of a `Published`. A budget only judges it then.
+        from_run: a finished run that searched architecture and recipe together: its predictor is searched for this
+            budget and device, and nothing is learned. Space, recipes and resolution are those of that run.
 
     The resolution is by default the native size of small images, else 96 (224 with CUDA). The groups of settings are
     space, search and recipe.
@@ -95,6 +98,7 @@ class FitRequest(RunRequest):
     proxy_networks: int = 6
     full_trials: int | None = None
     recipe_only: str | None = None
+    from_run: Path | None = None
 
     def checks(self) -> tuple[Callable[[], object], ...]:
         """The table, the settings, and the parts by name."""
@@ -114,6 +118,7 @@ class FitRequest(RunRequest):
             self._check_proxy,
             self._check_full_trials,
             self._check_search,
+            self._check_from_run,
         )
 
     def origin(self) -> dict[str, Any]:
@@ -196,6 +201,18 @@ class FitRequest(RunRequest):
         if given and self.method in METHODS and method.supernet is None and method.shrinking is None:
             check_settings(method, given)
 
+    def _check_from_run(self) -> None:
+        if self.from_run is None:
+            return
+        given: dict[str, object] = {"--start": self.start, "--recipe-only": self.recipe_only}
+        others = [option for option, value in given.items() if value]
+        own = {"method": self.method, "space": self.space}
+        check_reuse(self.from_run, own, self.resolution, self.settings, others)
+
+    def completed(self) -> FitRequest:
+        """With what `from_run` decides."""
+        return self if self.from_run is None else replace(self, **decided_by(self.from_run, self.settings))
+
     def _check_start(self) -> None:
         if self.start is None:
             return
@@ -232,7 +249,10 @@ class FitRequest(RunRequest):
             return space_around(start, self.given()["space"]), {}
         by_default = METHODS[self.method].space if self.method in METHODS else DEFAULT_SPACE
         space = find(self.space or by_default, spaces.BY_NAME, "space")
-        return space, settings.bind(space, self.given()["space"], "space")
+        arguments = settings.bind(space, self.given()["space"], "space")
+        if self.method in METHODS and METHODS[self.method].open_recipe:
+            return opened(space, arguments), {}
+        return space, arguments
 
     def chosen_limits(self) -> dict[str, float]:
         """The limits beside latency, by name."""

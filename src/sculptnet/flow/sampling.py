@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
 from sculptnet.cost import Macs
 from sculptnet.flow.methods import Method
-from sculptnet.search import Limit, Objective, Problem, Search
+from sculptnet.search import Limit, Objective, Problem, Search, TrialRecord
 from sculptnet.spaces import fbnet
-from sculptnet.state import Log, no_log
+from sculptnet.state import Checkpoint, Log, NoCheckpoint, no_log
 from sculptnet.streams import stream
 
 TYPICAL_OF = 256
@@ -22,6 +22,8 @@ def wished_trials(method: Method, settings: Mapping[str, Any]) -> int | None:
     if "batches" in settings:
         batch = settings.get("batch", method.settings()["batch"].default)
         return int(settings["batches"] * batch)
+    if {"rounds", "batch"} <= settings.keys():
+        return int(settings["rounds"] * settings["batch"] + settings.get("finalists", settings["batch"]))
     draws: int | None = settings.get("draws")
     return draws
 
@@ -34,7 +36,7 @@ def check_settings(method: Method, settings: Mapping[str, Any]) -> None:
     """
     space = fbnet(2, 8, channels=(8,), layers=(1,), strides=(1,), stem_channels=8, head_channels=8)
     problem = Problem(space, (Objective("top1"),), (Limit(Macs(), 1e12),))
-    with closing(sampling_search(method, problem, 0, settings, TYPICAL_OF, no_log)) as search:
+    with closing(sampling_search(method, problem, 0, settings, TYPICAL_OF, no_log, NoCheckpoint())) as search:
         if inspect.isgeneratorfunction(method.search):
             next(search)
 
@@ -47,11 +49,28 @@ def cost_of_proposals(problem: Problem, seed: int) -> float:
 
 
 def sampling_search(
-    method: Method, problem: Problem, seed: int, settings: Mapping[str, Any], trials: int, log: Log
+    method: Method,
+    problem: Problem,
+    seed: int,
+    settings: Mapping[str, Any],
+    trials: int,
+    log: Log,
+    checkpoint: Checkpoint,
 ) -> Search:
-    """The method's generator: settings of the user, then of the method for so many trials; a log if it takes one."""
-    planned = dict(method.planned(trials)) if method.planned is not None else {}
-    if "batches" in settings:
-        planned.pop("batch", None)  # the two go together
-    logged = {"log": log} if "log" in inspect.signature(method.search).parameters else {}
-    return method.search(problem, seed, **{**planned, **settings, **logged})
+    """The method's generator: settings of the user, then of the method for so many trials.
+
+    It gets the log, and the checkpoint for what it learns, if it takes them.
+    """
+    planned = method.planned(trials, settings) if method.planned is not None else {}
+    parameters = inspect.signature(method.search).parameters
+    kept = {name: one for name, one in {"log": log, "checkpoint": checkpoint}.items() if name in parameters}
+    return method.search(problem, seed, **{**planned, **settings, **kept})
+
+
+def of_one_length(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials that came out, of the length that the plan has for them; those that a search cut short only if none.
+
+    Accuracies after trainings of different lengths do not tell which network is better.
+    """
+    trained = [record for record in records if "top1" in record.metrics]
+    return [record for record in trained if record.epochs is None] or trained

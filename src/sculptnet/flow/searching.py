@@ -54,12 +54,14 @@ def planned(context: Context, problem: Problem) -> Plan:
         search_epochs=settings.get("epochs"),
         search_warmup_epochs=settings.get("warmup_epochs"),
         epochs=recipe.epochs if "epochs" in fixed else None,
-        trials=wished_trials(method, settings),
+        trials=settings.get("finalists") if request.from_run is not None else wished_trials(method, settings),
         full_trials=request.full_trials,
         searches=method.supernet is not None,
         samples_branches=branches_of(context) is not None,
         run_share=run_share(branches_of(context), context.space),
         trial_cost=cost_of_proposals(problem, request.seed) if method.soft else 1.0,
+        fewest_trials=2 if method.fewest is None else method.fewest(settings),
+        predicts=request.from_run is not None,
     )
     plan = make_plan(request.minutes * 60 - context.elapsed_s(), speed, len(context.data.train), wishes)
     context.run.note("plan", plan.to_json())
@@ -112,7 +114,7 @@ def hindrances(recipe: Recipe, preprocessing: Preprocessing, fixed: Mapping[str,
 def describe_plan(plan: Plan, typical_macs: int) -> str:
     """The plan as people read it: what will be done, how long it takes, how much memory was held in trial steps."""
     parts = [f"search {plan.search_epochs} epochs of {plan.search_images} images"] if plan.search_epochs else []
-    what = "finalists" if plan.search_epochs else "trials"
+    what = "finalists" if plan.draws > plan.trials else "trials"
     parts.append(
         f"{plan.trials} {what} for {plan.trial_epochs} epochs each"
         if plan.trial_epochs
@@ -162,7 +164,8 @@ def make_search(context: Context, problem: Problem, plan: Plan) -> Search:
     method, settings = context.request.chosen_method()
     seed = context.request.seed
     if method.supernet is None:
-        return sampling_search(method, problem, seed, settings, plan.trials, context.log)
+        kept = context.run.predictor
+        return sampling_search(method, problem, seed, settings, plan.trials, context.log, kept)
     weights_part, theta_part = context.search_parts()
     recipe = context.recipe()
     # label-preserving augmentation alone: a search sees each image a few times only

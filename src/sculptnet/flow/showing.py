@@ -6,12 +6,13 @@ Each returns what people read and what machines read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from sculptnet import blocks, devices, settings, spaces
-from sculptnet.arch import Architecture, Recipe, architecture_from_json
+from sculptnet.arch import Architecture, OneOf, Recipe, architecture_from_json
 from sculptnet.cost import table_from_json
 from sculptnet.devices import open_device
 from sculptnet.devices.measure import precisions_of
@@ -21,6 +22,7 @@ from sculptnet.export.session import open_session
 from sculptnet.files import read_json
 from sculptnet.flow.catalogue import draw
 from sculptnet.flow.detection_request import DetectorSettings
+from sculptnet.flow.given_network import LARGE_BATCH_RESOLUTION, recipes_at
 from sculptnet.flow.measuring_alone import Result, describe_table
 from sculptnet.flow.methods import METHODS, Method
 from sculptnet.named import find
@@ -58,7 +60,8 @@ def show_settings(method: str, space: str | None) -> Result:
     maker = find(space or chosen.space, spaces.BY_NAME, "space")
     groups = {"space": settings.settings_of(maker), "search": chosen.settings()}
     rows = [(group, setting) for group, found in groups.items() for setting in found.values()]
-    return _listed([*rows, *_recipe_settings(Recipe())])
+    recipe = recipes_at(LARGE_BATCH_RESOLUTION) if chosen.open_recipe else Recipe()
+    return _listed([*rows, *_recipe_settings(recipe)])
 
 
 def show_detector_settings() -> Result:
@@ -69,13 +72,31 @@ def show_detector_settings() -> Result:
 
 
 def _recipe_settings(recipe: Recipe | DetectorRecipe) -> list[tuple[str, Setting]]:
-    return [("recipe", Setting(name, type(value), value)) for name, value in settings.leaves(recipe)]
+    """The fields of a recipe; of what is open in it, its options."""
+    leaves = settings.leaves(recipe)
+    opened = [name for name, value in leaves if value == OneOf.__name__]
+    found: list[tuple[str, Setting]] = []
+    for name, leaf in leaves:
+        if not any(name.startswith(f"{one}.") for one in opened):
+            value = attrgetter(name)(recipe) if name in opened else leaf
+            kind = type(value.options[0] if isinstance(value, OneOf) else value)
+            found.append(("recipe", Setting(name, kind, value)))
+    return found
 
 
 def _listed(rows: Sequence[tuple[str, Setting]]) -> Result:
-    document = [{"name": f"{group}.{s.name}", "type": s.describe(), "default": repr(s.default)} for group, s in rows]
+    document = [{"name": f"{group}.{s.name}", "type": s.describe(), "default": _told(s.default)} for group, s in rows]
     width = max(len(row["name"]) for row in document)
     return "\n".join(f"{row['name']:<{width}}  {row['default']}  ({row['type']})" for row in document), document
+
+
+def _told(value: object) -> str:
+    """A default, or what is searched unless it is set."""
+    if not isinstance(value, OneOf):
+        return repr(value)
+    if value.ordered:
+        return f"searched: {value.options[0]!r} to {value.options[-1]!r}, {len(value.options)} values"
+    return f"searched: {' or '.join(type(one).__name__ if is_dataclass(one) else repr(one) for one in value.options)}"
 
 
 def show_target(path: Path) -> Result:

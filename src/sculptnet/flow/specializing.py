@@ -96,6 +96,11 @@ def supernet_run(folder: Path) -> RunDirectory:
     info = run.info()
     if run.supernet.load() is None or "plan" not in info:
         method = info["command"].get("method", "none")
+        if run.predictor.load() is not None:
+            raise RunError(
+                f"{folder} has no supernet, but a predictor (its method is {method}): `sculptnet fit DATA --from-run "
+                f"{folder} --latency-ms X` searches with it for another budget or device"
+            )
         raise RunError(
             f"{folder} has no supernet (its method is {method}); `sculptnet fit DATA --latency-ms X --method ofa` "
             "trains one, and a run that was interrupted goes on with `sculptnet fit RUN`"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sculptnet.arch import Choices
+from sculptnet.flow.sampling import of_one_length
 from sculptnet.search import TrialRecord
 from sculptnet.search.pareto import front
 
@@ -36,9 +37,12 @@ class TradeOff:
 
 
 def trade_offs(records: Sequence[TrialRecord], longer_epochs: int | None) -> tuple[TradeOff, ...]:
-    """The Pareto set over accuracy and measured latency, the fastest first; `longer_epochs` are no trial's length."""
+    """The Pareto set over accuracy and measured latency, the fastest first; `longer_epochs` are no trial's length.
+
+    Trials that a search cut short are no part of it, unless there are no others.
+    """
     known = [one for one in records if one.error is None and {"top1", "measured_latency_ms"} <= one.metrics.keys()]
-    short = [one for one in known if longer_epochs is None or one.epochs != longer_epochs]
+    short = of_one_length([one for one in known if longer_epochs is None or one.epochs != longer_epochs])
     longer = {
         one.choices: one.metrics["top1"]
         for one in records

@@ -12,6 +12,7 @@ from sculptnet.flow.context import Context
 from sculptnet.flow.finalists import find_best
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.proxy_check import check_proxy, found_check
+from sculptnet.flow.reusing import find_refined, learned_predictor
 from sculptnet.flow.searching import planned
 from sculptnet.flow.supernet_learning import (
     check_space,
@@ -64,7 +65,8 @@ class TrainedFromScratch(Work):
     plan: Plan
 
     def find(self, problem: Problem, table: LatencyTable) -> TrialRecord:
-        best = find_best(self.context, problem, table, self.plan)
+        find = find_best if self.context.request.from_run is None else find_refined
+        best = find(self.context, problem, table, self.plan)
         if self.context.request.check_proxy and found_check(self.context) is None:
             check_proxy(self.context, problem, self.plan)
         return best
@@ -116,10 +118,13 @@ def check_method(context: Context) -> None:
 
     Raises:
         InvalidSpace: it cannot.
-        InvalidValue: there are too few images for it.
+        InvalidValue: there are too few images for it, or the predictor that it should use is of another space.
+        RunError: that predictor was learned on other images.
     """
     if context.request.chosen_method()[0].shrinking is not None:
         check_space(context)
+    if context.request.from_run is not None:
+        learned_predictor(context)
 
 
 def planned_work(context: Context, problem: Problem) -> Work:

@@ -180,9 +180,15 @@ def baseline_points(data: ReportData) -> tuple[Point, ...]:
 
 
 def trial_points(data: ReportData) -> tuple[Point, ...]:
-    """Every trial that came out with an accuracy: measured latency where it is known, else the predicted one."""
+    """Every trial that came out with an accuracy: measured latency where it is known, else the predicted one.
+
+    Trials that a search cut short are left out where others were not: after less training they are less accurate.
+    """
     shipped, points = shipped_choices(data), []
-    for record in data.trials:
+    whole = [
+        record for record in data.trials if record.get("epochs") is None and "top1" in (record.get("metrics") or {})
+    ]
+    for record in whole or data.trials:
         metrics = record.get("metrics") or {}
         measured, predicted, low, high = (number(metrics.get(key)) for key in _LATENCIES)
         known = math.isfinite(measured)

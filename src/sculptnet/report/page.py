@@ -9,6 +9,7 @@ from pathlib import Path
 from sculptnet import __version__
 from sculptnet.files import write_atomic
 from sculptnet.report.html import Html, element, joined, with_code
+from sculptnet.report.joint_sections import goes_in_rounds, joint_rounds
 from sculptnet.report.parts import Absent, Part, Section
 from sculptnet.report.proxy_section import proxy_checked
 from sculptnet.report.recipe_sections import recipe_is_open, recipes
@@ -78,11 +79,15 @@ def write_report(source: ReportData, folder: Path) -> Path:
 
 def _sections(source: ReportData) -> Sequence[Callable[[ReportData], Part]]:
     if source.given is not None:
-        return (*(recipes,) * recipe_is_open(source), *SECTIONS_OF_A_GIVEN_NETWORK)
+        searched = (*(recipes,) * recipe_is_open(source), *(joint_rounds,) * goes_in_rounds(source))
+        return (*searched, *SECTIONS_OF_A_GIVEN_NETWORK)
     if trains_a_supernet(source):
         return SECTIONS_WITH_A_SUPERNET
     after_network = SECTIONS.index(network) + 1
-    return (*SECTIONS[:after_network], recipes, *SECTIONS[after_network:]) if recipe_is_open(source) else SECTIONS
+    later = SECTIONS[after_network:]
+    if goes_in_rounds(source):
+        later = tuple(joint_rounds if one is search_over_epochs else one for one in later)
+    return (*SECTIONS[:after_network], *(recipes,) * recipe_is_open(source), *later)
 
 
 def write_page(folder: Path, title: str, head: Html, parts: Sequence[Part]) -> Path:

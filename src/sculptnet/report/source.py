@@ -19,8 +19,9 @@ class ReportData:
         title: of the page, such as the name of the run.
         command: the command that made the run, as typed.
         events: the event log, in order. Read are `feasibility`, `search_epoch`, `search_draws`, `search_batch`,
-            `train_epoch` (with `trial`: a number, `final` or `baseline:NAME`), `test` and `baseline`. An epoch or a
-            batch that a resumed run logged twice counts once, the last time.
+            `search_round` (with `search_pretrained` and `search_stop`), `search_refined`, `train_epoch` (with `trial`:
+            a number, `final` or `baseline:NAME`), `test` and `baseline`. An epoch, a batch or a round that a resumed
+            run logged twice counts once, the last time.
         trials: `TrialRecord`s as JSON, with the metrics `top1` (0..1), `predicted_latency_ms`, `measured_latency_ms`.
         card: `model/card.json`, parsed.
         table: the latency table of the device.

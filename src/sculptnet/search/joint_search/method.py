@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,21 @@ from sculptnet.streams import stream, stream_seed
 
 FEWEST = 3  # accuracies that the predictor learns from; before, candidates are picked at random
 ROUNDS, BATCH, SMALLEST_BATCH = 5, 48, 4
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def settings_for(trials: int) -> dict[str, Any]:
-    """How `joint` spends `trials` candidates: equal rounds of the coarse stage, and what remains for the fine stage."""
-    batch = min(BATCH, max(SMALLEST_BATCH, trials // (ROUNDS + 1)))
-    rounds = max(1, min(trials // batch - 1, ROUNDS if batch < BATCH else trials))
-    return {"batch": batch, "rounds": rounds, "finalists": min(BATCH, max(1, trials - rounds * batch))}
+def settings_for(trials: int, given: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+    """How `joint` spends `trials` candidates: equal rounds of the coarse stage, and what remains for the fine stage.
+
+    What is `given` of `batch`, `rounds` and `finalists` stays as it is. Where that asks for more, there are more.
+    """
+    batch = given.get("batch") or min(BATCH, max(SMALLEST_BATCH, trials // max(1, given.get("rounds", ROUNDS) + 1)))
+    finalists = given.get("finalists")
+    most = (trials - (batch if finalists is None else finalists)) // batch
+    rounds = given.get("rounds") or max(1, min(most, ROUNDS if batch < BATCH else trials))
+    if finalists is None:
+        finalists = min(BATCH, max(1, trials - rounds * batch))
+    return {"batch": batch, "rounds": rounds, "finalists": finalists}
 
 
 def joint(

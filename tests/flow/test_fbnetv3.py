@@ -1,0 +1,263 @@
+"""Architecture and recipe searched together as a whole flow; its predictor serves another budget without trials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sculptnet import spaces
+from sculptnet._fit import FitResult, run_flow
+from sculptnet.cost import Macs
+from sculptnet.errors import InvalidValue, RunError
+from sculptnet.flow.context import Voice
+from sculptnet.flow.methods import METHODS
+from sculptnet.flow.plan import Speed, Wishes, make_plan
+from sculptnet.flow.request import FitRequest
+from sculptnet.flow.reusing import refined_search
+from sculptnet.flow.sampling import of_one_length, wished_trials
+from sculptnet.flow.showing import show_settings
+from sculptnet.flow.stages import Stage
+from sculptnet.runs import RunDirectory
+from sculptnet.search import FineStage, Learning, Limit, Objective, Problem, Results, TrialRecord
+from sculptnet.search.joint_search.method import settings_for
+from sculptnet.search.joint_search.predictor import pretrain
+from sculptnet.state import Event, no_progress
+
+BUDGET_MS, TIGHTER_MS = 0.16, 0.14
+SMALL = (
+    "space.width=0.125",
+    "space.round_to=8",
+    "space.fewer_layers=9",
+    "space.head_channels=32",
+    "recipe.batch_size=16",
+    "recipe.epochs=12",
+)
+QUICK = (
+    "search.rounds=2",
+    "search.batch=4",
+    "search.finalists=3",
+    "search.pool=64",
+    "search.correlation=0.1",
+    "search.learning.samples=100",
+    "search.learning.pretraining_epochs=2",
+    "search.fine.children=40",
+    "search.fine.generations=5",
+)
+FEW = ("search.fine.children=40", "search.fine.generations=5")
+SPEED = Speed(0.0, 0.05, 100, 1.0, 20.0, 2**30, 2)
+
+
+def silent() -> Voice:
+    return Voice(lambda text: None, no_progress)
+
+
+def asked(ask: Callable[[Path], FitRequest], run_dir: Path) -> FitRequest:
+    return replace(ask(run_dir), method="fbnetv3", settings=(*SMALL, *QUICK), latency_ms=BUDGET_MS)
+
+
+@pytest.fixture(scope="module")
+def finished(ask: Callable[[Path], FitRequest], tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    """A finished run of eleven trials."""
+    return run_flow(asked(ask, tmp_path_factory.mktemp("fbnetv3") / "run"), Stage.REPORT, silent())
+
+
+@pytest.mark.slow
+def test_later_rounds_are_as_short_as_the_first_has_shown_and_finalists_are_trained_in_full(
+    finished: FitResult,
+) -> None:
+    run = RunDirectory(finished.folder)
+    trials, events = run.trials(print), run.events(print)
+    (stop,) = [event for event in events if event["event"] == "search_stop"]
+    assert 1 <= stop["epochs"] < 10
+    lengths = [trial["epochs"] for trial in trials]
+    assert lengths == [None] * 4 + [stop["epochs"]] * 4 + [None] * 3
+    trained = [trial for trial in trials if trial["error"] is None]
+    assert [len(trial["curve"]) for trial in trained] == [trial["epochs"] or 10 for trial in trained]
+    rounds = [event for event in events if event["event"] == "search_round"]
+    assert [event["stage"] for event in rounds] == ["coarse", "coarse", "fine"]
+
+
+@pytest.mark.slow
+def test_what_is_shipped_is_within_the_budget_and_was_trained_with_its_recipe(finished: FitResult) -> None:
+    run = RunDirectory(finished.folder)
+    assert finished.within_budget is True
+    best = max(
+        (one for one in run.trials(print) if one["error"] is None and one["epochs"] is None),
+        key=lambda one: one["metrics"]["top1"],
+    )
+    space = spaces.with_recipe(
+        spaces.fbnetv3(3, 16, width=0.125, round_to=8, fewer_layers=9, head_channels=32),
+        replace(spaces.fbnetv3_recipe(batch_size=16, learning_rate_factor=0.5), epochs=12),
+    )
+    candidate = space.decode(best["choices"])
+    recipe = json.loads((run.model / "recipe.json").read_text())
+    assert candidate.architecture == finished.architecture
+    assert (recipe["epochs"], recipe["dropout"]) == (12, candidate.recipe.dropout)
+    assert recipe["augmentation"]["mixup"] == candidate.recipe.augmentation.mixup
+    assert finished.report is not None
+    page = finished.report.read_text(encoding="utf-8")
+    for text in ("Recipes", "--set recipe.epochs=12", "Rounds of the search", "Predicted against true accuracy"):
+        assert text in page
+
+
+@pytest.mark.slow
+def test_another_budget_is_served_from_the_predictor_without_a_trial_of_the_search(
+    finished: FitResult, ask: Callable[[Path], FitRequest], tmp_path: Path
+) -> None:
+    plain = replace(ask(tmp_path / "run"), method="fbnetv3", latency_ms=TIGHTER_MS, from_run=finished.folder)
+    request = replace(plain, settings=("search.finalists=2", *FEW), table=finished.folder / "table.json")
+    result = run_flow(request, Stage.REPORT, silent())
+    run = RunDirectory(result.folder)
+    assert result.within_budget is True
+    assert result.card is not None
+    assert result.card["measured"]["model.onnx"]["latency_ms"] <= TIGHTER_MS
+    events = [event for event in run.events(print) if event["event"] == "search_refined"]
+    assert events
+    assert not (result.folder / "predictor").exists()
+    trained = [trial for trial in run.trials(print) if "top1" in trial["metrics"]]
+    assert 1 <= len(trained) <= 2
+    assert {entry for entry in run.info()["command"]["settings"] if entry.startswith("space.")} == set(SMALL[:4])
+    before = (run.folder / "trials.jsonl").read_bytes()
+    assert run_flow(request, Stage.REPORT, silent()).card == result.card
+    assert (run.folder / "trials.jsonl").read_bytes() == before
+    with pytest.raises(RunError, match="was learned on other images than photos has"):
+        run_flow(replace(request, run_dir=tmp_path / "other", test_fraction=0.3, seed=7), Stage.SEARCH, silent())
+    for change, message in (
+        ({"settings": ("space.width=0.5",)}, r"--set space\.width=0\.5: space and recipes are those of"),
+        ({"settings": ("search.rounds=3",)}, r"--set search\.rounds=3: nothing is learned"),
+        ({"resolution": 32}, "--resolution 32: the predictor was learned at 16 pixels"),
+        ({"space": "fbnet"}, "--space fbnet: the predictor belongs to the space of"),
+        ({"method": "random", "settings": ()}, "--method random uses no predictor; give --method fbnetv3"),
+    ):
+        with pytest.raises(InvalidValue, match=message):
+            replace(request, **change)
+
+
+# ---------------------------------------------------------------------- requests
+def request(**values: object) -> FitRequest:
+    plain = FitRequest("images", 1.0, method="fbnetv3", device="sculptnet.testing:fake_device")
+    return replace(plain, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "recipe_decisions"),
+    [
+        ({}, 8),
+        ({"space": "fbnet"}, 8),
+        ({"settings": ("space.open_recipe=false",)}, 0),
+        ({"method": "random", "space": "fbnetv3"}, 0),
+    ],
+)
+def test_recipes_are_open_in_any_space_unless_the_user_says_otherwise(
+    values: dict[str, object], recipe_decisions: int
+) -> None:
+    maker, arguments = request(**values).space_maker()
+    space = maker(10, 28, **arguments)
+    assert sum(path.startswith("recipe.") for path in space.decisions) == recipe_decisions
+    if recipe_decisions:
+        assert space.recipe.batch_size == 128
+
+
+def test_settings_reach_the_predictor_and_the_fine_stage() -> None:
+    settings = request(settings=("search.learning.encoder=32,16", "search.fine.children=100")).chosen_method()[1]
+    assert settings == {"learning": Learning(encoder=(32, 16)), "fine": FineStage(children=100)}
+    shown = {row["name"]: row for row in show_settings("fbnetv3", None)[1]}
+    assert shown["search.learning.weight_decay"]["default"] == "3.0"
+    assert shown["search.fine.gain"]["default"] == "1e-06"
+    assert shown["recipe.dropout"]["default"] == "searched: 0.01 to 0.31, 31 values"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("search.learning.samples=1", "samples must be at least 10, got 1"),
+        ("search.learning.sample=1", r"search\.learning\.sample is unknown; did you mean learning\.samples"),
+        ("search.fine.kept=0", "kept must be at least 1, got 0"),
+        ("search.finalists=200", r"finalists must be at most FineStage\.kept \(96\), got 200"),
+        ("recipe.dropout=2", r"Recipe\.dropout must be at least 0 and at most 1, got 2"),
+    ],
+)
+def test_wrong_settings_are_told_before_images_are_read(setting: str, message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        request(settings=(setting,))
+
+
+def test_a_run_without_a_predictor_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match=r"is no run directory \(no run\.json\)"):
+        request(from_run=tmp_path)
+    RunDirectory(tmp_path).open({"resolution": 16}, {"method": "random", "settings": []}, fresh=False)
+    with pytest.raises(InvalidValue, match=r"has no predictor of accuracies \(its method is random\)"):
+        request(from_run=tmp_path)
+
+
+# ---------------------------------------------------------------------- trials
+def test_what_the_user_sets_of_the_rounds_stays_and_the_rest_makes_the_trials() -> None:
+    assert settings_for(48) == {"batch": 8, "rounds": 5, "finalists": 8}
+    assert settings_for(60, {"batch": 8}) == {"batch": 8, "rounds": 5, "finalists": 20}
+    assert settings_for(60, {"rounds": 2}) == {"batch": 20, "rounds": 2, "finalists": 20}
+    assert settings_for(60, {"finalists": 4}) == {"batch": 10, "rounds": 5, "finalists": 4}
+    method = METHODS["fbnetv3"]
+    assert wished_trials(method, {"rounds": 3, "batch": 8}) == 32
+    assert wished_trials(method, {"batch": 8}) is None
+    assert method.fewest is not None
+    assert (method.fewest({}), method.fewest({"batch": 40})) == (12, 41)
+
+
+def test_few_minutes_still_mean_enough_trials_to_learn_from() -> None:
+    hurried = make_plan(60, SPEED, 60000, Wishes(searches=False, fewest_trials=12))
+    assert (hurried.trials, hurried.trial_epochs) == (12, 1)
+
+
+def test_with_a_predictor_trials_are_finalists_and_a_single_one_is_not_trained_before() -> None:
+    patient = make_plan(7200, SPEED, 60000, Wishes(searches=False, predicts=True))
+    assert (patient.trials, patient.draws, patient.full_trials) == (6, 12, 0)
+    assert patient.trial_epochs > 1
+    single = make_plan(7200, SPEED, 60000, Wishes(searches=False, predicts=True, trials=1))
+    assert (single.trials, single.trial_epochs) == (1, 0)
+
+
+def test_trials_that_were_cut_short_are_compared_only_with_each_other() -> None:
+    def trial(number: int, epochs: int | None, top1: float) -> TrialRecord:
+        return TrialRecord(number, (number,), epochs, 0, {"top1": top1}, (), None)
+
+    whole, short, failed = trial(0, None, 0.5), trial(1, 2, 0.6), TrialRecord(2, (2,), None, 0, {}, (), "diverged")
+    assert of_one_length([whole, short, failed]) == [whole]
+    assert of_one_length([short, failed]) == [short]
+
+
+def test_a_predictor_s_favourites_are_different_architectures_within_a_limit_that_tightens() -> None:
+    space = spaces.with_recipe(
+        spaces.fbnet(2, 8, channels=(8, 8), layers=(2, 1), strides=(1, 2), stem_channels=8, head_channels=8),
+        spaces.fbnetv3_recipe(),
+    )
+    learning = Learning(samples=50, pretraining_epochs=1, encoder=(8,), head=(8,), frozen_epochs=2, epochs=2)
+    rows = space.sample(np.random.default_rng(0), 12)
+    untaught = pretrain(space, Objective("top1"), 0, learning)
+    predictor = untaught.learned(rows, np.linspace(0.1, 0.6, 12), np.zeros(12, dtype=bool), 0, learning)
+    every = Problem(space, (Objective("top1"),), (Limit(Macs(), 1e9),))
+    limit = float(np.median(every.factored[0].of(rows)))
+    problem, events = Problem(space, every.objectives, (Limit(Macs(), limit),)), list[Event]()
+    fine = FineStage(best=8, random=8, kept=32, children=20, generations=2)
+    search = refined_search(
+        problem, predictor, 0, fine=fine, number=3, at_most_ms=1.0, clock=lambda: 0.0, log=events.append
+    )
+    first = next(search).choices
+
+    def answer(latencies: list[float]) -> Results:
+        metrics = {"measured_latency_high_ms": np.array(latencies)}
+        return Results(first, metrics, [None] * len(first), [()] * len(first), [None] * len(first))
+
+    second = search.send(answer([2.0] * len(first))).choices
+    architectures = [space.decode(row).architecture for row in (*first, *second)]
+    assert len({str(one) for one in architectures}) == len(first) + len(second)
+    costs = every.factored[0].of(np.concatenate([first, second]))
+    assert (costs[: len(first)] <= limit / 1.03).all()
+    assert (costs[len(first) :] <= limit / 1.03**2).all()
+    with pytest.raises(StopIteration):
+        search.send(answer([0.5] + [2.0] * (len(first) - 1)))
+    assert [event["event"] for event in events] == ["search_refined"] * 2
