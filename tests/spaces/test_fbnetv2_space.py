@@ -10,6 +10,7 @@ import pytest
 from sculptnet import spaces
 from sculptnet.arch import OneOf, SearchSpace
 from sculptnet.blocks import InvertedResidual, Skip
+from sculptnet.cost import entries_of
 from sculptnet.errors import InvalidValue
 from sculptnet.nets import MaskedSupernet
 from sculptnet.spaces import fbnetv2
@@ -67,10 +68,29 @@ def test_maps_are_those_of_the_table() -> None:
     assert shapes["head"].height == 9
 
 
-def test_small_images_are_halved_three_times() -> None:
-    space = fbnetv2(10, 32)
+@pytest.mark.parametrize(("family", "stem"), [(Family.P, 1), (None, 2)])
+def test_small_images_are_halved_three_times(family: Family | None, stem: int) -> None:
+    space = fbnetv2(10, 32, family=family)
     architecture = space.decode(space.sample(np.random.default_rng(0), 1)[0]).architecture
     assert {path: shape.height for path, _, shape in architecture.blocks()}["head"] == 4
+    assert architecture.stem.stride == stem
+
+
+def test_the_table_of_small_images_has_a_twentieth_of_the_entries() -> None:
+    small = fbnetv2(10, 28)
+    assert small.size() == 3 * 2 * 3**2 * 5**4 * 5 * (4 * 3 + 1) ** 6
+    assert len(entries_of(small)) == 1274
+    assert fbnetv2(10, 64) == fbnetv2(10, 64, family=Family.S)
+    assert fbnetv2(10, 65) == fbnetv2(10, 65, family=Family.P)
+
+
+def test_layers_take_the_place_of_the_rows_own() -> None:
+    assert [len(stage) for stage in fbnetv2(10, 28, layers=(1, 3)).architecture.stages] == [1, 3]
+
+
+def test_resolutions_of_small_images_are_4_pixels_apart() -> None:
+    assert fbnetv2(10, 28, lowest_resolution=20).decisions["resolution"].options == (20, 24, 28)
+    assert fbnetv2(10, 288, lowest_resolution=224).decisions["resolution"].options == (224, 256, 288)
 
 
 def test_a_width_factor_scales_steps_too() -> None:
@@ -89,6 +109,12 @@ def test_one_width_a_stage_leaves_one_decision() -> None:
     ("settings", "message"),
     [
         ({"num_classes": 1}, "fbnetv2: num_classes must be at least 2, got 1"),
+        (
+            {"layers": (1, 1, 1, 1, 1, 1, 1)},
+            r"fbnetv2: layers must have a number for each of 1 to 6 stages, got \(1, 1",
+        ),
+        ({"stem_stride": 0}, "fbnetv2: stem_stride must be at least 1, got 0"),
+        ({"resolution_step": 0}, "fbnetv2: resolution: needs 0 < lowest <= highest and a step above 0"),
         (
             {"stages": (Stage((8, 16, 4), 1), Stage((16, 30, 8), 1))},
             r"fbnetv2: stages\.1: channels \(16, 30, 8\) times 1: the step 8 must divide the range, 30 is not reached",

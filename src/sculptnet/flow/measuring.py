@@ -20,7 +20,7 @@ from sculptnet.cost import (
 )
 from sculptnet.devices import FileMemo, measure_networks, measure_power, measure_table, open_rapl, recheck
 from sculptnet.devices.energy import check_counted
-from sculptnet.devices.tables import reference_network
+from sculptnet.devices.tables import MOST_ENTRIES, reference_network
 from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.files import read_json, write_json
 from sculptnet.flow.context import Context
@@ -30,6 +30,8 @@ from sculptnet.search import Limit, Problem
 from sculptnet.streams import stream
 
 FEASIBILITY_SAMPLES = 2000  # random networks, to say how many fit
+TABLE_SHARE, ENTRY_S = 0.2, 0.3  # of the minutes, for blocks of a table; what measuring one takes, about, seconds
+FEWEST_ENTRIES = 150  # that are measured, however few the minutes
 LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device
 
 
@@ -62,10 +64,16 @@ def _fresh_table(context: Context) -> LatencyTable:
         context.device,
         seed=context.request.seed,
         precision=context.request.precision,
+        most_entries=affordable_entries(context.request.minutes),
         memo=FileMemo(context.run.measurements),
         progress=context.voice.progress,
         log=context.log,
     )
+
+
+def affordable_entries(minutes: float) -> int:
+    """How many blocks of a table are measured in a run of so many minutes; a space with more has the rest predicted."""
+    return round(min(MOST_ENTRIES, max(FEWEST_ENTRIES, TABLE_SHARE * 60 * minutes / ENTRY_S)))
 
 
 def _given_table(context: Context, path: Path) -> LatencyTable:
@@ -159,7 +167,7 @@ def check_feasibility(context: Context, table: LatencyTable) -> FactoredCost:
     if at_most >= slowest:
         context.voice.say(
             f"The budget does not bind: every network fits. A larger space may be better "
-            f"(--set space.width={math.ceil(at_most / slowest * 10) / 10:g})"
+            f"(--set space.width={math.ceil(2 * at_most / slowest) / 2:g})"  # widths in steps of 8 or 4 stay whole
         )
     return cost
 

@@ -50,7 +50,7 @@ def measure_speed(
     placed, labels = _first_batch(context, batches)
     supernet = make_supernet(context.space)
     supernet.to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    weights = _branch_weights(context.space, branches, context.request.seed)
+    weights = _branch_weights(supernet, branches, context.request.seed)
     search_s = THETA_EXTRA * _step_seconds(supernet, lambda: supernet(placed, weights), labels, context.clock)
     return replace(speed, search_step_s=search_s, peak_bytes=peak_bytes())
 
@@ -106,13 +106,13 @@ def _step_seconds(
     return median(seconds[1:])
 
 
-def _branch_weights(space: SearchSpace, branches: int | None, seed: int) -> Mapping[str, Tensor]:
+def _branch_weights(supernet: RelaxedSupernet, branches: int | None, seed: int) -> Mapping[str, Tensor]:
     rng = stream(seed, "flow/speed")
     weights = {}
-    for path, node in space.decisions.items():
+    for path, node in supernet.space.decisions.items():
         count = len(node.options)
         vector = torch.zeros(count)
-        chosen = rng.permutation(count)[: branches or count]
+        chosen = rng.permutation(count)[: count if path in supernet.shared else branches]
         vector[torch.from_numpy(chosen)] = 1.0 / len(chosen)
         weights[path] = vector
     return weights

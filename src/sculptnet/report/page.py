@@ -12,6 +12,7 @@ from sculptnet.report.html import Html, element, joined, with_code
 from sculptnet.report.joint_sections import goes_in_rounds, joint_rounds
 from sculptnet.report.parts import Absent, Part, Section
 from sculptnet.report.proxy_section import proxy_checked
+from sculptnet.report.range_sections import numbers_are_open, numbers_chosen
 from sculptnet.report.recipe_sections import recipe_is_open, recipes
 from sculptnet.report.reinforce_sections import layer_diversity
 from sculptnet.report.result_sections import classes_apart, training_curves
@@ -84,10 +85,11 @@ def _sections(source: ReportData) -> Sequence[Callable[[ReportData], Part]]:
     if trains_a_supernet(source):
         return SECTIONS_WITH_A_SUPERNET
     after_network = SECTIONS.index(network) + 1
+    more = (*(numbers_chosen,) * numbers_are_open(source), *(recipes,) * recipe_is_open(source))
     later = SECTIONS[after_network:]
     if goes_in_rounds(source):
         later = tuple(joint_rounds if one is search_over_epochs else one for one in later)
-    return (*SECTIONS[:after_network], *(recipes,) * recipe_is_open(source), *later)
+    return (*SECTIONS[:after_network], *more, *later)
 
 
 def write_page(folder: Path, title: str, head: Html, parts: Sequence[Part]) -> Path:

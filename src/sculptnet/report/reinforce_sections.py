@@ -143,7 +143,7 @@ def repeating(space: SearchSpace, architecture: Architecture) -> Architecture | 
             groups.setdefault((kind, tuple(option_name(option) for option in node.options)), []).append(column)
     repeated = row.copy()
     for columns in groups.values():
-        picks = Counter(int(row[0, column]) for column in columns if _matters(space, row, column))
+        picks = Counter(int(row[0, column]) for column in columns if matters(space, row, column))
         if picks:
             repeated[0, columns] = picks.most_common(1)[0][0]
     if all(len(columns) == 1 for columns in groups.values()):
@@ -158,8 +158,8 @@ def option_name(option: object) -> str:
     return str(option)
 
 
-def _matters(space: SearchSpace, row: np.ndarray[tuple[int, ...], np.dtype[np.int64]], column: int) -> bool:
-    """Whether another option makes another candidate."""
+def matters(space: SearchSpace, row: np.ndarray[tuple[int, ...], np.dtype[np.int64]], column: int) -> bool:
+    """Whether another option of that decision makes another candidate; `row`: one row of choices, `(1, decisions)`."""
     other = row.copy()
     other[0, column] = 1 if row[0, column] == 0 else 0
     return bool((space.canonical(other) != row).any())

@@ -1,0 +1,82 @@
+"""Widths, blocks and the resolution searched by masks, from images to a measured model and its page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sculptnet._fit import FitResult, run_flow
+from sculptnet.devices.tables import MOST_ENTRIES
+from sculptnet.flow.context import Voice
+from sculptnet.flow.measuring import FEWEST_ENTRIES, affordable_entries
+from sculptnet.flow.request import FitRequest
+from sculptnet.flow.speed import _branch_weights
+from sculptnet.flow.stages import Stage
+from sculptnet.nets import MaskedSupernet
+from sculptnet.runs import RunDirectory
+from sculptnet.spaces import fbnetv2
+from sculptnet.state import no_progress
+
+SMALL = (
+    "space.layers=1,1",
+    "space.lowest_resolution=12",
+    "space.head_channels=32",
+    "recipe.batch_size=8",
+    "recipe.epochs=4",
+    "recipe.optimizer.learning_rate=0.05",
+    "search.epochs=2",
+    "search.warmup_epochs=1",
+    "search.draws=2",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(ask: Callable[[Path], FitRequest], tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    request = ask(tmp_path_factory.mktemp("fbnetv2") / "run")
+    asked = replace(request, method="fbnetv2", settings=SMALL)
+    return run_flow(asked, Stage.REPORT, Voice(lambda text: None, no_progress))
+
+
+@pytest.mark.slow
+def test_what_is_shipped_is_within_the_budget_and_has_the_widths_that_were_chosen(finished: FitResult) -> None:
+    assert finished.within_budget is True
+    assert finished.architecture.resolution in (12, 16)
+    assert finished.architecture.stem.out_channels in (8, 12, 16)
+    assert finished.card is not None
+    assert finished.card["preprocessing"]["resolution"] == finished.architecture.resolution
+    assert finished.card["accuracy"]["model.onnx"]["top1"] > 0.6
+
+
+@pytest.mark.slow
+def test_some_blocks_are_measured_and_the_others_predicted(finished: FitResult) -> None:
+    (event,) = [event for event in RunDirectory(finished.folder).events(print) if event["event"] == "table"]
+    assert event["entries"] > FEWEST_ENTRIES
+    assert finished.report is not None
+    predicted = f"{event['entries'] - FEWEST_ENTRIES} of {event['entries']} blocks were not measured but predicted"
+    assert predicted in finished.report.read_text()
+
+
+@pytest.mark.slow
+def test_the_page_draws_widths_against_their_ranges_and_says_which_resolution(finished: FitResult) -> None:
+    assert finished.report is not None
+    page = finished.report.read_text()
+    figures = set(re.findall(r'<svg [^>]*aria-labelledby="(\w+)-title', page))
+    assert {"ranges", "distribution", "search", "layers"} <= figures
+    assert f"Images of {finished.architecture.resolution} pixels were chosen among 12, 16" in page
+
+
+# ---------------------------------------------------------------------- plans
+def test_few_minutes_measure_few_blocks() -> None:
+    assert [affordable_entries(minutes) for minutes in (0.1, 5.0, 60.0)] == [FEWEST_ENTRIES, 200, MOST_ENTRIES]
+
+
+def test_trial_steps_of_sampled_branches_have_all_widths() -> None:
+    supernet = MaskedSupernet(fbnetv2(3, 16, layers=(1, 1), lowest_resolution=12, head_channels=8))
+    weights = _branch_weights(supernet, 1, 0)
+    for path, vector in weights.items():
+        assert int(torch.count_nonzero(vector)) == (len(vector) if path in supernet.shared else 1), path

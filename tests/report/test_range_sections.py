@@ -1,0 +1,69 @@
+"""What the page says about numbers that were chosen: widths, expansions, the resolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sculptnet.arch import SearchSpace
+from sculptnet.report import ReportData
+from sculptnet.report.page import _sections
+from sculptnet.report.parts import Absent, Section
+from sculptnet.report.range_sections import numbers_are_open, numbers_chosen
+from sculptnet.spaces import fbnet, fbnetv2
+from sculptnet.spaces.fbnetv2_space import Stage
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    rows = (Stage((8, 16, 8), 1, 1, 1), Stage((8, 24, 8), 2, 2, (1.5, 3.0, 1.5)))
+    return fbnetv2(3, 16, lowest_resolution=12, stages=rows, head_channels=16)
+
+
+def run_of(space: SearchSpace) -> ReportData:
+    """The last layer is a skip; the others are at the high end of everything."""
+    picks = dict.fromkeys(space.decisions, 0) | {
+        "resolution": 1,
+        "stages.0.0[0].out_channels": 1,
+        "stages.1.0[0].out_channels": 2,
+        "stages.1.0[0].expansion": 1,
+        "stages.1.1": 8,
+        "stages.1.1[0].out_channels": 2,
+    }
+    row = space.canonical([list(picks.values())])[0]
+    chances = {path: np.eye(len(node.options))[picks[path]] for path, node in space.decisions.items()}
+    learned = {path: (0.5 * vector + 0.5 / len(vector)).tolist() for path, vector in chances.items()}
+    event: dict[str, Any] = {"event": "search_epoch", "epoch": 1, "phase": "architecture", "probabilities": learned}
+    return ReportData(space=space, architecture=space.decode(row).architecture, events=(event,))
+
+
+def test_the_section_says_what_was_chosen_and_among_what(space: SearchSpace) -> None:
+    section = numbers_chosen(run_of(space))
+    assert isinstance(section, Section)
+    assert section.title == "Widths and resolution"
+    (drawing,) = section.drawings
+    assert drawing.description == (
+        "Columns of cells: channels of 3 decisions, 0 of 3 chosen at the low end and 3 at the high end; "
+        "expansion of 2 decisions, 0 of 1 chosen at the low end and 1 at the high end."
+    )
+    page = section.markup().markup
+    assert "Images of 16 pixels were chosen among 12, 16, with a probability of 75" in page
+    assert "rings: layers whose block is a skip" in page
+
+
+def test_without_a_network_and_without_a_search_the_ranges_remain(space: SearchSpace) -> None:
+    section = numbers_chosen(ReportData(space=space))
+    assert isinstance(section, Section)
+    page = section.markup().markup
+    assert "coloured by" not in page
+    assert "shipped" not in page
+
+
+def test_the_section_is_there_where_widths_are_open_and_nowhere_else(space: SearchSpace) -> None:
+    fixed = ReportData(space=fbnet(3, 16, channels=(8,), layers=(1,), strides=(1,)))
+    assert numbers_chosen in _sections(run_of(space))
+    assert numbers_chosen not in _sections(fixed)
+    assert not numbers_are_open(ReportData())
+    assert isinstance(numbers_chosen(fixed), Absent)
