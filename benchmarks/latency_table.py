@@ -131,7 +131,8 @@ def table_page(documents: Sequence[Mapping[str, Any]]) -> str:
         f"# Latency tables, {max(document['date'] for document in documents)}",
         "",
         f"{documents[0]['device']['cpu']}; PyTorch {documents[0]['torch']}; 10 networks fitted, others "
-        "held out; intervals: 95 %, bootstrap over the held-out networks; *load* of the machine before and after. "
+        "held out; intervals: 95 %, bootstrap over the held-out networks; *load* of the machine before and after "
+        "(where it is far above the threads, the measurement had one core to itself and other work the second). "
         "\\* older: fitted on networks from end to end of the space alone, where now half of them are random. "
         "\\*\\* older still: the networks that the table is fitted to and those it is checked on were measured one "
         "after another and not in turn, so that the device's drift within a minute is part of the error.",
