@@ -33,6 +33,24 @@ def test_values_are_parsed_by_annotation() -> None:
     assert settings.bind(method, {"branches": "none"}, "search") == {"branches": None}
 
 
+def test_fields_of_an_argument_that_is_a_dataclass_are_settings_by_dotted_names() -> None:
+    def learner(*, schedule: Cosine = Cosine(2.0), rounds: int = 3) -> None:  # noqa: B008  # frozen
+        """A method with a value that has fields."""
+
+    names = ["schedule.warmup_epochs", "schedule.final_fraction", "rounds"]
+    assert list(settings.settings_of(learner)) == names
+    assert settings.settings_of(learner)["schedule.warmup_epochs"].default == 2.0
+    given = {"schedule.final_fraction": "0.1", "rounds": "4"}
+    assert settings.bind(learner, given, "search") == {"rounds": 4, "schedule": Cosine(2.0, 0.1)}
+    with pytest.raises(InvalidValue) as caught:
+        settings.bind(learner, {"schedule.final_fraction": "2", "schedule.warm": "1"}, "search")
+    text = str(caught.value)
+    assert "search.schedule.warm is unknown; did you mean schedule.warmup_epochs" in text
+    assert (
+        "search.schedule.final_fraction: Cosine: Cosine.final_fraction must be at least 0 and at most 1, got 2" in text
+    )
+
+
 def test_space_settings_reach_the_space() -> None:
     assert fbnet(10, 32, **settings.bind(fbnet, {"width": "0.5"}, "space")) == fbnet(10, 32, width=0.5)
 

@@ -82,24 +82,20 @@ def bind(function: Callable[..., Any], given: Mapping[str, str], group: str) -> 
         InvalidValue: with every unknown name (near misses suggested) and every value that does not parse.
     """
     known = settings_of(function)
-    problems, values, inner = list[str](), dict[str, Any](), dict[str, dict[str, str]]()
+    problems, values = list[str](), dict[str, Any]()
     for name, text in given.items():
         if name not in known:
             problems.append(f"{group}.{name} is unknown; {suggestion(name, known)}")
             continue
         argument, dot, field = name.partition(".")
-        if dot:
-            inner.setdefault(argument, {})[field] = text
-            continue
         try:
-            values[name] = parse(text, known[name].annotation)
+            if dot:
+                now = values.get(argument, inspect.signature(function).parameters[argument].default)
+                values[argument] = _changed(now, [field], text)
+            else:
+                values[name] = parse(text, known[name].annotation)
         except InvalidValue as error:
             problems.append(f"{group}.{name}: {error}")
-    for argument, changes in inner.items():
-        try:
-            values[argument] = apply(inspect.signature(function).parameters[argument].default, changes, argument)
-        except InvalidValue as error:
-            problems.append(f"{group}: {error}")
     if problems:
         raise InvalidValue(collected(problems, "--set"))
     return values

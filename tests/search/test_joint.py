@@ -13,7 +13,7 @@ import torch
 from sculptnet.arch import Architecture, IntMatrix, Recipe, SearchSpace, Sgd, between, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import FactoredCost, Macs
-from sculptnet.errors import Infeasible, InvalidValue
+from sculptnet.errors import Infeasible, InvalidValue, TrainingDiverged
 from sculptnet.search import Limit, Objective, Problem, Proposals, Results, Search, drive, random_search
 from sculptnet.search.joint_search.early_stop import correlations, shortest
 from sculptnet.search.joint_search.fine_stage import FineStage, refine
@@ -336,3 +336,24 @@ def test_every_wrong_argument_is_told_at_once() -> None:
         Learning(samples=1, encoder=(), huber=0.0, held_out=1.0)
     with pytest.raises(InvalidValue, match=r"(?s)kept must be at least 1, got 0.*mutation_probability must lie"):
         FineStage(kept=0, mutation_probability=0.0)
+
+
+# ---------------------------------------------------------------------- what goes wrong
+def test_where_every_candidate_failed_the_search_goes_on_at_random_and_saves_nothing() -> None:
+    kept = Kept()
+
+    def failing(proposals: Proposals) -> Results:
+        rows = proposals.choices
+        return Results(rows, {"top1": np.full(len(rows), np.nan)}, ["diverged"] * len(rows), [()] * len(rows), [])
+
+    found = np.concatenate([rows for rows, _ in answered(quick(Problem(SPACE, TOP1), checkpoint=kept), failing)])
+    assert len(np.unique(found, axis=0)) == len(found) == 35
+    with pytest.raises(InvalidValue, match="no joint predictor was saved there"):
+        load_joint_predictor(kept, SPACE)
+
+
+def test_a_predictor_whose_loss_is_no_number_says_which_setting_to_lower() -> None:
+    rows, learning = SPACE.sample(np.random.default_rng(0), 30), Learning(samples=100, pretraining_epochs=1)
+    untaught, brief = pretrain(SPACE, TOP1[0], 0, learning), np.zeros(30, dtype=bool)
+    with pytest.raises(TrainingDiverged, match=r"the predictor's loss is .*; lower Learning\.learning_rate"):
+        untaught.learned(rows, likeness(rows)["top1"], brief, 0, Learning(learning_rate=1e20))
