@@ -162,7 +162,7 @@ def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
         (("measure", "fbnet", "--energy"), "--energy is for one network, not for a space"),
         (("measure", "fbnet_a", "--energy", "--device", "ssh://pi"), "--energy reads counters of this machine"),
         (("fit", "photos", "--latency-ms", "1", "--device", "ssh://"), "an address has the form ssh://user@host"),
-        (("show", "settings", "--method", "fbnett"), "unknown method 'fbnett'; did you mean fbnet or fbnetv2?"),
+        (("show", "settings", "--method", "fbnett"), "'fbnett'; did you mean fbnet or fbnetv3 or fbnetv2?"),
         (("show", "nothing.json"), "nothing.json does not exist"),
         (("fit", "photos", "--latency-ms", "1", "--threads", "1000"), "threads"),
         (("predict", "missing.onnx", "photo.jpg"), "missing.onnx: no such file"),

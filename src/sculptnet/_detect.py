@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sculptnet.flow.common_request import from_plain
 from sculptnet.flow.context import Voice
 from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.detection_run import DetectionResult, run_detection
@@ -43,22 +44,5 @@ def fit_detector(
         DataError: with everything that is wrong with the photographs and their boxes.
         MissingExtra: pycocotools is not installed.
     """
-    request = DetectionRequest(
-        network=str(network),
-        data=str(data),
-        pretrained=pretrained,
-        weights=weights,
-        latency_ms=latency_ms,
-        size=size,
-        device=device,
-        threads=threads,
-        minutes=minutes,
-        seed=seed,
-        settings=tuple(settings),
-        test_fraction=test_fraction,
-        accelerator=accelerator,
-        run_dir=run_dir,
-        runs=runs,
-        fresh=fresh,
-    )
+    request = from_plain(DetectionRequest, locals())
     return run_detection(request, Voice(say, progress))

@@ -12,6 +12,7 @@ from sculptnet.devices.energy import POWERCAP
 from sculptnet.export import load_network
 from sculptnet.files import read_json
 from sculptnet.flow.baselines import missing_baselines
+from sculptnet.flow.common_request import from_plain
 from sculptnet.flow.context import Context, Voice, open_context
 from sculptnet.flow.looking import look
 from sculptnet.flow.measuring import (
@@ -37,6 +38,9 @@ from sculptnet.search import TrialRecord
 from sculptnet.state import Progress, no_progress
 
 __all__ = ["FitResult", "fit", "fit_network", "fit_recipe", "run_flow"]
+
+
+# The keywords of these calls are fields of the requests, which say what they mean; `locals()` hands them on.
 
 
 def fit(
@@ -80,35 +84,7 @@ def fit(
         DataError: the images cannot be used as they are.
         Infeasible: the budget is under the fastest network of the space on this device.
     """
-    request = FitRequest(
-        data=str(data),
-        settings=tuple(settings),
-        latency_ms=latency_ms,
-        device=device,
-        threads=threads,
-        precision=precision,
-        method=method,
-        space=space,
-        resolution=resolution,
-        minutes=minutes,
-        seed=seed,
-        table=table,
-        baselines=baselines,
-        limits=tuple(limits),
-        start=start,
-        from_run=from_run,
-        workers=str(workers),
-        check_proxy=check_proxy,
-        proxy_networks=proxy_networks,
-        full_trials=full_trials,
-        skip_broken=skip_broken,
-        test_fraction=test_fraction,
-        accelerator=accelerator,
-        root=root,
-        run_dir=run_dir,
-        runs=runs,
-        fresh=fresh,
-    )
+    request = from_plain(FitRequest, locals())
     return run_flow(request, Stage.REPORT, Voice(say, progress))
 
 
@@ -144,27 +120,7 @@ def fit_network(
         InvalidValue: with everything that is wrong with the arguments, or the weights are those of another network.
         DataError: the images cannot be used as they are.
     """
-    request = NetworkRequest(
-        data=str(data),
-        network=str(network),
-        pretrained=pretrained,
-        weights=weights,
-        latency_ms=latency_ms,
-        device=device,
-        threads=threads,
-        precision=precision,
-        resolution=resolution,
-        minutes=minutes,
-        seed=seed,
-        settings=tuple(settings),
-        skip_broken=skip_broken,
-        test_fraction=test_fraction,
-        accelerator=accelerator,
-        root=root,
-        run_dir=run_dir,
-        runs=runs,
-        fresh=fresh,
-    )
+    request = from_plain(NetworkRequest, locals())
     return run_network(request, Voice(say, progress))
 
 
@@ -204,28 +160,7 @@ def fit_recipe(
         DataError: the images cannot be used as they are.
         Infeasible: no training came out.
     """
-    request = FitRequest(
-        data=str(data),
-        recipe_only=str(network),
-        latency_ms=latency_ms,
-        device=device,
-        threads=threads,
-        precision=precision,
-        method=method,
-        resolution=resolution,
-        minutes=minutes,
-        seed=seed,
-        settings=tuple(settings),
-        workers=str(workers),
-        full_trials=full_trials,
-        skip_broken=skip_broken,
-        test_fraction=test_fraction,
-        accelerator=accelerator,
-        root=root,
-        run_dir=run_dir,
-        runs=runs,
-        fresh=fresh,
-    )
+    request = from_plain(FitRequest, {**locals(), "recipe_only": network})
     return run_flow(request, Stage.REPORT, Voice(say, progress))
 
 

@@ -18,49 +18,27 @@ import typer
 from sculptnet import __version__
 from sculptnet.cli_looking import list_devices, measure, predict, show, show_zoo
 from sculptnet.cli_options import (
-    Accelerator,
     AsJson,
-    Baselines,
+    BeginningOptions,
     Budgets,
-    CheckProxy,
     Data,
-    DetectorSize,
-    DeviceName,
+    DetectorOptions,
     FineTuneEpochs,
-    Fresh,
-    FromRun,
-    FullTrials,
-    Latency,
+    ImageOptions,
+    JsonOption,
     Limits,
-    MethodName,
-    Minutes,
-    NetworkResolution,
+    NetworkOptions,
     OtherDevice,
     OtherPrecision,
     OtherThreads,
-    PrecisionName,
-    Precisions,
-    Pretrained,
-    ProxyNetworks,
-    RecipeOnly,
-    Resolution,
-    Root,
-    RunDir,
-    Runs,
-    Seed,
-    Set,
-    SetDetector,
-    SkipBroken,
-    SpaceName,
-    Start,
+    RecipeOptions,
+    SearchOptions,
     Table,
-    TestFraction,
-    Threads,
-    Weights,
-    Workers,
+    names_of,
     refuse_beside_a_run,
     typed_in,
     values_of,
+    with_options,
 )
 from sculptnet.console import INTERRUPTED, Console
 from sculptnet.errors import InvalidValue, SculptNetError, collected
@@ -81,47 +59,14 @@ app = typer.Typer(
 )
 
 
-# Every run has these options, so verbs repeat them in their signatures, where Typer reads names and defaults; what was
-# given is read from Typer's context.
 def _flow_command(until: str) -> Callable[..., None]:
     """A verb that runs the flow up to the stage `until`; all of them share their options and the run directory."""
 
-    def command(
-        context: typer.Context,
-        data: Data,
-        latency_ms: Latency = None,
-        device: DeviceName = "onnxruntime",
-        threads: Threads = 1,
-        precision: Precisions = PrecisionName.fp32,
-        method: MethodName = "fbnet",
-        space: SpaceName = None,
-        resolution: Resolution = None,
-        minutes: Minutes = 60.0,
-        seed: Seed = 0,
-        set_: Set = None,
-        table: Table = None,
-        accelerator: Accelerator = "auto",
-        root: Root = None,
-        run_dir: RunDir = None,
-        runs: Runs = Path("runs"),
-        fresh: Fresh = False,
-        baselines: Baselines = False,
-        limit: Limits = None,
-        start: Start = None,
-        workers: Workers = "1",
-        check_proxy: CheckProxy = False,
-        proxy_networks: ProxyNetworks = 6,
-        full_trials: FullTrials = None,
-        recipe_only: RecipeOnly = None,
-        from_run: FromRun = None,
-        skip_broken: SkipBroken = False,
-        test_fraction: TestFraction = 0.2,
-        as_json: AsJson = False,
-    ) -> None:
-        _run_flow(_fit_request(context, data), until, as_json)
+    def command(context: typer.Context, data: Data) -> None:
+        _run_flow(_fit_request(context, data), until, context.params["as_json"])
 
     command.__doc__ = FLOW_HELP[until]
-    return command
+    return with_options(ImageOptions, SearchOptions, RecipeOptions, JsonOption)(command)
 
 
 FLOW_HELP = {
@@ -134,6 +79,7 @@ for _verb, _until in (("fit", "report"), ("search", "search"), ("export", "expor
 
 
 @app.command()
+@with_options(NetworkOptions, BeginningOptions, SearchOptions, JsonOption)
 def train(
     context: typer.Context,
     targets: Annotated[
@@ -143,35 +89,6 @@ def train(
             help="NETWORK: a name of `sculptnet zoo`, an architecture file, or package.module:name.",
         ),
     ],
-    pretrained: Pretrained = False,
-    weights: Weights = None,
-    latency_ms: Latency = None,
-    device: DeviceName = "onnxruntime",
-    threads: Threads = 1,
-    precision: Precisions = PrecisionName.fp32,
-    method: MethodName = "fbnet",
-    space: SpaceName = None,
-    resolution: NetworkResolution = None,
-    minutes: Minutes = 60.0,
-    seed: Seed = 0,
-    set_: Set = None,
-    table: Table = None,
-    accelerator: Accelerator = "auto",
-    root: Root = None,
-    run_dir: RunDir = None,
-    runs: Runs = Path("runs"),
-    fresh: Fresh = False,
-    baselines: Baselines = False,
-    limit: Limits = None,
-    start: Start = None,
-    workers: Workers = "1",
-    check_proxy: CheckProxy = False,
-    proxy_networks: ProxyNetworks = 6,
-    full_trials: FullTrials = None,
-    from_run: FromRun = None,
-    skip_broken: SkipBroken = False,
-    test_fraction: TestFraction = 0.2,
-    as_json: AsJson = False,
 ) -> None:
     """Train NETWORK on DATA, export and measure it; with DATA alone, the flow of `fit` up to the final training.
 
@@ -180,12 +97,12 @@ def train(
     """
     request = _network_request(context, targets)
     if request is None:
-        _run_flow(_fit_request(context, targets[0]), "train", as_json)
+        _run_flow(_fit_request(context, targets[0]), "train", context.params["as_json"])
         return
     from sculptnet.flow.context import Voice
     from sculptnet.flow.network_run import run_network
 
-    with Console(as_json) as console:
+    with Console(context.params["as_json"]) as console:
         _finish(console, run_network(request, Voice(console.say, console.progress)))
 
 
@@ -241,18 +158,7 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
 METHOD_OF_RECIPES, METHOD_OF_PREDICTORS = "evolution", "fbnetv3"  # unless another is named
 # what a run that was begun can be given: its network does not depend on it
 ADDED = {"--workers": "workers", "--check-proxy": "check_proxy", "--proxy-networks": "proxy_networks"}
-OF_SEARCHES = (
-    "--method",
-    "--space",
-    "--table",
-    "--baselines",
-    "--limit",
-    "--start",
-    "--from-run",
-    "--full-trials",
-    *ADDED,
-)
-OF_NETWORKS = ("--pretrained", "--weights")
+OF_SEARCHES, OF_NETWORKS = names_of(SearchOptions), names_of(BeginningOptions)
 
 
 def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:
@@ -271,6 +177,7 @@ def _finish(console: Console, result: FitResult) -> None:
 
 
 @app.command(name="train-detector")
+@with_options(DetectorOptions, BeginningOptions, JsonOption)
 def train_detector(
     context: typer.Context,
     targets: Annotated[
@@ -281,21 +188,6 @@ def train_detector(
             "folder or .tar with VOC XML or COCO JSON; alone, a run directory to go on with.",
         ),
     ],
-    pretrained: Pretrained = False,
-    weights: Weights = None,
-    latency_ms: Latency = None,
-    size: DetectorSize = 320,
-    device: DeviceName = "onnxruntime",
-    threads: Threads = 1,
-    minutes: Minutes = 60.0,
-    seed: Seed = 0,
-    set_: SetDetector = None,
-    accelerator: Accelerator = "auto",
-    run_dir: RunDir = None,
-    runs: Runs = Path("runs"),
-    fresh: Fresh = False,
-    test_fraction: TestFraction = 0.2,
-    as_json: AsJson = False,
 ) -> None:
     """Train SSDLite with ARCH as its backbone on photographs with boxes, export and measure it.
 
@@ -308,14 +200,14 @@ def train_detector(
     from sculptnet.flow.detection_run import run_detection
 
     values = values_of(context)
-    request = None if len(targets) > 1 else request_of_detection_run(Path(targets[0]), fresh=fresh)
+    request = None if len(targets) > 1 else request_of_detection_run(Path(targets[0]), fresh=values["fresh"])
     if request is not None:
         refuse_beside_a_run(targets[0], typed_in(context))
     elif len(targets) != 2:
         raise InvalidValue(f"expected ARCH and DATA, or a detector's run directory, got {' '.join(targets)}")
     else:
         request = from_plain(DetectionRequest, {**values, "network": targets[0], "data": targets[1]})
-    with Console(as_json) as console:
+    with Console(values["as_json"]) as console:
         result = run_detection(request, Voice(console.say, console.progress))
         console.finish(result.summary(), result.to_json())
     if result.within_budget is False:

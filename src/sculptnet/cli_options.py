@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
@@ -158,6 +160,109 @@ OtherPrecision: TypeAlias = Annotated[
 FineTuneEpochs: TypeAlias = Annotated[
     int, typer.Option("--fine-tune-epochs", help="Train each network on for so long before it is exported.")
 ]
+
+
+# What a verb takes: the attributes of these classes, in this order, with their defaults.
+class RunOptions:
+    """Of every run."""
+
+    latency_ms: Latency = None
+    device: DeviceName = "onnxruntime"
+    threads: Threads = 1
+    minutes: Minutes = 60.0
+    seed: Seed = 0
+    set_: Set = None
+    test_fraction: TestFraction = 0.2
+    accelerator: Accelerator = "auto"
+    run_dir: RunDir = None
+    runs: Runs = Path("runs")
+    fresh: Fresh = False
+
+
+class ImageOptions(RunOptions):
+    """Of runs that classify images."""
+
+    resolution: Resolution = None
+    precision: Precisions = PrecisionName.fp32
+    skip_broken: SkipBroken = False
+    root: Root = None
+
+
+class SearchOptions:
+    """Of searches."""
+
+    method: MethodName = "fbnet"
+    space: SpaceName = None
+    limit: Limits = None
+    table: Table = None
+    start: Start = None
+    baselines: Baselines = False
+    workers: Workers = "1"
+    full_trials: FullTrials = None
+    from_run: FromRun = None
+    check_proxy: CheckProxy = False
+    proxy_networks: ProxyNetworks = 6
+
+
+class RecipeOptions:
+    """Of searches that may search recipes alone."""
+
+    recipe_only: RecipeOnly = None
+
+
+class BeginningOptions:
+    """Of networks that are given."""
+
+    pretrained: Pretrained = False
+    weights: Weights = None
+
+
+class NetworkOptions(ImageOptions):
+    """Of one network on images."""
+
+    resolution: NetworkResolution = None
+
+
+class DetectorOptions(RunOptions):
+    """Of a detector."""
+
+    size: DetectorSize = 320
+    set_: SetDetector = None
+
+
+class JsonOption:
+    """Of every verb."""
+
+    as_json: AsJson = False
+
+
+def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a verb the options of `groups` beside its own arguments; it reads them with `values_of`.
+
+    Typer knows options by a function's signature, which this writes.
+    """
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(verb, eval_str=True).parameters
+        options = {
+            name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(group, name), annotation=kind)
+            for group in groups
+            for name, kind in get_type_hints(group, include_extras=True).items()
+        }
+
+        @functools.wraps(verb)
+        def command(**values: Any) -> None:
+            verb(**{name: values[name] for name in own})
+
+        command.__signature__ = inspect.Signature([*own.values(), *options.values()])  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def names_of(group: type) -> list[str]:
+    """The options of a group as they are typed."""
+    return [f"--{name.replace('_', '-')}" for name in get_type_hints(group)]
 
 
 def values_of(context: typer.Context) -> dict[str, Any]:

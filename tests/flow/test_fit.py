@@ -200,7 +200,7 @@ def test_every_wrong_argument_is_named_at_once(photos: Path) -> None:
         "--test-fraction must lie between 0 and 1, got 1.5",
         "--accelerator must be auto, cpu or cuda, got 'gpu'",
         "unknown device 'onnxruntim'; did you mean onnxruntime?",
-        "unknown method 'fbnett'; did you mean fbnet or fbnetv2?",
+        "unknown method 'fbnett'; did you mean fbnet or fbnetv3 or fbnetv2?",
         "unknown space 'fbnt'; did you mean fbnet or fbnetv3 or fbnetv2?",
         "'nonsense' must read GROUP.NAME=VALUE",
     ):
