@@ -116,6 +116,15 @@ def test_requests_that_cannot_be_compared_say_so_all_at_once(ask: Ask, tmp_path:
         assert text in str(caught.value)
 
 
+def test_a_plan_whose_trials_are_no_shorter_is_refused_before_the_search(ask: Ask, tmp_path: Path) -> None:
+    request = ask(tmp_path / "run")
+    kept = tuple(one for one in request.settings if not one.startswith(("search.", "recipe.epochs")))
+    hurried = replace(request, method="random", settings=(*kept, "recipe.epochs=1"), check_proxy=True)
+    with pytest.raises(InvalidValue, match=r"--check-proxy: trials are trained for \d+ epochs and the network that is"):
+        run_flow(hurried, Stage.SEARCH, SILENT)
+    assert RunDirectory(tmp_path / "run").trials(print) == []
+
+
 # ---------------------------------------------------------------------- the whole
 @pytest.fixture(scope="module")
 def request_of_two(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitRequest:

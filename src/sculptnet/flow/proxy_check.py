@@ -27,11 +27,7 @@ def check_proxy(context: Context, problem: Problem, plan: Plan) -> ProxyCheck:
     Raises:
         InvalidValue: trials are not shorter than that.
     """
-    if not 0 < plan.trial_epochs < plan.epochs:
-        raise InvalidValue(
-            f"--check-proxy: trials are trained for {plan.trial_epochs} epochs and the network that is shipped for "
-            f"{plan.epochs}; for a comparison the first must lie between 0 and the second: give more --minutes"
-        )
+    check_lengths(plan)
     number = context.request.proxy_networks
     short = _with_more(context, problem, plan, trained(context, plan.trial_epochs, None), number)
     already = trained(context, plan.epochs)
@@ -49,6 +45,15 @@ def check_proxy(context: Context, problem: Problem, plan: Plan) -> ProxyCheck:
     context.log({"event": EVENT, "asked": number, **check.to_json()})
     context.voice.say(str(check))
     return check
+
+
+def check_lengths(plan: Plan) -> None:
+    """Raises `InvalidValue` where trials are not shorter than the training of the network that is shipped."""
+    if not 0 < plan.trial_epochs < plan.epochs:
+        raise InvalidValue(
+            f"--check-proxy: trials are trained for {plan.trial_epochs} epochs and the network that is shipped for "
+            f"{plan.epochs}; for a comparison the first must lie between 0 and the second: give more --minutes"
+        )
 
 
 def found_check(context: Context) -> ProxyCheck | None:

@@ -11,7 +11,7 @@ from sculptnet.flow.baselines import add_baselines
 from sculptnet.flow.context import Context
 from sculptnet.flow.finalists import find_best
 from sculptnet.flow.plan import Plan
-from sculptnet.flow.proxy_check import check_proxy, found_check
+from sculptnet.flow.proxy_check import check_lengths, check_proxy, found_check
 from sculptnet.flow.reusing import find_refined, learned_predictor
 from sculptnet.flow.searching import planned
 from sculptnet.flow.supernet_learning import (
@@ -65,9 +65,12 @@ class TrainedFromScratch(Work):
     plan: Plan
 
     def find(self, problem: Problem, table: LatencyTable) -> TrialRecord:
+        unchecked = self.context.request.check_proxy and found_check(self.context) is None
+        if unchecked:
+            check_lengths(self.plan)  # before hours of trials
         find = find_best if self.context.request.from_run is None else find_refined
         best = find(self.context, problem, table, self.plan)
-        if self.context.request.check_proxy and found_check(self.context) is None:
+        if unchecked:
             check_proxy(self.context, problem, self.plan)
         return best
 
