@@ -1,7 +1,7 @@
 """Does the search of FBNetV2 find good widths? Fashion-MNIST at 16 px, four layers of seven widths, nothing else open.
 
     python -m benchmarks.fbnetv2_widths
-    python -m benchmarks.fbnetv2_widths --parts alone    # these only, while another process does the rest
+    python -m benchmarks.fbnetv2_widths --parts networks --seeds 2    # these only, while other processes do the rest
     python -m benchmarks.fbnetv2_widths --seconds 60     # start nothing further after these; call again to go on
     python -m benchmarks.fbnetv2_widths --share 0.02 --results FOLDER    # all of it in a minute, to try the script
 
@@ -48,7 +48,7 @@ WIDEST = (16, 32, 48, 64)
 SEEDS = (0, 1, 2)
 ANY, EQUAL, REPEATS = 32, 20, 2  # settings of any multiply-adds, of nearly equal ones; trainings of each of the latter
 NEARLY = 0.03  # how far multiply-adds may lie from the median where they are nearly equal
-BUDGETS = (120_000, 190_000, 300_000)  # multiply-adds
+BUDGETS = (90_000, 120_000, 190_000)  # multiply-adds
 SPENT = 0.95  # of its budget, at least, a drawn network must spend
 FINALISTS = 3
 EPOCHS, WARMUP, PAPER_EPOCHS, PAPER_DECAY = 24, 8, 90, 0.045
@@ -117,8 +117,9 @@ class Work:
     share: float
     until: float = math.inf
 
-    @cached_property
+    @property
     def done(self) -> dict[tuple[Any, ...], Line]:
+        """What is finished, by this process or another one."""
         return {key_of(line): line for line in read_lines(self.lines, print)}
 
     def finish(self, line: Line) -> Line:
@@ -128,7 +129,6 @@ class Work:
             Paused: there is no time for another one.
         """
         append_line(self.lines, line)
-        self.done[key_of(line)] = line
         print(*key_of(line), flush=True)
         if time.process_time() > self.until:
             raise Paused
@@ -273,18 +273,14 @@ def best_drawn(work: Work, kind: str, budget: int, seed: int) -> Architecture:
     return work.space.decode(rows[max(results, key=results.__getitem__)]).architecture
 
 
-def train_finals(work: Work, budget: int, seed: int) -> None:
-    """Found, drawn at random, and narrowed to the multiply-adds of the found one: trained alike, tested."""
-    found = best_drawn(work, "found", budget, seed)
-    networks = {
-        "found": found,
-        "narrowed": narrowed(macs(found)),
-        "random": best_drawn(work, "random", budget, seed),
-    }
-    for kind, architecture in networks.items():
-        asked = {"what": "final", "kind": kind, "budget": budget, "seed": seed}
-        if key_of(asked) in work.done:
-            continue
+def train_final(work: Work, kind: str, budget: int, seed: int) -> None:
+    """Found, drawn at random, or narrowed to the multiply-adds of the found one: trained alike, tested."""
+    asked = {"what": "final", "kind": kind, "budget": budget, "seed": seed}
+    if key_of(asked) not in work.done:
+        if kind == "narrowed":
+            architecture = narrowed(macs(best_drawn(work, "found", budget, seed)))
+        else:
+            architecture = best_drawn(work, kind, budget, seed)
         network, seconds = work.trained(architecture, FINAL_STEPS, stream_seed(seed, "final"))
         accuracy = work.accuracy(network, work.images.test)
         sizes = {"widths": widths_of(architecture), "macs": macs(architecture)}
@@ -303,6 +299,7 @@ def sampled(work: Work) -> dict[str, list[dict[str, int]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS, help="of searches and networks")
     parser.add_argument("--seconds", type=float, default=math.inf, help="processor seconds of this call, about")
     parser.add_argument("--share", type=float, default=1.0, help="of the steps of every search and training")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder")
@@ -311,17 +308,18 @@ def main() -> None:
     work = Work(given.results / LINES, given.share, given.seconds)
     try:
         if "search" in given.parts:
-            for seed, macs_in_loss in product(SEEDS, (False, True)):
+            for seed, macs_in_loss in product(given.seeds, (False, True)):
                 search(work, macs_in_loss, seed)
         if "networks" in given.parts:
-            for seed, budget in product(SEEDS, BUDGETS):
-                train_finals(work, budget, seed)
+            for kinds, seed, budget in product((("found", "narrowed"), ("random",)), given.seeds, BUDGETS):
+                for kind in kinds:
+                    train_final(work, kind, budget, seed)
         if "alone" in given.parts:
             train_settings(work)
     except Paused:
         print("paused; the same command goes on", flush=True)
         return
-    if tuple(given.parts) == PARTS:
+    if (*given.parts, *given.seeds) == (*PARTS, *SEEDS):
         write_page(list(work.done.values()), sampled(work), given.results)
 
 

@@ -6,6 +6,7 @@ import resource
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import TypeAlias
 
@@ -16,15 +17,16 @@ from torch.nn.functional import cross_entropy
 from sculptnet.arch import Architecture, SearchSpace
 from sculptnet.data import TrainingBatches
 from sculptnet.flow.context import Context, RunContext
-from sculptnet.flow.plan import Speed
+from sculptnet.flow.plan import WEIGHT_SHARE, Speed
 from sculptnet.nets import Network, RelaxedSupernet
+from sculptnet.nets.relaxed import LEAST_COMPARED
 from sculptnet.streams import stream
 
 MakeSupernet: TypeAlias = Callable[[SearchSpace], RelaxedSupernet]
 TRIAL_STEPS = 3
 TRIAL_MEASURE_S = 1.0  # to export and time one network
 SHIPPING_SECONDS = 20.0  # export, int8, timing, report; accuracy with the runtimes is added by the number of images
-THETA_EXTRA = 1.1  # steps of the architecture, one in five, cost up to half more than the weights' steps timed here
+SEARCH_EXTRA = 1.1  # what a search does between the steps timed here: images, noise, expected costs
 RUNTIME_SHARE = 0.35  # of a training step that classifying the same images with a runtime takes
 
 
@@ -50,8 +52,12 @@ def measure_speed(
     placed, labels = _first_batch(context, batches)
     supernet = make_supernet(context.space)
     supernet.to(context.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    weights = _branch_weights(supernet, branches, context.request.seed)
-    search_s = THETA_EXTRA * _step_seconds(supernet, lambda: supernet(placed, weights), labels, context.clock)
+    seconds = {}
+    theta_branches = None if branches is None else max(branches, LEAST_COMPARED)
+    for count in dict.fromkeys((branches, theta_branches)):
+        forward = partial(supernet, placed, _branch_weights(supernet, count, context.request.seed))
+        seconds[count] = _step_seconds(supernet, forward, labels, context.clock)
+    search_s = SEARCH_EXTRA * (WEIGHT_SHARE * seconds[branches] + (1 - WEIGHT_SHARE) * seconds[theta_branches])
     return replace(speed, search_step_s=search_s, peak_bytes=peak_bytes())
 
 
