@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sculptnet._fit import FitResult, run_flow
 from sculptnet.cost import Macs
 from sculptnet.errors import InvalidValue, RunError
 from sculptnet.flow.context import Voice
+from sculptnet.flow.finalists import SPEED_MARGIN
 from sculptnet.flow.methods import METHODS
 from sculptnet.flow.plan import Speed, Wishes, make_plan
 from sculptnet.flow.request import FitRequest
@@ -28,7 +30,7 @@ from sculptnet.search.joint_search.method import settings_for
 from sculptnet.search.joint_search.predictor import pretrain
 from sculptnet.state import Event, no_progress
 
-BUDGET_MS, TIGHTER_MS = 0.16, 0.14
+BUDGET_MS, TIGHTER_MS = 0.2, 0.15
 SMALL = (
     "space.width=0.125",
     "space.round_to=8",
@@ -39,8 +41,8 @@ SMALL = (
 )
 QUICK = (
     "search.rounds=2",
-    "search.batch=4",
-    "search.finalists=3",
+    "search.batch=5",
+    "search.finalists=2",
     "search.pool=64",
     "search.correlation=0.1",
     "search.learning.samples=100",
@@ -62,7 +64,7 @@ def asked(ask: Callable[[Path], FitRequest], run_dir: Path) -> FitRequest:
 
 @pytest.fixture(scope="module")
 def finished(ask: Callable[[Path], FitRequest], tmp_path_factory: pytest.TempPathFactory) -> FitResult:
-    """A finished run of eleven trials."""
+    """A finished run of twelve trials."""
     return run_flow(asked(ask, tmp_path_factory.mktemp("fbnetv3") / "run"), Stage.REPORT, silent())
 
 
@@ -74,8 +76,8 @@ def test_later_rounds_are_as_short_as_the_first_has_shown_and_finalists_are_trai
     trials, events = run.trials(print), run.events(print)
     (stop,) = [event for event in events if event["event"] == "search_stop"]
     assert 1 <= stop["epochs"] < 10
-    lengths = [trial["epochs"] for trial in trials]
-    assert lengths == [None] * 4 + [stop["epochs"]] * 4 + [None] * 3
+    lengths = [trial["epochs"] for trial in sorted(trials, key=lambda one: int(one["trial"]))]
+    assert lengths == [None] * 5 + [stop["epochs"]] * 5 + [None] * 2
     trained = [trial for trial in trials if trial["error"] is None]
     assert [len(trial["curve"]) for trial in trained] == [trial["epochs"] or 10 for trial in trained]
     rounds = [event for event in events if event["event"] == "search_round"]
@@ -86,10 +88,9 @@ def test_later_rounds_are_as_short_as_the_first_has_shown_and_finalists_are_trai
 def test_what_is_shipped_is_within_the_budget_and_was_trained_with_its_recipe(finished: FitResult) -> None:
     run = RunDirectory(finished.folder)
     assert finished.within_budget is True
-    best = max(
-        (one for one in run.trials(print) if one["error"] is None and one["epochs"] is None),
-        key=lambda one: one["metrics"]["top1"],
-    )
+    whole = [one for one in run.trials(print) if one["error"] is None and one["epochs"] is None]
+    within = [one for one in whole if one["metrics"]["measured_latency_high_ms"] <= BUDGET_MS / SPEED_MARGIN]
+    best = max(within, key=lambda one: one["metrics"]["top1"])
     space = spaces.with_recipe(
         spaces.fbnetv3(3, 16, width=0.125, round_to=8, fewer_layers=9, head_channels=32),
         replace(spaces.fbnetv3_recipe(batch_size=16, learning_rate_factor=0.5), epochs=12),
@@ -107,10 +108,18 @@ def test_what_is_shipped_is_within_the_budget_and_was_trained_with_its_recipe(fi
 
 @pytest.mark.slow
 def test_another_budget_is_served_from_the_predictor_without_a_trial_of_the_search(
-    finished: FitResult, ask: Callable[[Path], FitRequest], tmp_path: Path
+    finished: FitResult, ask: Callable[[Path], FitRequest], photos: Path, tmp_path: Path
 ) -> None:
-    plain = replace(ask(tmp_path / "run"), method="fbnetv3", latency_ms=TIGHTER_MS, from_run=finished.folder)
-    request = replace(plain, settings=("search.finalists=2", *FEW), table=finished.folder / "table.json")
+    fewer = Path(copytree(photos, tmp_path / "fewer"))
+    (fewer / "red" / "000.png").unlink()
+    request = replace(
+        ask(tmp_path / "run"),
+        method="fbnetv3",
+        latency_ms=TIGHTER_MS,
+        from_run=finished.folder,
+        table=finished.folder / "table.json",
+        settings=("search.finalists=2", *FEW),
+    )
     result = run_flow(request, Stage.REPORT, silent())
     run = RunDirectory(result.folder)
     assert result.within_budget is True
@@ -125,11 +134,14 @@ def test_another_budget_is_served_from_the_predictor_without_a_trial_of_the_sear
     before = (run.folder / "trials.jsonl").read_bytes()
     assert run_flow(request, Stage.REPORT, silent()).card == result.card
     assert (run.folder / "trials.jsonl").read_bytes() == before
-    with pytest.raises(RunError, match="was learned on other images than photos has"):
-        run_flow(replace(request, run_dir=tmp_path / "other", test_fraction=0.3, seed=7), Stage.SEARCH, silent())
+    with pytest.raises(
+        RunError, match=r"was learned on other images than fewer has \(fingerprint \w+ there, \w+ here\)"
+    ):
+        run_flow(replace(request, run_dir=tmp_path / "other", data=str(fewer)), Stage.SEARCH, silent())
     for change, message in (
         ({"settings": ("space.width=0.5",)}, r"--set space\.width=0\.5: space and recipes are those of"),
         ({"settings": ("search.rounds=3",)}, r"--set search\.rounds=3: nothing is learned"),
+        ({"seed": 7}, r"--seed 7: .* has split the images with 0; leave it out"),
         ({"resolution": 32}, "--resolution 32: the predictor was learned at 16 pixels"),
         ({"space": "fbnet"}, "--space fbnet: the predictor belongs to the space of"),
         ({"method": "random", "settings": ()}, "--method random uses no predictor; give --method fbnetv3"),

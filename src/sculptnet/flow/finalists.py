@@ -60,7 +60,8 @@ class Measured:
         """
         timing = self._timing(candidate.architecture)
         if self.training is not None and timing.high_ms > self.at_most:
-            raise Infeasible(f"measured {timing.median_ms:.3g} ms, over the budget; not trained")
+            measured = f"measured {timing.median_ms:.3g} ms, up to {timing.high_ms:.3g} within 95 %"
+            raise Infeasible(f"{measured}: over the budget, not trained")
         return {
             "predicted_latency_ms": cost_of(self.table, candidate.architecture),
             "measured_latency_ms": timing.median_ms,
@@ -156,15 +157,15 @@ def best_in_full(
 def best_sampled(context: Context, problem: Problem, evaluate: Measured, plan: Plan) -> TrialRecord:
     """Of a search that learns from its trials, the best within the budget; the best few are first trained in full.
 
-    A soft search also learns from what is over the budget, which is trained like the rest; where it finds nothing else,
+    Some searches also learn from what is over the budget, which is trained like the rest; where they find nothing else,
     random networks within the budget are drawn.
     """
     method, _ = context.request.chosen_method()
-    anything = replace(evaluate, at_most=math.inf) if method.soft else evaluate
+    anything = replace(evaluate, at_most=math.inf) if method.beyond else evaluate
     # one that ends by itself is asked for one trial more: so it is told what became of its last ones, and logs it
     trials = plan.trials + (method.planned is not None)
     records = run_logged(context, make_search(context, problem, plan), problem, anything, trials)
-    if method.soft and not any("top1" in one.metrics and within(one, evaluate.at_most) for one in records):
+    if method.beyond and not any("top1" in one.metrics and within(one, evaluate.at_most) for one in records):
         context.voice.say(f"None of {len(records)} trials ran within the budget; drawing networks within it")
         search = random_search(problem, stream_seed(context.request.seed, "flow/within"))
         records = run_logged(context, search, problem, evaluate, DRAWN_WITHIN)

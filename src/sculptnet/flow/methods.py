@@ -33,7 +33,8 @@ class Method:
         shrinking: for a method that first trains an elastic supernet and then searches, with a predictor of its
             networks' accuracies, for one to cut out of it: the settings of that, which `--set search.` changes too.
         space: what is searched unless the user says otherwise.
-        soft: the search prefers what is within the limits and learns from what is beyond them, too.
+        soft: the search prefers what is within the limits, and proposes what is beyond them, too.
+        beyond: what is over the budget when it is measured is trained all the same, since the search learns from it.
         planned: the settings of a search of so many trials, given those of the user.
         fewest: trials that it needs with these settings of the user; None: two.
         open_recipe: searches recipes too: FBNetV3's, unless the space has open ones or decides that it has none.
@@ -45,6 +46,7 @@ class Method:
     shrinking: Callable[..., Shrinking] | None = None
     space: str = "fbnet"
     soft: bool = False
+    beyond: bool = False
     planned: Callable[[int, Mapping[str, Any]], Mapping[str, Any]] | None = None
     fewest: Callable[[Mapping[str, Any]], int] | None = None
     open_recipe: bool = False
@@ -101,9 +103,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "fbnet": Method(dnas, MixedSupernet),
         "fbnetv2": Method(dnas, MaskedSupernet, space="fbnetv2"),
-        "fbnetv3": Method(joint, space="fbnetv3", planned=joint_settings_for, fewest=fewest_of_joint, open_recipe=True),
+        "fbnetv3": Method(
+            joint, space="fbnetv3", beyond=True, planned=joint_settings_for, fewest=fewest_of_joint, open_recipe=True
+        ),
         "ofa": Method(evolution, shrinking=Shrinking, space="ofa_mobilenet_v3"),
-        "mnasnet": Method(reinforce, space="mnasnet", soft=True, planned=reinforced),
+        "mnasnet": Method(reinforce, space="mnasnet", soft=True, beyond=True, planned=reinforced),
         "random": Method(random_search),
         "evolution": Method(evolution),
         "optuna": Method(optuna_search, require=require_optuna),

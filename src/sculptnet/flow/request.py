@@ -206,8 +206,8 @@ class FitRequest(RunRequest):
             return
         given: dict[str, object] = {"--start": self.start, "--recipe-only": self.recipe_only}
         others = [option for option, value in given.items() if value]
-        own = {"method": self.method, "space": self.space}
-        check_reuse(self.from_run, own, self.resolution, self.settings, others)
+        own = {name: getattr(self, name) for name in ("method", "space", "resolution", "seed")}
+        check_reuse(self.from_run, own, self.settings, others)
 
     def completed(self) -> FitRequest:
         """With what `from_run` decides."""

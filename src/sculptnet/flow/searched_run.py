@@ -35,15 +35,12 @@ def searched_run(folder: Path) -> Mapping[str, Any]:
     return info
 
 
-def check_reuse(
-    folder: Path, given: Mapping[str, object], resolution: int | None, settings: Sequence[str], others: Sequence[str]
-) -> None:
+def check_reuse(folder: Path, given: Mapping[str, object], settings: Sequence[str], others: Sequence[str]) -> None:
     """Whether a request leaves alone what the predictor in `folder` belongs to.
 
     Args:
         folder: of the run.
-        given: `method` and `space` of the request.
-        resolution: of the request.
+        given: `method`, `space`, `resolution` and `seed` of the request.
         settings: of the request.
         others: options that searches anew alone have.
 
@@ -57,8 +54,10 @@ def check_reuse(
         problems.append(f"--method {given['method']} uses no predictor; give --method {command['method']}")
     if given["space"] not in (None, command["space"]):
         problems.append(f"--space {given['space']}: the predictor belongs to the space of {folder}; leave it out")
-    if resolution not in (None, size):
-        problems.append(f"--resolution {resolution}: the predictor was learned at {size} pixels; leave it out")
+    if given["resolution"] not in (None, size):
+        problems.append(f"--resolution {given['resolution']}: the predictor was learned at {size} pixels; leave it out")
+    if given["seed"] not in (0, command["seed"]):
+        problems.append(f"--seed {given['seed']}: {folder} has split the images with {command['seed']}; leave it out")
     for entry in settings:
         if entry.startswith(OF_THE_SPACE) and entry not in command["settings"]:
             problems.append(f"--set {entry}: space and recipes are those of {folder}; leave it out")
@@ -76,6 +75,7 @@ def decided_by(folder: Path, settings: Sequence[str]) -> dict[str, Any]:
     return {
         "space": command["space"],
         "resolution": info["identity"]["resolution"],
+        "seed": command["seed"],
         "settings": (*kept, *(entry for entry in settings if entry not in kept)),
         "test_fraction": command["test_fraction"],
         "skip_broken": command["skip_broken"],
