@@ -76,8 +76,9 @@ def test_a_recipe_is_found_shipped_and_reported_and_the_same_command_reads_it_ag
         "--full-trials",
         "2",
     )
-    code, _, error = command("search", *words)
+    code, out, error = command("search", *words)
     assert code == 0, error
+    assert "FBNetV3's recipes are for long trainings; in 2 epochs they cost accuracy" in " ".join((out + error).split())
     trials = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
     assert sum(trial["epochs"] is None for trial in trials) >= 2
     assert sum(trial["epochs"] == 2 for trial in trials) == 2

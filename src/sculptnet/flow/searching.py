@@ -79,6 +79,12 @@ def planned(context: Context, problem: Problem) -> Plan:
             f"Note: in {plan.epochs} epochs, what makes training images harder costs more accuracy than it gives; for "
             f"a network to use, give more --minutes; for a quick try, {' '.join(f'--set {one}' for one in hindering)}"
         )
+    if plan.epochs < FEW_EPOCHS and (method.open_recipe or request.recipe_only is not None):
+        alone = "; --set space.open_recipe=false (space fbnetv3) searches the architecture alone"
+        context.voice.say(
+            f"Note: FBNetV3's recipes are for long trainings; in {plan.epochs} epochs they cost accuracy, which more "
+            f"--minutes give back{'' if request.recipe_only is not None else alone}"
+        )
     expected_s = context.elapsed_s() + sum(plan.seconds.values())
     if expected_s > 1.1 * 60 * request.minutes:
         context.voice.say(
