@@ -6,7 +6,7 @@ Fashion-MNIST at 28 px, a small FBNetV3 space with a limit on multiply-adds. Eve
 train for as long on the same images. In turn: half the trials go to the architecture under the default recipe, half to
 the recipe of the architecture found. What each search finds is trained for longer and tested. Trials are kept in
 `--work`, results are lines of `results/joint_ablation.jsonl`: the script goes on where it was stopped, and `--page`
-alone makes the page, `results/joint_ablation.md`, from what is there. About 40 minutes on one core.
+alone makes the page, `results/joint_ablation.md`, from what is there. About 45 minutes on one core.
 """
 
 from __future__ import annotations
@@ -344,20 +344,21 @@ def recipes(rows: Mapping[tuple[str, int], Mapping[str, Any]], arms: Sequence[st
 
 
 def page(results: Sequence[Mapping[str, Any]]) -> str:
-    """The page, of the seeds for which every arm is finished."""
+    """The page; each part of the seeds for which all of its arms are finished."""
     rows = {(one["arm"], one["seed"]): one for one in results}
-    every = sorted({seed for _, seed in rows})
-    arms = [*TOGETHER, *ALONE]
-    seeds = [seed for seed in every if all((arm, seed) in rows for arm in arms)]
-    if not seeds:
+    together, alone = (
+        [seed for seed in sorted({seed for _, seed in rows}) if all((arm, seed) in rows for arm in names)]
+        for names in (TOGETHER, ALONE)
+    )
+    if not together and not alone:
         raise SystemExit("no seed has all of its arms yet; run the script without --page")
-    given = argparse.Namespace(**rows["joint", seeds[0]]["settings"])
-    searched = sum(rows[arm, seed]["processor_s"] for arm in arms for seed in seeds if arm != "architecture")
-    final = sum(rows[arm, seed]["final_processor_s"] for arm in arms for seed in seeds)
+    given = argparse.Namespace(**results[0]["settings"])
+    searched = sum(one["processor_s"] for one in results if one["arm"] != "architecture")
+    final = sum(one["final_processor_s"] for one in results)
     text = [
         f"# Architecture and recipe: together, in turn, and a recipe alone, {date.today().isoformat()}",
         "",
-        f"Fashion-MNIST at {RESOLUTION} px, n = {len(seeds)} seeds: mean ± standard deviation (each seed). A trial is "
+        f"Fashion-MNIST at {RESOLUTION} px; mean ± standard deviation (each seed). A trial is "
         f"{given.epochs} epochs on {given.images:,} images, judged on {HELD_OUT:,} others; what a search finds is "
         f"trained for {given.final_epochs} epochs on {given.final_images:,} images, from new weights and with its "
         "recipe, and tested once on the 10,000 test images. The images and their order are a seed's, the same for all. "
@@ -365,8 +366,20 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
         "by default.",
         "",
         "Made by `benchmarks/joint_ablation.py`.",
+        *(part_together(rows, together) if together else []),
+        *(part_alone(rows, alone) if alone else []),
         "",
-        "## Together or in turn",
+        f"{searched / 60:.0f} processor minutes of trials and {final / 60:.0f} of longer trainings in all, one thread "
+        f"beside other work; {platform.processor() or platform.machine()}, Python {platform.python_version()}, PyTorch "
+        f"{torch.__version__}.",
+    ]
+    return "\n".join(text) + "\n"
+
+
+def part_together(rows: Mapping[tuple[str, int], Mapping[str, Any]], seeds: Sequence[int]) -> list[str]:
+    return [
+        "",
+        f"## Together or in turn, n = {len(seeds)}",
         "",
         f"`spaces.fbnetv3` at width 0.125, {architectures(Recipe()).size():.1e} architectures, at most "
         f"{MOST_MACS / 1e6:g} M multiply-adds. In turn: half the trials for the architecture under the default recipe, "
@@ -381,7 +394,14 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
         f"Spearman's correlation of accuracies as the search predicted them and as they came out, together, by seed: "
         f"{predicted(rows, 'joint', seeds)} trials.",
         "",
-        "## A recipe for a given network",
+        *recipes(rows, ("joint", "in turn"), seeds),
+    ]
+
+
+def part_alone(rows: Mapping[tuple[str, int], Mapping[str, Any]], seeds: Sequence[int]) -> list[str]:
+    return [
+        "",
+        f"## A recipe for a given network, n = {len(seeds)}",
         "",
         f"MobileNetV2 at width 0.15, {macs(given_network()) / 1e6:.2f} M multiply-adds. The default recipe is the "
         "package's, without label smoothing and shifts, which short trainings do not repay.",
@@ -390,15 +410,8 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
         "",
         *differences(rows, (("wide", "default"), ("paper", "default")), seeds),
         "",
-        "## What was chosen",
-        "",
-        *recipes(rows, [arm for arm in arms if arm not in ("architecture", "default")], seeds),
-        "",
-        f"{searched / 60:.0f} processor minutes of trials and {final / 60:.0f} of longer trainings in all, one thread "
-        f"beside other work; {platform.processor() or platform.machine()}, Python {platform.python_version()}, PyTorch "
-        f"{torch.__version__}.",
+        *recipes(rows, ("wide", "paper"), seeds),
     ]
-    return "\n".join(text) + "\n"
 
 
 def main() -> None:
