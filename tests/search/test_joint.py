@@ -281,6 +281,15 @@ def test_another_budget_reruns_the_fine_stage_alone(searched: Kept) -> None:
     assert likeness(found.choices)["top1"].mean() > likeness(drawn)["top1"].mean() + 0.05
 
 
+def test_a_budget_that_nothing_learned_from_keeps_is_searched_from_random_candidates(searched: Kept) -> None:
+    predictor = load_joint_predictor(searched, SPACE)
+    cheapest = FactoredCost(SPACE, Macs()).of(predictor.rows).min()
+    below = Problem(SPACE, TOP1, (Limit(Macs(), float(cheapest) - 1),))
+    found = refine(below, predictor, 0, number=5, fine=FEW)
+    assert len(found.choices) == 5
+    assert below.feasible(found.choices).all()
+
+
 def test_the_fine_stage_ends_when_nothing_is_gained(searched: Kept) -> None:
     predictor = load_joint_predictor(searched, SPACE)
     fine = FineStage(best=8, random=8, kept=16, children=100, gain=1.0, patience=2)

@@ -18,7 +18,7 @@ def objective_values(problem: Problem, results: Results) -> FloatMatrix:
 
 def survivors(problem: Problem, rows: IntMatrix, values: FloatMatrix, number: int) -> tuple[IntMatrix, FloatMatrix]:
     """The best distinct rows that were evaluated, best first, and their values; at most `number`."""
-    first = np.array(distinct(rows))
+    first = np.array(distinct(rows), dtype=np.int64)  # also of no rows
     known = first[~np.isnan(values[first]).any(axis=1)]
     order = best_first(values[known], [objective.maximize for objective in problem.objectives])[:number]
     return rows[known[order]], values[known[order]]
