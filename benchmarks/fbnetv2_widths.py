@@ -300,12 +300,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS, help="of searches and networks")
+    parser.add_argument("--page", action="store_true", help="only make the page, of whatever is finished")
     parser.add_argument("--seconds", type=float, default=math.inf, help="processor seconds of this call, about")
     parser.add_argument("--share", type=float, default=1.0, help="of the steps of every search and training")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder")
     given = parser.parse_args()
     torch.set_num_threads(1)
     work = Work(given.results / LINES, given.share, given.seconds)
+    if given.page:
+        write_page(list(work.done.values()), sampled(work), given.results)
+        return
     try:
         if "search" in given.parts:
             for seed, macs_in_loss in product(given.seeds, (False, True)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, TypeAlias
@@ -38,10 +39,11 @@ def of(lines: Lines, what: str, **wanted: Any) -> list[Mapping[str, Any]]:
     return sorted(found, key=lambda one: (one["seed"], one.get("index", 0)))
 
 
-def alone(lines: Lines, group: str) -> Vector:
-    """Test accuracies of settings that were trained alone, `(trainings, settings)`."""
+def alone(lines: Lines, settings: Settings, group: str) -> Vector:
+    """Test accuracies of settings that were trained alone, `(trainings, settings)`; of whole rounds alone."""
     seeds = sorted({one["seed"] for one in of(lines, "alone", group=group)})
-    return np.array([[one["top1"] for one in of(lines, "alone", group=group, seed=seed)] for seed in seeds])
+    rounds = [[one["top1"] for one in of(lines, "alone", group=group, seed=seed)] for seed in seeds]
+    return np.array([one for one in rounds if len(one) == len(settings[group])])
 
 
 def preferred(lines: Lines, settings: Settings, group: str, what: str, macs_in_loss: bool) -> Vector:
@@ -68,13 +70,14 @@ def correlation(said: Vector, true: Vector) -> str:
 
 def spread(values: Sequence[float]) -> str:
     """Mean and standard deviation, with every value behind them."""
-    return f"{mean(values):.2f} ± {stdev(values):.2f} ({', '.join(f'{value:.2f}' for value in values)})"
+    deviation = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{mean(values):.2f}{deviation} ({', '.join(f'{value:.2f}' for value in values)})"
 
 
 # ---------------------------------------------------------------------- the page
 def ranks(lines: Lines, settings: Settings) -> list[str]:
     """Rank correlations of both groups."""
-    true = {group: alone(lines, group) for group in GROUPS}
+    true = {group: alone(lines, settings, group) for group in GROUPS}
     macs = {
         group: np.array([[one["macs"] for one in of(lines, "alone", group=group, seed=0)]], dtype=np.float64)
         for group in GROUPS
@@ -89,8 +92,9 @@ def ranks(lines: Lines, settings: Settings) -> list[str]:
         said = {group: preferred(lines, settings, group, what, macs_in_loss) for group in GROUPS}
         cells = [correlation(said[group], true[group].mean(axis=0)) for group in GROUPS]
         text.append(f"| {title} | {' | '.join(cells)} |")
-    first, second = true["equal"][:2]
-    text.append(f"| another training alone | | {correlation(first[None], second)} |")
+    first, second = true["equal"][[0, -1]]
+    if len(true["equal"]) > 1:
+        text.append(f"| another training alone | | {correlation(first[None], second)} |")
     ranges = [
         f"{100 * one.min():.1f} to {100 * one.max():.1f} %" for one in (true[group].mean(axis=0) for group in GROUPS)
     ]
@@ -106,30 +110,41 @@ def ranks(lines: Lines, settings: Settings) -> list[str]:
 
 def budgets(lines: Lines) -> list[str]:
     """Accuracies of the three contenders at each budget, and their differences seed by seed."""
-    asked = sorted({one["budget"] for one in of(lines, "final")})
-    text = [f"| budget, k MACs | | {' | '.join(['k MACs', 'widths', 'test top-1, %', 'less than found, points'])} |"]
+    text = [f"| budget, k MACs | | {' | '.join(['k MACs', 'widths', 'test top-1, %', 'found is better by, points'])} |"]
     text.append("|---" * 6 + "|")
-    for budget in asked:
-        base = [100 * one["top1"] for one in of(lines, "final", budget=budget, kind="found")]
-        for kind, title in KINDS.items():
-            found = of(lines, "final", budget=budget, kind=kind)
-            top1 = [100 * one["top1"] for one in found]
+    for budget, (kind, title) in product(sorted({one["budget"] for one in of(lines, "final")}), KINDS.items()):
+        found = of(lines, "final", budget=budget, kind=kind)
+        if found:
             macs = ", ".join(f"{one['macs'] / 1e3:.0f}" for one in found)
             widths = "; ".join("-".join(map(str, one["widths"])) for one in found)
-            less = "" if kind == "found" else spread([a - b for a, b in zip(base, top1, strict=True)])
-            text.append(f"| {budget / 1e3:.0f} | {title} | {macs} | {widths} | {spread(top1)} | {less} |")
+            more = "" if kind == "found" else spread(gains(lines, kind, budget))
+            top1 = spread([100 * one["top1"] for one in found])
+            text.append(f"| {budget / 1e3:.0f} | {title} | {macs} | {widths} | {top1} | {more} |")
     return text
+
+
+def gains(lines: Lines, kind: str, *budgets: int) -> list[float]:
+    """How many points what was found is better, seed by seed, at these budgets or at all."""
+    other = {(one["budget"], one["seed"]): one["top1"] for one in of(lines, "final", kind=kind)}
+    return [
+        100 * (one["top1"] - other[one["budget"], one["seed"]])
+        for one in of(lines, "final", kind="found")
+        if (one["budget"], one["seed"]) in other and one["budget"] in (budgets or (one["budget"],))
+    ]
 
 
 def overall(lines: Lines) -> str:
     """The differences over all budgets and seeds."""
     parts = []
     for kind in ("narrowed", "random"):
-        pairs = {(one["budget"], one["seed"]): 100 * one["top1"] for one in of(lines, "final", kind=kind)}
-        gains = [100 * one["top1"] - pairs[one["budget"], one["seed"]] for one in of(lines, "final", kind="found")]
-        low, high = interval(gains)
-        parts.append(f"{mean(gains):+.2f} points ({low:+.2f} to {high:+.2f}) over what was {KINDS[kind]}")
-    return f"Over all {len(gains)} pairs, what the search found is {' and '.join(parts)} (95 %, bootstrap over pairs)."
+        pairs = gains(lines, kind)
+        if pairs:
+            low, high = interval(pairs)
+            parts.append(
+                f"{mean(pairs):+.2f} points ({low:+.2f} to {high:+.2f}, {len(pairs)} pairs) from what was {KINDS[kind]}"
+            )
+    found = f"Over all budgets and seeds, what the search found differs by {' and by '.join(parts)}"
+    return f"{found} (95 %, bootstrap over pairs)."
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -206,7 +221,7 @@ def draw(lines: Lines, settings: Settings, path: Path) -> None:
     first, second, third = figure.subplots(1, 3)
     for axes, (group, title) in zip((first, second), GROUPS.items(), strict=True):
         said = preferred(lines, settings, group, "supernet", False).mean(axis=0)
-        axes.plot(100 * said, 100 * alone(lines, group).mean(axis=0), "o", color="#1d4ed8", markersize=4)
+        axes.plot(100 * said, 100 * alone(lines, settings, group).mean(axis=0), "o", color="#1d4ed8", markersize=4)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("accuracy in the supernet, %")
     first.set_ylabel("test top-1 alone, %")
@@ -225,4 +240,4 @@ def draw(lines: Lines, settings: Settings, path: Path) -> None:
     third.legend(frameon=False, fontsize=8)
     for axes in (first, second, third):
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
