@@ -24,17 +24,20 @@ Ask: TypeAlias = Callable[[Path], FitRequest]
 Command: TypeAlias = Callable[..., tuple[int, str, str]]
 
 COLOURS = {"blue": (30, 60, 200), "green": (40, 180, 60), "red": (210, 40, 50)}
-SMALL = (
-    "space.layers=1,1,1",
-    "space.channels=8,16,24",
-    "space.strides=1,2,2",
-    "space.head_channels=32",
+BRIEF = (
     "recipe.batch_size=8",
     "recipe.epochs=4",
     "recipe.optimizer.learning_rate=0.05",
     "search.epochs=2",
     "search.warmup_epochs=1",
     "search.draws=2",
+)
+SMALL = (
+    "space.layers=1,1,1",
+    "space.channels=8,16,24",
+    "space.strides=1,2,2",
+    "space.head_channels=32",
+    *BRIEF,
 )
 SUPERNET = (
     "space.width=0.25",

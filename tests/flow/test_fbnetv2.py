@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.flow.conftest import BRIEF
 
 from sculptnet._fit import FitResult, run_flow
 from sculptnet.devices.tables import MOST_ENTRIES
@@ -26,12 +27,7 @@ SMALL = (
     "space.layers=1,1",
     "space.lowest_resolution=12",
     "space.head_channels=32",
-    "recipe.batch_size=8",
-    "recipe.epochs=4",
-    "recipe.optimizer.learning_rate=0.05",
-    "search.epochs=2",
-    "search.warmup_epochs=1",
-    "search.draws=2",
+    *BRIEF,
 )
 
 
