@@ -66,14 +66,21 @@ def planned(context: Context, problem: Problem) -> Plan:
     plan = make_plan(request.minutes * 60 - context.elapsed_s(), speed, len(context.data.train), wishes)
     context.run.note("plan", plan.to_json())
     context.voice.say(describe_plan(plan, macs(typical)))
-    steps = steps_of_a_candidate(plan, speed.batch_size, wishes.run_share)
+    _warn(context, plan, steps_of_a_candidate(plan, speed.batch_size, wishes.run_share))
+    return plan
+
+
+def _warn(context: Context, plan: Plan, steps: float) -> None:
+    """Says what the plan is too short for."""
+    request, recipe = context.request, context.recipe()
+    method, _ = request.chosen_method()
     if method.supernet is not None and steps < FEW_STEPS:
         context.voice.say(
             f"Note: this search trains each candidate block in about {steps:.0f} steps; below about {FEW_STEPS} it "
             "hardly tells blocks apart, and its draws are near random ones within the budget. More --minutes help; "
             "--method random trains finalists instead"
         )
-    hindering = hindrances(recipe, context.preprocessing, fixed) if plan.epochs < FEW_EPOCHS else []
+    hindering = hindrances(recipe, context.preprocessing, request.given()["recipe"]) if plan.epochs < FEW_EPOCHS else []
     if hindering:
         context.voice.say(
             f"Note: in {plan.epochs} epochs, what makes training images harder costs more accuracy than it gives; for "
@@ -91,7 +98,6 @@ def planned(context: Context, problem: Problem) -> Plan:
             f"Warning: the least sensible plan takes {minutes(expected_s)} in all, more than the {request.minutes:g} "
             f"minutes asked for; fewer images, a lower --resolution or a narrower space (--set space.width=0.5) help"
         )
-    return plan
 
 
 def run_share(branches: int | None, space: SearchSpace) -> float:
