@@ -15,7 +15,7 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -67,12 +67,15 @@ ALONE = {
     "wide": "searched, ranges around the default",
     "paper": "searched, FBNetV3's table",
 }
+ARMS = (*TOGETHER, *ALONE)
+Rows = Mapping[tuple[str, int], Mapping[str, Any]]  # by arm and seed
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder for trials")
+    parser.add_argument("--work", type=Path, required=True, help="folder for trials; one for each length of trials")
     parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="what is compared; by default all")
     parser.add_argument("--trials", type=int, default=32, help="of architecture and recipe, a multiple of 16")
     parser.add_argument("--recipe-trials", type=int, default=20, help="of the recipe of a given network")
     parser.add_argument("--images", type=int, default=1500, help="that a trial trains on")
@@ -296,9 +299,7 @@ def percent(values: Sequence[float]) -> str:
     return f"{100 * mean(values):.2f}{deviation} ({', '.join(f'{100 * value:.2f}' for value in values)})"
 
 
-def table(
-    rows: Mapping[tuple[str, int], Mapping[str, Any]], names: Mapping[str, str], seeds: Sequence[int]
-) -> list[str]:
+def table(rows: Rows, names: Mapping[str, str], seeds: Sequence[int]) -> list[str]:
     lines = [
         "| | top-1 on test images, % | best trial on held-out images, % | M MACs | trials | failed |",
         f"|{6 * '---|'}",
@@ -312,9 +313,7 @@ def table(
     return lines
 
 
-def differences(
-    rows: Mapping[tuple[str, int], Mapping[str, Any]], pairs: Sequence[tuple[str, str]], seeds: Sequence[int]
-) -> list[str]:
+def differences(rows: Rows, pairs: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[str]:
     """Between arms, seed by seed, in points of test accuracy, the worst first."""
     names, found = {**TOGETHER, **ALONE}, []
     for left, right in pairs:
@@ -325,13 +324,13 @@ def differences(
     return [line for _, line in sorted(found)]
 
 
-def predicted(rows: Mapping[tuple[str, int], Mapping[str, Any]], arm: str, seeds: Sequence[int]) -> str:
+def predicted(rows: Rows, arm: str, seeds: Sequence[int]) -> str:
     """How well accuracies were predicted before trials, seed by seed."""
     pairs = [np.array(rows[arm, seed]["pairs"]) for seed in seeds]
     return ", ".join(f"{float(spearmanr(one[:, 0], one[:, 1]).statistic):.2f} of {len(one)}" for one in pairs)
 
 
-def recipes(rows: Mapping[tuple[str, int], Mapping[str, Any]], arms: Sequence[str], seeds: Sequence[int]) -> list[str]:
+def recipes(rows: Rows, arms: Sequence[str], seeds: Sequence[int]) -> list[str]:
     """What was chosen, apart from what all recipes share."""
     kept = ("optimizer", "mixup", "drop", "ema")
     titles = {**TOGETHER, **ALONE}
@@ -344,30 +343,26 @@ def recipes(rows: Mapping[tuple[str, int], Mapping[str, Any]], arms: Sequence[st
 
 
 def page(results: Sequence[Mapping[str, Any]]) -> str:
-    """The page; each part of the seeds for which all of its arms are finished."""
-    rows = {(one["arm"], one["seed"]): one for one in results}
-    together, alone = (
-        [seed for seed in sorted({seed for _, seed in rows}) if all((arm, seed) in rows for arm in names)]
-        for names in (TOGETHER, ALONE)
-    )
-    if not together and not alone:
+    """The page, a section for every part and length of trials, of the seeds for which all of its arms are finished."""
+    groups: dict[tuple[int, ...], dict[tuple[str, int], Mapping[str, Any]]] = {}
+    for one in results:
+        groups.setdefault(tuple(one["settings"].values()), {})[one["arm"], one["seed"]] = one
+    sections = [*parts(part_together, TOGETHER, groups.values()), *parts(part_alone, ALONE, groups.values())]
+    if not sections:
         raise SystemExit("no seed has all of its arms yet; run the script without --page")
-    given = argparse.Namespace(**results[0]["settings"])
     searched = sum(one["processor_s"] for one in results if one["arm"] != "architecture")
     final = sum(one["final_processor_s"] for one in results)
     text = [
         f"# Architecture and recipe: together, in turn, and a recipe alone, {date.today().isoformat()}",
         "",
-        f"Fashion-MNIST at {RESOLUTION} px; mean ± standard deviation (each seed). A trial is "
-        f"{given.epochs} epochs on {given.images:,} images, judged on {HELD_OUT:,} others; what a search finds is "
-        f"trained for {given.final_epochs} epochs on {given.final_images:,} images, from new weights and with its "
-        "recipe, and tested once on the 10,000 test images. The images and their order are a seed's, the same for all. "
+        f"Fashion-MNIST at {RESOLUTION} px; mean ± standard deviation (each seed). A trial is judged on {HELD_OUT:,} "
+        "images that it was not trained on; what a search finds is trained from new weights with its recipe, and "
+        "tested once on the 10,000 test images. The images and their order are a seed's, the same for all. "
         f"Every search is `search.joint` with rounds of {BATCH} from a pool of {POOL:,} and no early stop, all else as "
         "by default.",
         "",
         "Made by `benchmarks/joint_ablation.py`.",
-        *(part_together(rows, together) if together else []),
-        *(part_alone(rows, alone) if alone else []),
+        *sections,
         "",
         f"{searched / 60:.0f} processor minutes of trials and {final / 60:.0f} of longer trainings in all, one thread "
         f"beside other work; {platform.processor() or platform.machine()}, Python {platform.python_version()}, PyTorch "
@@ -376,12 +371,37 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(text) + "\n"
 
 
-def part_together(rows: Mapping[tuple[str, int], Mapping[str, Any]], seeds: Sequence[int]) -> list[str]:
+def parts(
+    part: Callable[[Rows, Sequence[int]], list[str]], names: Mapping[str, str], groups: Iterable[Rows]
+) -> Iterator[str]:
+    """The lines of one part, for every length of trials."""
+    for rows in groups:
+        seeds = [seed for seed in sorted({seed for _, seed in rows}) if all((arm, seed) in rows for arm in names)]
+        if seeds:
+            yield from part(rows, seeds)
+
+
+def trained_images(rows: Rows) -> int:
+    """By a trial in all its epochs."""
+    settings = next(iter(rows.values()))["settings"]
+    return int(settings["images"] * settings["epochs"])
+
+
+def lengths(rows: Rows) -> str:
+    """How long trials and final trainings were."""
+    given = argparse.Namespace(**next(iter(rows.values()))["settings"])
+    return (
+        f"Trials of {given.epochs} epochs on {given.images:,} images; what was found, {given.final_epochs} epochs on "
+        f"{given.final_images:,}. "
+    )
+
+
+def part_together(rows: Rows, seeds: Sequence[int]) -> list[str]:
     return [
         "",
-        f"## Together or in turn, n = {len(seeds)}",
+        f"## Together or in turn, trials of {trained_images(rows):,} images, n = {len(seeds)}",
         "",
-        f"`spaces.fbnetv3` at width 0.125, {architectures(Recipe()).size():.1e} architectures, at most "
+        f"{lengths(rows)}`spaces.fbnetv3` at width 0.125, {architectures(Recipe()).size():.1e} architectures, at most "
         f"{MOST_MACS / 1e6:g} M multiply-adds. In turn: half the trials for the architecture under the default recipe, "
         "half for the recipe of the architecture found; the default recipe stays where no trial beats it. The recipes: "
         "optimiser, its learning rate, weight decay, mixup, dropout, stochastic depth and averaged weights, in ranges "
@@ -398,13 +418,13 @@ def part_together(rows: Mapping[tuple[str, int], Mapping[str, Any]], seeds: Sequ
     ]
 
 
-def part_alone(rows: Mapping[tuple[str, int], Mapping[str, Any]], seeds: Sequence[int]) -> list[str]:
+def part_alone(rows: Rows, seeds: Sequence[int]) -> list[str]:
     return [
         "",
-        f"## A recipe for a given network, n = {len(seeds)}",
+        f"## A recipe for a given network, trials of {trained_images(rows):,} images, n = {len(seeds)}",
         "",
-        f"MobileNetV2 at width 0.15, {macs(given_network()) / 1e6:.2f} M multiply-adds. The default recipe is the "
-        "package's, without label smoothing and shifts, which short trainings do not repay.",
+        f"{lengths(rows)}MobileNetV2 at width 0.15, {macs(given_network()) / 1e6:.2f} M multiply-adds. The default "
+        "recipe is the package's, without label smoothing and shifts, which short trainings do not repay.",
         "",
         *table(rows, ALONE, seeds),
         "",
@@ -419,10 +439,11 @@ def main() -> None:
     path, text = given.results / f"{NAME}.jsonl", given.results / f"{NAME}.md"
     torch.set_num_threads(1)
     if not given.page:
-        done = {(one["arm"], one["seed"]) for one in read_lines(path, print)}
+        settings = {name: getattr(given, name) for name in SETTINGS}
+        done = {(one["arm"], one["seed"]) for one in read_lines(path, print) if one["settings"] == settings}
         for seed in (Seed(given, number) for number in range(given.seeds)):
             seed.folder.mkdir(parents=True, exist_ok=True)
-            for arm in seed.arms:
+            for arm in given.arms:
                 if (arm, seed.seed) not in done:
                     result = seed.result(arm)
                     append_line(path, result)
