@@ -26,6 +26,7 @@ from sculptnet.data.detection.score import Detected
 from sculptnet.data.detection.split import BoxSplit
 from sculptnet.errors import DeviceError, InvalidValue, collected
 from sculptnet.export.detector_graph import detector_graph
+from sculptnet.export.scripts import shipped_script
 from sculptnet.export.session import Images, open_session
 from sculptnet.export.weights import ARCHITECTURE, WEIGHTS
 from sculptnet.files import read_json, write_atomic, write_json
@@ -151,7 +152,7 @@ def export_detector(
             f"{agreement.same:.1%} of the boxes, at least {LEAST_SAME:.0%} is asked for; use another version of one"
         )
     write_atomic(path, data)
-    write_atomic(folder / SCRIPT, Path(__file__).with_name("detector_standalone.py").read_bytes())
+    write_atomic(folder / SCRIPT, shipped_script("detector_standalone"))
     return {"file": MODEL, "size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}, agreement
 
 

@@ -12,24 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import struct
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
 
-WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's grey images of 16 bits
-UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    struct.error,
-    Image.DecompressionBombError,
-)  # what Pillow's readers raise
+from sculptnet.export.standalone_photos import open_model, open_rgb, read_photo
+
 COLOURS = ("#0b62b5", "#d07c1e", "#289575", "#8b63b9", "#b13b08", "#1d2126")
 
 
@@ -70,7 +62,7 @@ def listed(photo: str, objects: list[dict[str, Any]]) -> str:
 def detect(model: Path, photos: list[str], threshold: float = 0.3, threads: int = 1) -> list[list[dict[str, Any]]]:
     """The objects in each photo, most probable first: class, score, box; raises ValueError with all problems."""
     problems: list[str] = []
-    session, classes, stated = open_model(model, threads, problems)
+    session, classes, stated = open_model(model, threads, "detector", problems)
     results = []
     for photo in photos:
         image = read_photo(Path(photo), problems)
@@ -89,54 +81,6 @@ def detect(model: Path, photos: list[str], threshold: float = 0.3, threads: int 
     if problems:
         raise ValueError("\n".join(problems))
     return results
-
-
-def open_model(
-    path: Path, threads: int, problems: list[str]
-) -> tuple[onnxruntime.InferenceSession | None, list[str], dict[str, Any] | None]:
-    """The session, the names of the classes and the preprocessing; what is wrong is added to `problems`."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3  # errors only
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime's exceptions share no other base
-        problems.append(f"{path} is not an ONNX file that can be run: {error}")
-        return None, [], None
-    metadata = session.get_modelmeta().custom_metadata_map
-    missing = [key for key in ("classes", "detector") if key not in metadata]
-    if missing:
-        problems.append(f"{path} is an ONNX file without {' and '.join(map(repr, missing))} in its metadata")
-        return None, [], None
-    return session, json.loads(metadata["classes"]), json.loads(metadata["detector"])
-
-
-def read_photo(photo: Path, problems: list[str]) -> Image.Image | None:
-    """The photo as 8-bit RGB, or None; what is wrong is added to `problems`."""
-    if not photo.is_file():
-        problems.append(f"{photo} {'is a folder; name the image files in it' if photo.is_dir() else 'does not exist'}")
-        return None
-    try:
-        return open_rgb(photo)
-    except UNREADABLE as error:
-        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
-        problems.append(f"{photo} cannot be read as an image ({reason})")
-        return None
-
-
-def open_rgb(photo: Path) -> Image.Image:
-    """8-bit RGB: turned as the EXIF tag says, alpha over white, 16 bits scaled to 8, grey widened."""
-    with Image.open(photo) as opened:
-        opened.load()
-        image = ImageOps.exif_transpose(opened)
-    if image.mode == "F":
-        raise ValueError("pixels are floating-point numbers; images need 8 or 16 bits per channel")
-    if image.mode in WIDE_MODES:
-        wide = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
-        image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def prepare(image: Image.Image, stated: dict[str, Any]) -> npt.NDArray[np.float32]:

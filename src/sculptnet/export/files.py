@@ -25,6 +25,7 @@ from sculptnet.export.agreement import TOLERANCE, Agreement, compare, parity
 from sculptnet.export.graph import to_onnx
 from sculptnet.export.int8 import quantise
 from sculptnet.export.metadata import Metadata, attach
+from sculptnet.export.scripts import shipped_script
 from sculptnet.export.session import Images, OnnxModel
 from sculptnet.nets import Network
 from sculptnet.state import Progress, no_progress
@@ -143,15 +144,10 @@ def export_model(
             agreement = compare(opened, network, images)
             digest = hashlib.sha256(data).hexdigest()
             files.append(ExportedFile(folder / file_name, precision, len(data), digest, agreement))
-        (Path(workplace) / SCRIPT).write_bytes(standalone_script())
+        (Path(workplace) / SCRIPT).write_bytes(shipped_script("standalone"))
         for moved in (*(file.path for file in files), folder / SCRIPT):
             os.replace(Path(workplace) / moved.name, moved)
     return Exported(tuple(files), folder / SCRIPT)
-
-
-def standalone_script() -> bytes:
-    """The script that predicts with onnxruntime, numpy and Pillow alone."""
-    return Path(__file__).with_name("standalone.py").read_bytes()
 
 
 def versions() -> dict[str, str]:

@@ -12,24 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import struct
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's grey images of 16 bits
-UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    struct.error,
-    Image.DecompressionBombError,
-)  # what Pillow's readers raise
+from sculptnet.export.standalone_photos import open_model, read_photo
 
 
 def main() -> int:
@@ -60,61 +51,26 @@ def main() -> int:
 def predict(model: Path, photos: list[str], threads: int = 1) -> tuple[list[str], list[npt.NDArray[np.float64]]]:
     """The names of the classes, and the probabilities of each photo; raises ValueError with all problems."""
     problems: list[str] = []
-    session, classes, preprocessing = open_model(model, threads, problems)
+    session, classes, preprocessing = open_model(model, threads, "preprocessing", problems)
     rows = []
     for photo in photos:
-        image = read_photo(Path(photo), preprocessing, problems)
-        if session is not None and image is not None:
-            logits = session.run(None, {session.get_inputs()[0].name: image[None]})[0][0]
-            powers = np.exp(logits.astype(np.float64) - float(logits.max()))
-            rows.append(powers / powers.sum())
+        image = read_photo(Path(photo), problems)
+        if session is None or image is None or preprocessing is None:
+            continue
+        prepared = prepare(image, preprocessing)
+        logits = session.run(None, {session.get_inputs()[0].name: prepared[None]})[0][0]
+        powers = np.exp(logits.astype(np.float64) - float(logits.max()))
+        rows.append(powers / powers.sum())
     if problems:
         raise ValueError("\n".join(problems))
     return classes, rows
 
 
-def open_model(
-    path: Path, threads: int, problems: list[str]
-) -> tuple[onnxruntime.InferenceSession | None, list[str], dict[str, Any] | None]:
-    """The session, the names of the classes and the preprocessing; what is wrong is added to `problems`."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3  # errors only
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime's exceptions share no other base
-        problems.append(f"{path} is not an ONNX file that can be run: {error}")
-        return None, [], None
-    metadata = session.get_modelmeta().custom_metadata_map
-    missing = [key for key in ("classes", "preprocessing") if key not in metadata]
-    if missing:
-        problems.append(f"{path} is an ONNX file without {' and '.join(map(repr, missing))} in its metadata")
-        return None, [], None
-    return session, json.loads(metadata["classes"]), json.loads(metadata["preprocessing"])
-
-
-def read_photo(
-    photo: Path, preprocessing: dict[str, Any] | None, problems: list[str]
-) -> npt.NDArray[np.float32] | None:
-    """The network's input for one photo, or None; what is wrong is added to `problems`."""
-    if not photo.is_file():
-        problems.append(f"{photo} {'is a folder; name the image files in it' if photo.is_dir() else 'does not exist'}")
-        return None
-    try:
-        with Image.open(photo) as image:
-            image.load()
-            return None if preprocessing is None else prepare(image, preprocessing)
-    except UNREADABLE as error:
-        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
-        problems.append(f"{photo} cannot be read as an image ({reason})")
-        return None
-
-
 def prepare(image: Image.Image, preprocessing: dict[str, Any]) -> npt.NDArray[np.float32]:
-    """The network's input for an image, float32 (3, resolution, resolution), normalised."""
+    """The network's input for an RGB image, float32 (3, resolution, resolution), normalised."""
     resolution, side = preprocessing["resolution"], preprocessing["resize"]
     start = (side - resolution) // 2
-    pixels = np.asarray(central_square(to_rgb(image), side))[start : start + resolution, start : start + resolution]
+    pixels = np.asarray(central_square(image, side))[start : start + resolution, start : start + resolution]
     mean, std = (np.array(preprocessing[key], dtype=np.float32) for key in ("mean", "std"))
     values = pixels.astype(np.float32) / np.float32(255)
     return np.ascontiguousarray(((values - mean) / std).transpose(2, 0, 1))
@@ -129,19 +85,6 @@ def central_square(image: Image.Image, side: int) -> Image.Image:
     if shorter == side:
         return image.crop(box) if width != height else image
     return image.resize((side, side), Image.Resampling.BILINEAR, box=box)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB: turned as the EXIF tag says, alpha over white, 16 bits scaled to 8, grey widened."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("pixels are floating-point numbers; images need 8 or 16 bits per channel")
-    if image.mode in WIDE_MODES:
-        wide = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
-        image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 if __name__ == "__main__":
