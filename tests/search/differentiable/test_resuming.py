@@ -1,0 +1,79 @@
+"""Same seed, same result, however often a search was stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tests.search.differentiable.toy import InMemoryCheckpoint, Outcome, finished, short_search
+
+from sculptnet.errors import RunError
+from sculptnet.state import Progress
+
+PROGRAM = Path(__file__).with_name("toy.py")
+
+
+class Stop(Exception):
+    """What stands for a kill."""
+
+
+def stop_after(steps: int) -> Progress:
+    def progress(what: str, done: int, total: int) -> None:
+        if done == steps:
+            raise Stop
+
+    return progress
+
+
+@pytest.mark.parametrize(("branches", "stops"), [(None, (4, 9)), (1, (3, 8)), (2, range(1, 11))])
+@pytest.mark.parametrize("seconds", [2.0, 1e9], ids=["saved at every other step", "saved after epochs"])
+def test_resumed_equals_uninterrupted(branches: int | None, stops: Sequence[int], seconds: float) -> None:
+    whole = finished(seen := Outcome(), short_search(seen, branches=branches)).digest()
+    for stop in stops if seconds < 10 else stops[::3]:
+        checkpoint, again = InMemoryCheckpoint(), Outcome()
+        stopped = stop_after(stop)
+        with pytest.raises(Stop):
+            next(
+                short_search(
+                    Outcome(), branches=branches, checkpoint=checkpoint, progress=stopped, checkpoint_seconds=seconds
+                )
+            )
+        assert finished(again, short_search(again, branches=branches, checkpoint=checkpoint)).digest() == whole
+
+
+def test_a_finished_search_proposes_the_same_again_without_training() -> None:
+    checkpoint, first, second = InMemoryCheckpoint(), Outcome(), Outcome()
+    finished(first, short_search(first, checkpoint=checkpoint))
+    finished(second, short_search(second, checkpoint=checkpoint, progress=stop_after(1)))
+    assert second.proposals == first.proposals
+    assert [event["event"] for event in second.events] == ["search_draws"]
+
+
+def test_another_seed_is_another_search() -> None:
+    outcomes = [Outcome(), Outcome()]
+    digests = {finished(seen, short_search(seen, seed=seed)).digest() for seed, seen in enumerate(outcomes)}
+    assert len(digests) == 2
+
+
+def test_a_killed_process_is_continued_by_another_to_the_same_result(tmp_path: Path) -> None:
+    whole = finished(seen := Outcome(), short_search(seen)).digest()
+    command = [sys.executable, str(PROGRAM), str(tmp_path / "state.safetensors")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    killed = subprocess.run([*command, "7"], env=environment, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = subprocess.run([*command, "0"], env=environment, capture_output=True, text=True, check=False)
+    assert resumed.stdout.strip() == whole, resumed.stderr
+
+
+def test_a_checkpoint_of_another_search_is_refused_with_what_differs() -> None:
+    checkpoint, seen = InMemoryCheckpoint(), Outcome()
+    finished(seen, short_search(seen, checkpoint=checkpoint))
+    with pytest.raises(RunError, match="another search: 3 problems") as caught:
+        next(short_search(Outcome(), checkpoint=checkpoint, seed=1, tau=4.0))
+    assert "seed is 0 there and 1 here" in str(caught.value)
+    assert "tau is 5.0 there and 4.0 here" in str(caught.value)
