@@ -9,13 +9,14 @@ from sculptnet.arch import SearchSpace, TensorShape
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.cost import Precision, entries_of
 from sculptnet.devices import Model
-from sculptnet.devices.graphs import Graphs, chain, neighbours, reference_model
+from sculptnet.devices.graphs import Graphs, chain, neighbours, reference_model, settle
 from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.plan import example_input
 from sculptnet.errors import DeviceError
 from sculptnet.export.graph import to_onnx
 from sculptnet.export.session import open_session
 from sculptnet.nets import Network, initialise
+from sculptnet.spaces import fbnetv3
 
 SHAPE = TensorShape(8, 6, 6)
 
@@ -68,6 +69,46 @@ def test_the_same_block_gives_the_same_bytes_and_leaves_torchs_generator_alone()
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(4)
     assert Graphs().context(InvertedResidual(16, 5, 3, 2), SHAPE).digest() == first.digest()
+
+
+def test_threads_do_not_show_in_the_bytes() -> None:
+    block, threads = InvertedResidual(16, 5, 3, 2), torch.get_num_threads()
+    try:
+        digests = set()
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            digests.add(Graphs().context(block, TensorShape(8, 28, 28)).digest())
+    finally:
+        torch.set_num_threads(threads)
+    assert len(digests) == 1
+
+
+def test_random_deep_networks_with_gates_answer_alike_in_both_runtimes() -> None:
+    space, graphs = fbnetv3(10, 28, width=0.25, round_to=8, stem_stride=2, strides=(2, 1, 2, 1, 1, 2, 1)), Graphs()
+    for row in space.sample(np.random.default_rng(0), 2):
+        model = graphs.network(space.decode(row).architecture)
+        assert model.expected is not None
+        largest = np.abs(model.expected).max()
+        assert 1e-3 < largest < 10  # a product of gates and sums that grow: 1e-4 to 1e7 with weights as drawn
+        assert np.abs(answer(model) - model.expected).max() < 1e-5 * largest
+
+
+def test_settled_batch_norms_put_out_a_standard_deviation_of_a_half() -> None:
+    module = Conv(16, 3).build(8).eval()
+    initialise(module, seed=0)
+    weights = {name: value.clone() for name, value in module.named_parameters() if value.ndim == 4}
+    settle(module, SHAPE)
+    norm = next(layer for layer in module.modules() if isinstance(layer, torch.nn.BatchNorm2d))
+    seen = torch.randn((8, *SHAPE), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    outputs: list[torch.Tensor] = []
+    norm.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    with torch.no_grad():
+        module(seen.float())
+    np.testing.assert_allclose(outputs[0].mean(dim=(0, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(outputs[0].std(dim=(0, 2, 3)), 0.5, rtol=1e-3)
+    assert not norm.training
+    assert norm.momentum == torch.nn.BatchNorm2d(1).momentum
+    assert all(torch.equal(module.get_parameter(name), value) for name, value in weights.items())
 
 
 def test_blocks_stand_between_convolutions_where_a_network_has_some() -> None:
