@@ -20,6 +20,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 SURFACE, INK, MUTED, AXIS, GRID = "#ffffff", "#1d2126", "#5c6670", "#b9c1c9", "#e8ecef"
 ACCENT, ALERT, FIXED, FAINT = "#0b62b5", "#b13b08", "#98a2ac", "#aab3bc"
@@ -76,6 +77,15 @@ SHARE_STEPS = (0.0, 0.002, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0)  # small c
 
 PX = 0.75  # points in a pixel of the page
 SMALL, NORMAL = 11.5 * PX, 12.5 * PX
+# Legends of coloured patches, lengths in font sizes.
+PATCHES: dict[str, Any] = {
+    "fontsize": SMALL,
+    "handlelength": 0.9,
+    "handleheight": 0.9,
+    "handletextpad": 0.4,
+    "columnspacing": 1.2,
+}
+PATCH_COLUMNS = 5  # at most
 _SETTINGS: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": NORMAL,
@@ -125,6 +135,14 @@ def styled() -> Iterator[None]:
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of that many pixels of the page, outside pyplot's registry."""
     return Figure(figsize=(width / 96, height / 96), layout="constrained")
+
+
+def patch_columns(labels: Iterable[str], width: float) -> int:
+    """How many columns of a legend of `PATCHES` fit into `width` pixels, one at least."""
+    widest = max(TextPath((0, 0), label, size=SMALL).get_extents().width for label in labels)
+    around, between = (PATCHES["handlelength"] + PATCHES["handletextpad"]) * SMALL, PATCHES["columnspacing"] * SMALL
+    fitting = int((width * PX + between) // (around + widest + between))
+    return min(PATCH_COLUMNS, max(1, fitting))
 
 
 def css_variables() -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import final
 
@@ -9,7 +10,8 @@ from matplotlib.patches import Rectangle
 
 from sculptnet.arch import Block, SearchSpace, TensorShape
 from sculptnet.cost import Macs, Reduce, cost_of
-from sculptnet.report.figures.layers import MACS, draw, layers_of
+from sculptnet.report.figures import diversity
+from sculptnet.report.figures.layers import MACS, Layer, draw, layers_of
 from sculptnet.report.style import FIXED, block_colours, styled
 from sculptnet.report.text import count
 
@@ -61,3 +63,18 @@ def test_without_a_table_the_axis_counts_multiply_adds(tiny_fbnet: SearchSpace) 
         (axes,) = draw(layers, MACS).axes
     assert axes.get_ylabel() == "multiply-adds (millions)"
     assert count(max(layer.cost for layer in layers)) in {text.get_text() for text in axes.texts}
+
+
+@pytest.mark.parametrize("num_kinds", [2, 4, 9])
+def test_the_key_is_inside_narrow_and_wide_figures(num_kinds: int) -> None:
+    shape = TensorShape(8, 4, 4)
+    kinds = [f"k{3 + 2 * (index % 3)}_e{index}_se_hswish" for index in range(num_kinds)]
+    layers = [Layer(f"stages.{index}.0", kind, index, shape, shape, False, 1.0) for index, kind in enumerate(kinds)]
+    with styled():
+        figure, both = draw(layers), diversity.draw({"found": layers, "repeated": layers})
+        for drawn, legend in ((figure, figure.axes[0].get_legend()), (both, both.legends[0])):
+            drawn.savefig(io.BytesIO())
+            assert legend is not None
+            box = legend.get_window_extent()
+            assert 0 <= box.x0 < box.x1 <= drawn.bbox.x1
+            assert 0 <= box.y0 < box.y1 <= drawn.bbox.y1

@@ -8,8 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sculptnet.report.figures.layers import LATENCY, LEGEND_COLUMNS, Layer, Unit
-from sculptnet.report.style import AXIS, INK, SMALL, bare, block_colours, grid, natural, new_figure
+from sculptnet.report.figures.layers import LATENCY, Layer, Unit, figure_width
+from sculptnet.report.style import (
+    AXIS,
+    INK,
+    PATCHES,
+    SMALL,
+    bare,
+    block_colours,
+    grid,
+    natural,
+    new_figure,
+    patch_columns,
+)
 from sculptnet.report.text import short
 
 
@@ -23,7 +34,8 @@ def draw(networks: Mapping[str, Sequence[Layer]], unit: Unit = LATENCY) -> Figur
     shown = {title: [layer for layer in layers if layer.stage >= 0] for title, layers in networks.items()}
     colours = block_colours(layer.label for layers in shown.values() for layer in layers)
     longest = max(len(layers) for layers in shown.values())
-    figure = new_figure(min(1500, max(480, 80 + 25 * longest)), 90 + 130 * len(shown))
+    width = figure_width(longest)
+    figure = new_figure(width, 90 + 130 * len(shown))
     rows = figure.subplots(len(shown), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
     for axes, (title, layers) in zip(rows, shown.items(), strict=True):
         axes.set_title(title, color=INK, fontsize=SMALL)
@@ -34,7 +46,7 @@ def draw(networks: Mapping[str, Sequence[Layer]], unit: Unit = LATENCY) -> Figur
     rows[0].set(xlim=(-0.7, longest - 0.3), ylim=(0, None))
     rows[-1].set_xticks([])
     figure.supylabel(unit.axis, fontsize=SMALL)
-    _key(figure, colours, skips=any(one.label == "skip" for layers in shown.values() for one in layers))
+    _key(figure, colours, width, skips=any(one.label == "skip" for layers in shown.values() for one in layers))
     return figure
 
 
@@ -47,8 +59,9 @@ def _bars(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str]) -> No
     axes.axhline(0, color=AXIS, linewidth=0.75)
 
 
-def _key(figure: Figure, colours: Mapping[str, str], *, skips: bool) -> None:
+def _key(figure: Figure, colours: Mapping[str, str], width: float, *, skips: bool) -> None:
     handles = [Patch(color=colours[kind], label=short(kind, 16)) for kind in sorted(colours, key=natural)]
     if skips:
         handles.append(Patch(color=AXIS, label="projecting skip"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=LEGEND_COLUMNS, fontsize=SMALL, handlelength=0.9)
+    columns = patch_columns((str(handle.get_label()) for handle in handles), width)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, **PATCHES)

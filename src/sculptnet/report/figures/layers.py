@@ -15,11 +15,24 @@ from matplotlib.patches import Patch
 
 from sculptnet.arch import Architecture, TensorShape
 from sculptnet.cost.model import CostModel
-from sculptnet.report.style import AXIS, FIXED, INK, MUTED, SMALL, bare, block_colours, grid, natural, new_figure
+from sculptnet.report.style import (
+    AXIS,
+    FIXED,
+    INK,
+    MUTED,
+    PATCHES,
+    SMALL,
+    bare,
+    block_colours,
+    grid,
+    natural,
+    new_figure,
+    patch_columns,
+)
 from sculptnet.report.text import count, milliseconds, short
 
-LEGEND_COLUMNS = 5
 HEADROOM = 1.34  # of the highest bar, for the names of the stages
+BESIDE = 80  # pixels beside the bars: the axis
 
 
 @final
@@ -74,7 +87,8 @@ def layers_of(architecture: Architecture, cost: CostModel) -> tuple[Layer, ...]:
 
 def draw(layers: Sequence[Layer], unit: Unit = LATENCY) -> Figure:
     """Bars in the order of the network; skips that cost nothing are thin marks on the ground line."""
-    figure = new_figure(min(1500, max(480, 80 + 25 * len(layers))), 370)
+    width = figure_width(len(layers))
+    figure = new_figure(width, 370)
     axes = figure.subplots()
     colours = block_colours(layer.label for layer in layers if layer.stage >= 0)
     top = max(layer.cost for layer in layers) or 1.0
@@ -87,8 +101,13 @@ def draw(layers: Sequence[Layer], unit: Unit = LATENCY) -> Figure:
     bare(axes, "bottom", "left")
     axes.axhline(0, color=AXIS, linewidth=0.75, clip_on=False)
     grid(axes)
-    _key(axes, layers, colours)
+    _key(axes, layers, colours, width - BESIDE)
     return figure
+
+
+def figure_width(num_layers: int) -> float:
+    """Of a figure with a bar for each layer, in pixels."""
+    return min(1500, max(480, BESIDE + 25 * num_layers))
 
 
 def _bars(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str], unit: Unit) -> None:
@@ -113,7 +132,7 @@ def _bars(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str], unit:
     )
 
 
-def _key(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str]) -> None:
+def _key(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str], width: float) -> None:
     handles = [Patch(color=colours[kind], label=short(kind, 14)) for kind in sorted(colours, key=natural)]
     if any(layer.label == "skip" and not layer.identity for layer in layers):
         handles.append(Patch(facecolor="none", edgecolor=MUTED, label="projecting skip"))
@@ -122,13 +141,9 @@ def _key(axes: Axes, layers: Sequence[Layer], colours: Mapping[str, str]) -> Non
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
-        ncols=LEGEND_COLUMNS,
-        fontsize=SMALL,
-        handlelength=0.9,
-        handleheight=0.9,
-        handletextpad=0.4,
-        columnspacing=1.2,
+        ncols=patch_columns((str(handle.get_label()) for handle in handles), width),
         borderaxespad=0.2,
+        **PATCHES,
     )
 
 
