@@ -19,6 +19,13 @@ def test_what_was_put_is_there_in_another_process(tmp_path: Path) -> None:
     assert (again.get("k1"), again.get("k2"), again.get("k3")) == (FIRST, SECOND, None)
 
 
+def test_the_folder_is_made_when_there_is_something_to_keep(tmp_path: Path) -> None:
+    memo = FileMemo(tmp_path / "new" / "folder" / "memo.jsonl")
+    assert not (tmp_path / "new").exists()
+    memo.put("k1", FIRST)
+    assert FileMemo(memo.path).get("k1") == FIRST
+
+
 def test_a_torn_last_line_is_cut_off_and_the_file_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "memo.jsonl"
     FileMemo(path).put("k1", FIRST)

@@ -65,8 +65,9 @@ class FileMemo:
         return self._kept.get(key)
 
     def put(self, key: str, measurement: Measurement) -> None:
-        """Appends one line."""
+        """Appends one line; the folder is made if it does not exist."""
         self._kept[key] = measurement
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps({"key": key, **asdict(measurement)}) + "\n")
 
