@@ -1,94 +1,40 @@
-"""Joint search: the pool, early stopping, what is proposed in which round, what is saved, and that it finds."""
+"""Joint search: the pool, early stopping, what is proposed in which round, and what goes wrong."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import torch
+from tests.search.joint_toy import (
+    RECIPE,
+    SPACE,
+    TOP1,
+    Kept,
+    answered,
+    curved,
+    likeness,
+    limited,
+    plain,
+    quick,
+)
 
-from sculptnet.arch import Architecture, IntMatrix, Recipe, SearchSpace, Sgd, between, choice
+from sculptnet.arch import Architecture, SearchSpace, choice
+from sculptnet.arch.block import Block, TensorShape
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import FactoredCost, Macs
-from sculptnet.errors import Infeasible, InvalidValue, TrainingDiverged
-from sculptnet.search import Limit, Objective, Problem, Proposals, Results, Search, drive, random_search
+from sculptnet.cost.model import Reduce
+from sculptnet.errors import Infeasible, InvalidValue
+from sculptnet.search import Limit, Objective, Problem, Proposals, Results, Search, drive
 from sculptnet.search.joint_search.early_stop import correlations, shortest
-from sculptnet.search.joint_search.fine_stage import FineStage, refine
+from sculptnet.search.joint_search.fine_stage import FineStage
 from sculptnet.search.joint_search.learning import Learning
 from sculptnet.search.joint_search.method import joint, settings_for
 from sculptnet.search.joint_search.pool import sobol_pool
-from sculptnet.search.joint_search.predictor import load_joint_predictor, parts_of, pretrain
-from sculptnet.search.protocol import Columns
+from sculptnet.search.joint_search.predictor import load_joint_predictor
 from sculptnet.state import Event
 from sculptnet.testing import SearchSuite
-
-LAYERS = tuple(Conv(4, choice(1, 3, 5, 7)) for _ in range(6))
-RECIPE = Recipe(optimizer=Sgd(learning_rate=choice(0.1, 0.2, 0.4)), dropout=between(0.0, 0.4, 0.1))
-SPACE = SearchSpace(Architecture(8, Conv(4), (LAYERS,), PooledConv(8), Classifier(2)), RECIPE)
-TOP1 = (Objective("top1"),)
-TARGET = np.array([3, 0, 2, 1, 3, 0, 1, 3])
-QUICK = Learning(samples=300, pretraining_epochs=5, encoder=(32, 16), head=(16,), frozen_epochs=10, epochs=10)
-FEW = FineStage(best=8, random=8, kept=16, children=60, generations=10)
-
-
-def likeness(rows: IntMatrix) -> Columns:
-    return {"top1": 0.5 + 0.4 * (rows == TARGET).mean(axis=1)}
-
-
-def quick(problem: Problem, seed: int = 0, **settings: Any) -> Search:
-    given: dict[str, Any] = {"pool": 256, "rounds": 3, "batch": 10, "finalists": 5, "learning": QUICK, "fine": FEW}
-    return joint(problem, seed, **(given | settings))
-
-
-def limited(share: float) -> Problem:
-    costs = FactoredCost(SPACE, Macs()).of(SPACE.sample(np.random.default_rng(0), 2000))
-    return Problem(SPACE, TOP1, (Limit(Macs(), float(np.quantile(costs, share))),))
-
-
-class Kept:
-    """A checkpoint in memory."""
-
-    def __init__(self) -> None:
-        self.saved: tuple[dict[str, torch.Tensor], Any] | None = None
-
-    def save(self, tensors: Any, state: Any) -> None:
-        self.saved = dict(tensors), state
-
-    def load(self) -> tuple[dict[str, torch.Tensor], Any] | None:
-        return self.saved
-
-
-def answered(
-    search: Search, results_of: Callable[[Proposals], Results] | None = None
-) -> list[tuple[IntMatrix, int | None]]:
-    """Everything that a search proposes until it ends, and for how many epochs."""
-    found, proposals = [], next(search)
-    while True:
-        found.append((proposals.choices, proposals.epochs))
-        try:
-            proposals = search.send((results_of or plain)(proposals))
-        except StopIteration:
-            return found
-
-
-def plain(proposals: Proposals) -> Results:
-    rows = proposals.choices
-    return Results(rows, likeness(rows), [None] * len(rows), [()] * len(rows), [None] * len(rows))
-
-
-def curved(proposals: Proposals) -> Results:
-    """Four epochs: the first says nothing, the second ranks as the last does."""
-    results = plain(proposals)
-    top1 = results.metrics["top1"]
-    noise = np.random.default_rng(len(top1)).random(len(top1))
-    curves = [
-        tuple({"epoch": e + 1, "top1": float(v)} for e, v in enumerate((n, t - 0.3, t - 0.2, t)))
-        for t, n in zip(top1, noise, strict=True)
-    ]
-    return Results(results.choices, results.metrics, results.errors, curves, results.folders)
 
 
 class TestJoint(SearchSuite):
@@ -205,34 +151,6 @@ def test_what_should_be_low_becomes_low() -> None:
     assert results.column("loss")[10:].mean() < results.column("loss")[:10].mean()
 
 
-# ---------------------------------------------------------------------- the predictor
-def test_features_are_split_into_those_of_the_architecture_and_those_of_the_recipe() -> None:
-    rows = SPACE.sample(np.random.default_rng(0), 5)
-    architectures, recipes = parts_of(SPACE, rows)
-    assert (architectures.shape, recipes.shape) == ((5, 24), (5, 4))
-    np.testing.assert_array_equal(np.hstack([architectures, recipes]), SPACE.features(rows))
-
-
-def test_statistics_that_cost_nothing_are_learned_before_anything_is_trained() -> None:
-    predictor = pretrain(SPACE, TOP1[0], 0, Learning(samples=1000, encoder=(64, 32)))
-    r2 = {statistic.name: statistic.r2 for statistic in predictor.statistics}
-    assert r2["macs"] > 0.9
-    rows = SPACE.sample(np.random.default_rng(1), 200)
-    macs = FactoredCost(SPACE, Macs()).of(rows)
-    assert np.corrcoef(predictor.statistics_of(rows)["macs"], macs)[0, 1] > 0.95
-    with pytest.raises(InvalidValue, match="has learned statistics only"):
-        predictor.of(rows)
-
-
-def test_a_frozen_encoder_stays_as_it_is() -> None:
-    rows, learning = SPACE.sample(np.random.default_rng(0), 30), Learning(samples=100, pretraining_epochs=1, epochs=0)
-    before = pretrain(SPACE, TOP1[0], 0, learning)
-    after = before.learned(rows, likeness(rows)["top1"], np.zeros(30, dtype=bool), 0, learning)
-    for old, new in zip(before.layers.encoder, after.layers.encoder, strict=True):
-        assert torch.equal(old[0], new[0])
-    assert not torch.equal(before.layers.accuracy[0][0], after.layers.accuracy[0][0])
-
-
 def test_a_recipe_can_be_searched_for_a_decided_architecture() -> None:
     space = SearchSpace(Architecture(8, Conv(4), ((Conv(4),),), PooledConv(8), Classifier(2)), RECIPE)
     kept = Kept()
@@ -242,80 +160,6 @@ def test_a_recipe_can_be_searched_for_a_decided_architecture() -> None:
     )
     assert len(results) == 10
     assert load_joint_predictor(kept, space).statistics == ()
-
-
-# ---------------------------------------------------------------------- reuse
-@pytest.fixture(scope="module")
-def searched() -> Kept:
-    kept = Kept()
-    learning = Learning(samples=1000, encoder=(64, 32), frozen_epochs=30, epochs=30)
-    drive(quick(limited(0.7), pool=2048, batch=24, learning=learning, checkpoint=kept), likeness)
-    return kept
-
-
-def test_it_finds_what_random_search_does_not(searched: Kept) -> None:
-    """77 of 61,440 candidates."""
-    found = load_joint_predictor(searched, SPACE).values
-    drawn = drive(random_search(limited(0.7), 0, batch=11), likeness, 7).column("top1")
-    assert len(found) == len(drawn) == 77
-    assert found.max() > drawn.max() + 0.04
-
-
-def test_a_saved_predictor_says_the_same(searched: Kept) -> None:
-    rows = SPACE.sample(np.random.default_rng(0), 50)
-    predictor, again = load_joint_predictor(searched, SPACE), Kept()
-    predictor.save(again)
-    np.testing.assert_array_equal(load_joint_predictor(again, SPACE).of(rows), predictor.of(rows))
-    assert len(predictor.rows) == len(predictor.values) == 77
-
-
-def test_another_budget_reruns_the_fine_stage_alone(searched: Kept) -> None:
-    predictor, tighter = load_joint_predictor(searched, SPACE), limited(0.1)
-    found = refine(tighter, predictor, 0, number=5, fine=FEW)
-    assert tighter.feasible(found.choices).all()
-    np.testing.assert_allclose(
-        found.predicted, np.sort(predictor.of(found.choices))[::-1], rtol=1e-6
-    )  # in other batches
-    drawn = tighter.sample(np.random.default_rng(0), 500)
-    assert found.predicted[0] >= predictor.of(drawn).max()
-    assert likeness(found.choices)["top1"].mean() > likeness(drawn)["top1"].mean() + 0.05
-
-
-def test_a_budget_that_nothing_learned_from_keeps_is_searched_from_random_candidates(searched: Kept) -> None:
-    predictor = load_joint_predictor(searched, SPACE)
-    cheapest = FactoredCost(SPACE, Macs()).of(predictor.rows).min()
-    below = Problem(SPACE, TOP1, (Limit(Macs(), float(cheapest) - 1),))
-    found = refine(below, predictor, 0, number=5, fine=FEW)
-    assert len(found.choices) == 5
-    assert below.feasible(found.choices).all()
-
-
-def test_the_fine_stage_ends_when_nothing_is_gained(searched: Kept) -> None:
-    predictor = load_joint_predictor(searched, SPACE)
-    fine = FineStage(best=8, random=8, kept=16, children=100, gain=1.0, patience=2)
-    assert refine(Problem(SPACE, TOP1), predictor, 0, number=1, fine=fine).generations == 2
-    bounded = FineStage(best=8, random=8, kept=16, children=100, gain=0.0, patience=99, generations=4)
-    assert refine(Problem(SPACE, TOP1), predictor, 0, number=1, fine=bounded).generations == 4
-
-
-def test_a_predictor_of_another_space_is_told(searched: Kept) -> None:
-    other = SearchSpace(Architecture(16, Conv(4), (LAYERS,), PooledConv(8), Classifier(2)), RECIPE)
-    with pytest.raises(InvalidValue, match=r"another space: .*resolution is 8 there and 16 here"):
-        load_joint_predictor(searched, other)
-    predictor = load_joint_predictor(searched, SPACE)
-    with pytest.raises(InvalidValue, match="learned for another space than the problem's"):
-        refine(Problem(other, TOP1), predictor, 0, fine=FineStage())
-    with pytest.raises(InvalidValue, match=r"the problem has .*loss"):
-        refine(Problem(SPACE, (Objective("loss"),)), predictor, 0)
-
-
-def test_what_is_no_predictor_is_told() -> None:
-    kept = Kept()
-    with pytest.raises(InvalidValue, match="no joint predictor was saved there"):
-        load_joint_predictor(kept, SPACE)
-    kept.save({}, {"kind": "accuracy predictor"})
-    with pytest.raises(InvalidValue, match="what was saved there is no joint predictor"):
-        load_joint_predictor(kept, SPACE)
 
 
 # ---------------------------------------------------------------------- settings and errors
@@ -361,8 +205,63 @@ def test_where_every_candidate_failed_the_search_goes_on_at_random_and_saves_not
         load_joint_predictor(kept, SPACE)
 
 
-def test_a_predictor_whose_loss_is_no_number_says_which_setting_to_lower() -> None:
-    rows, learning = SPACE.sample(np.random.default_rng(0), 30), Learning(samples=100, pretraining_epochs=1)
-    untaught, brief = pretrain(SPACE, TOP1[0], 0, learning), np.zeros(30, dtype=bool)
-    with pytest.raises(TrainingDiverged, match=r"the predictor's loss is .*; lower Learning\.learning_rate"):
-        untaught.learned(rows, likeness(rows)["top1"], brief, 0, Learning(learning_rate=1e20))
+def test_a_candidate_that_failed_in_a_short_training_is_no_finalist() -> None:
+    layers = tuple(Conv(4, choice(1, 3, 5, 7)) for _ in range(2))
+    space = SearchSpace(Architecture(8, Conv(4), (layers,), PooledConv(8), Classifier(2)))
+
+    def results_of(proposals: Proposals) -> Results:
+        top1 = proposals.choices @ [0.4, 0.1]
+        curves = [tuple({"epoch": epoch, "top1": float(value)} for epoch in (1, 2, 3)) for value in top1]
+        errors = [None if proposals.epochs is None else "diverged"] * len(top1)
+        values = top1 if proposals.epochs is None else np.full(len(top1), np.nan)
+        return Results(proposals.choices, {"top1": values}, errors, curves, [None] * len(top1))
+
+    search = quick(Problem(space, TOP1), pool=16, rounds=2, batch=5, finalists=16)
+    (_, whole), (_, brief), (finalists, _) = rounds = answered(search, results_of)
+    assert (whole, brief, len(finalists)) == (None, 1, 6)
+    assert len(np.unique(np.concatenate([rows for rows, _ in rounds]), axis=0)) == 16
+
+
+def test_the_first_round_of_which_anything_came_out_tells_how_long_to_train() -> None:
+    rounds = iter([False, True, True, True])
+
+    def results_of(proposals: Proposals) -> Results:
+        found = curved(proposals)
+        if next(rounds):
+            return found
+        return Results(found.choices, {}, ["diverged"] * len(found), [()] * len(found), found.folders)
+
+    assert [epochs for _, epochs in answered(quick(Problem(SPACE, TOP1)), results_of)] == [None, None, 2, None]
+
+
+@dataclass(frozen=True)
+class FewerMacs:
+    """Low where multiply-adds are many: with a limit on those too, a band is left."""
+
+    name: str = "fewer_macs"
+    constant: float = 1e9
+    reduce: Reduce = Reduce.SUM
+
+    def block(self, path: str, block: Block, shape: TensorShape) -> float:
+        return -float(Macs().block(path, block, shape))
+
+
+def test_a_pool_of_the_few_that_meet_two_limits_together_is_what_the_sequence_found() -> None:
+    """Half of all meet each limit, two in a thousand both: too few to be drawn, and no reason to find nothing."""
+    layers = tuple(Conv(width, choice(1, 3, 5, 7)) for width in (4, 5, 7, 11, 17, 26))
+    space = SearchSpace(Architecture(8, Conv(4), (layers,), PooledConv(8), Classifier(2)), RECIPE)
+    rows = np.array([[*row, 0, 0] for row in itertools.product(range(4), repeat=6)])
+    low, high = np.sort(FactoredCost(space, Macs()).of(rows))[[2044, 2051]]
+    problem = Problem(space, TOP1, (Limit(Macs(), float(high)), Limit(FewerMacs(), float(1e9 - low))))
+    pool = sobol_pool(problem, 0, 256)
+    assert 2 < len(pool) < 20
+    assert problem.feasible(pool).all()
+    found = [rows for rows, _ in answered(quick(problem, pool=256, rounds=1, batch=3, finalists=2), unlike)]
+    assert problem.feasible(np.concatenate(found)).all()
+
+
+def unlike(proposals: Proposals) -> Results:
+    """Results of a space that `likeness` does not know."""
+    rows = proposals.choices
+    top1 = {"top1": rows.sum(axis=1) / 100}
+    return Results(rows, top1, [None] * len(rows), [()] * len(rows), [None] * len(rows))

@@ -9,7 +9,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from sculptnet.arch import IntMatrix
-from sculptnet.errors import InvalidValue, collected
+from sculptnet.errors import Infeasible, InvalidValue, collected
 from sculptnet.search.genetic import children_of
 from sculptnet.search.joint_search.predictor import JointPredictor
 from sculptnet.search.pareto import FloatMatrix
@@ -107,15 +107,13 @@ def refine(
         raise InvalidValue(collected(problems, "refine"))
     learned = predictor.rows
     liked = _survivors(problem, predictor, learned[problem.feasible(learned)], fine.best)[0]
-    drawn = problem.sample(stream(seed, "joint: first population"), fine.random)
+    drawn = _drawn(problem, seed, fine.random, needed=not len(liked))
     parents, values = _survivors(problem, predictor, np.concatenate([liked, drawn]), fine.kept)
     fruitless, probability, generation = 0, fine.mutation_probability, 0
     while fruitless < fine.patience and generation < fine.generations:
         generation += 1
         rng = stream(seed, "joint: generation", generation)
-        mutants = fine.children // 2
-        children = children_of(problem, parents, rng, mutants, fine.children - mutants, probability)
-        before = values[0, 0]
+        children, before = _children(problem, parents, rng, fine.children, probability), values[0, 0]
         parents, values = _survivors(problem, predictor, np.concatenate([parents, children]), fine.kept)
         if abs(values[0, 0] - before) > fine.gain:
             fruitless = 0
@@ -123,6 +121,26 @@ def refine(
             fruitless += 1
             probability = max(probability / 2, min(probability, 1 / parents.shape[1]))
     return Refined(parents[:number], values[:number, 0], generation)
+
+
+def _drawn(problem: Problem, seed: int, number: int, *, needed: bool) -> IntMatrix:
+    """Random candidates; none where limits that only few meet together let none be drawn, and some are known."""
+    try:
+        return problem.sample(stream(seed, "joint: first population"), number)
+    except Infeasible:
+        if needed:
+            raise
+        return np.empty((0, len(problem.space.decisions)), dtype=np.int64)
+
+
+def _children(
+    problem: Problem, parents: IntMatrix, rng: np.random.Generator, number: int, probability: float
+) -> IntMatrix:
+    """Mutants and crossings; none where hardly any is within the limits: later mutants, which change less, may be."""
+    try:
+        return children_of(problem, parents, rng, number // 2, number - number // 2, probability)
+    except Infeasible:
+        return parents[:0]
 
 
 def _survivors(

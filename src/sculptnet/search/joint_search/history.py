@@ -23,10 +23,10 @@ class History:
     rows: list[IntMatrix] = field(default_factory=list)
     values: list[Vector] = field(default_factory=list)
     brief: list[bool] = field(default_factory=list)
-    asked: dict[bytes, bool] = field(default_factory=dict)  # and whether a whole training was asked for
+    asked: dict[bytes, bool] = field(default_factory=dict)  # and whether that was for the last time
 
     def unasked(self, rows: IntMatrix, *, brief_again: bool = False) -> IntMatrix:
-        """The rows that were not asked for; with `brief_again` also those of which only short training was."""
+        """The rows that were not asked for; with `brief_again` also those that came out of short training."""
         keys = keys_of(rows)
         return rows[[key not in self.asked or (brief_again and not self.asked[key]) for key in keys]]
 
@@ -38,8 +38,8 @@ class History:
         self.rows.append(results.choices[known])
         self.values.append(values[known])
         self.brief += [brief] * int(known.sum())
-        for key in keys_of(results.choices):
-            self.asked[key] = self.asked.get(key, False) or not brief
+        for key, came_out in zip(keys_of(results.choices), known, strict=True):
+            self.asked[key] = self.asked.get(key, False) or not brief or not came_out
         return values
 
     def learned_from(self) -> tuple[IntMatrix, Vector, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:

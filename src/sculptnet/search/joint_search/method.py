@@ -20,7 +20,7 @@ from sculptnet.search.joint_search.pool import sobol_pool
 from sculptnet.search.joint_search.predictor import STATISTICS, JointPredictor, pretrain
 from sculptnet.search.pareto import best_first
 from sculptnet.search.problem import Problem
-from sculptnet.search.protocol import Proposals, Results, Search
+from sculptnet.search.protocol import Proposals, Search
 from sculptnet.search.rows import distinct
 from sculptnet.state import Checkpoint, Log, NoCheckpoint, no_log
 from sculptnet.streams import stream, stream_seed
@@ -113,7 +113,7 @@ def joint(
         candidates = sobol_pool(problem, seed, pool)
         untaught = pretrain(problem.space, problem.objectives[0], seed, learning, statistics)
         log({"event": "search_pretrained", "pool": len(candidates), "r2": {x.name: x.r2 for x in untaught.statistics}})
-        history, epochs = History(untaught), None
+        history, epochs, ranks = History(untaught), None, dict[int, float]()
         for index in range(rounds + (finalists > 0)):
             last = index == rounds
             event: dict[str, Any] = {"event": "search_round", "stage": "fine" if last else "coarse", "round": index + 1}
@@ -127,8 +127,9 @@ def joint(
             results = yield Proposals(rows, length)
             values = history.add(results, brief=length is not None)
             log({**event, **_told(history.predictor, rows, values), "epochs": length})
-            if index == 0:
-                epochs = _stop(results, problem.objectives[0].metric, correlation, log)
+            if not (last or ranks):  # the first round of which enough came out
+                ranks = correlations(results, problem.objectives[0].metric)
+                epochs = _stop(ranks, correlation, log)
             if sum(map(len, history.values)) >= FEWEST:
                 order_seed = stream_seed(seed, "joint: learning", index)
                 history.predictor = untaught.learned(*history.learned_from(), order_seed, learning)
@@ -162,9 +163,8 @@ def _finalists(
     return _liked(history, history.unasked(rows, brief_again=True), seed, event["round"])
 
 
-def _stop(results: Results, metric: str, wanted: float, log: Log) -> int | None:
+def _stop(found: dict[int, float], wanted: float, log: Log) -> int | None:
     """How long later rounds are trained; None where nothing shorter ranks candidates as whole trainings do."""
-    found = correlations(results, metric)
     epochs = shortest(found, wanted)
     if found:
         told = {str(epoch): value for epoch, value in found.items() if not math.isnan(value)}

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sculptnet.arch import IntMatrix, SearchSpace
-from sculptnet.errors import InvalidValue
+from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.search.problem import Problem
 from sculptnet.search.rows import distinct
 from sculptnet.streams import stream
@@ -19,7 +19,8 @@ MOST_DECISIONS = 21_201  # for which direction numbers of Sobol's sequence are k
 def sobol_pool(problem: Problem, seed: int, number: int) -> IntMatrix:
     """Different candidates within the limits, at most `number`, quasi-random: points of a scrambled Sobol sequence.
 
-    Where hardly any point is within the limits, what is missing is drawn at random from what is within them.
+    Where hardly any point is within the limits, what is missing is drawn at random from what is within them; where that
+    cannot be done, because only few candidates meet several limits together, the pool is those points.
 
     Args:
         problem: any space and limits.
@@ -43,10 +44,13 @@ def sobol_pool(problem: Problem, seed: int, number: int) -> IntMatrix:
         kept.append(rows[problem.feasible(rows)])
         if sum(map(len, kept)) >= number:
             break
-    missing = number - sum(map(len, kept))
-    if missing > 0:
-        kept.append(problem.sample(rng, missing))
     rows = np.concatenate(kept)[:number]
+    if len(rows) < number:
+        try:
+            rows = np.concatenate([rows, problem.sample(rng, number - len(rows))])
+        except Infeasible:
+            if not len(rows):
+                raise
     return rows[distinct(rows)]
 
 

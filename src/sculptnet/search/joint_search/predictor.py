@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from sculptnet.arch import IntMatrix, SearchSpace, to_json
 from sculptnet.cost import CostModel, FactoredCost, Macs, Parameters, PeakActivation
@@ -129,8 +130,8 @@ def load_joint_predictor(checkpoint: Checkpoint, space: SearchSpace) -> JointPre
     """The predictor that was saved, if it was learned for `space`.
 
     Raises:
-        InvalidValue: nothing or something else was saved, or it belongs to another space; the message names the first
-            place that differs.
+        InvalidValue: nothing or something else was saved, it is damaged, or it belongs to another space; the message
+            names the first place that differs.
     """
     saved = checkpoint.load()
     if saved is None:
@@ -142,13 +143,31 @@ def load_joint_predictor(checkpoint: Checkpoint, space: SearchSpace) -> JointPre
         raise InvalidValue(
             f"the joint predictor was learned for another space: {difference}; run `search.joint` in this one"
         )
+    try:
+        return _restored(tensors, state, space)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidValue(
+            f"the joint predictor that was saved there is damaged ({error}); `search.joint` learns it again"
+        ) from error
+
+
+def _restored(tensors: dict[str, Tensor], state: dict[str, Any], space: SearchSpace) -> JointPredictor:
     rows, values, brief = (tensors.pop(name).numpy() for name in LEARNED)
     layers, statistics = Layers.from_tensors(tensors), tuple(Statistic(*one) for one in state["statistics"])
-    predictor = JointPredictor(space, Objective(**state["objective"]), layers, statistics, rows, values, brief)
-    widths = tuple(part.shape[1] for part in predictor._inputs(rows[:0], brief[:0]))
+    objective = Objective(**state["objective"])
+    predictor = JointPredictor(space, objective, layers, statistics, space.checked(rows), values, brief)
+    architecture, recipe = (part.shape[1] for part in predictor._inputs(rows[:0], brief[:0]))
     embedding = layers.encoder[-1][0].shape[1]
-    if (layers.encoder[0][0].shape[0], layers.accuracy[0][0].shape[0] - embedding) != widths:
-        raise InvalidValue(f"the joint predictor's tensors are not for the {widths} features of the space")
+    inputs = tuple(dense[0][0].shape[0] for dense in (layers.encoder, layers.proxy, layers.accuracy))
+    problems = []
+    if inputs != (architecture, embedding, embedding + recipe) or layers.accuracy[-1][0].shape[1] != 1:
+        problems.append(f"its layers are not for the {architecture} and {recipe} features of the space")
+    if not len(rows) == len(values) == len(brief):
+        problems.append(f"{len(rows)} candidates have {len(values)} values")
+    if not (np.isfinite(values).all() and all(tensor.isfinite().all() for tensor in tensors.values())):
+        problems.append("some of its numbers are not finite")
+    if problems:
+        raise InvalidValue("; ".join(problems))
     return predictor
 
 
@@ -185,11 +204,11 @@ def pretrain(
     if learning.pretraining_epochs and len(used):
         targets = (values[:, used] - means[used]) / deviations[used]
         order = stream(seed, "joint: split").permutation(len(features))
-        checked, taken = np.split(order, [max(1, round(len(order) * learning.held_out))])
+        checked, taken = np.split(order, [min(max(1, round(len(order) * learning.held_out)), len(order) - 1)])
         layers = pretrained(layers, features[taken], targets[taken], seed, learning)
         with torch.inference_mode():
             said = layers.statistics(layers.embedding(single(features[checked]))).double().numpy()
-        scores[used] = 1 - ((said - targets[checked]) ** 2).mean(axis=0) / targets[checked].var(axis=0).clip(1e-12)
+        scores[used] = 1 - ((said - targets[checked]) ** 2).mean(axis=0)  # of the variance of all, which is 1
     told = [
         Statistic(statistics[i].name, float(means[i]), float(deviations[i]), float(scores[i]))
         for i in (used.tolist() if learning.pretraining_epochs else [])
