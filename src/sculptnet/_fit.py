@@ -33,6 +33,7 @@ from sculptnet.flow.shipping import ship
 from sculptnet.flow.stages import Stage
 from sculptnet.flow.trade_off import longer_epochs, trade_offs
 from sculptnet.flow.work import check_method, planned_work
+from sculptnet.flow.working_time import timed
 from sculptnet.flow.writing import write_run_report
 from sculptnet.search import TrialRecord
 from sculptnet.state import Progress, no_progress
@@ -180,8 +181,8 @@ def run_flow(
 def _stages(context: Context, until: Stage) -> FitResult:
     result = _finished(context, until)
     if result is None:
-        result = _worked(context, until)
-        context.log({"event": "command", "until": until.value, "seconds": round(context.elapsed_s(), 1)})
+        with timed(context, until.value):
+            result = _worked(context, until)
     records = [TrialRecord.from_json(line) for line in context.run.trials(context.voice.say)]
     front = trade_offs(records, longer_epochs(context.run.info()))
     return replace(result, front=front, proxy=found_check(context))

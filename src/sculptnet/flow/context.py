@@ -45,16 +45,10 @@ class Voice:
 
 
 @dataclass(frozen=True, eq=False)
-class RunContext(ABC):
-    """One run, opened: what was asked, the data as loaded and as used, the device, the place on disk."""
+class OpenRun:
+    """A command at work on a run: the place on disk, whom to tell, and since when."""
 
-    request: RunRequest
     run: RunDirectory
-    loaded: ImageData
-    data: ImageData
-    preprocessing: Preprocessing
-    device: Device
-    accelerator: str
     voice: Voice
     clock: Callable[[], float]
     started: float
@@ -62,6 +56,22 @@ class RunContext(ABC):
     def log(self, event: Event) -> None:
         """Appends an event, with the time, to the run's log."""
         self.run.log({"time": round(time.time(), 3), **event})
+
+    def elapsed_s(self) -> float:
+        """Seconds since the command began."""
+        return self.clock() - self.started
+
+
+@dataclass(frozen=True, eq=False)
+class RunContext(OpenRun, ABC):
+    """One run on images, opened: what was asked, the data as loaded and as used, the device."""
+
+    request: RunRequest
+    loaded: ImageData
+    data: ImageData
+    preprocessing: Preprocessing
+    device: Device
+    accelerator: str
 
     @abstractmethod
     def reference(self) -> Model:
@@ -82,10 +92,6 @@ class RunContext(ABC):
             yield images, labels
             done += len(labels)
             self.voice.progress(what, done, total)
-
-    def elapsed_s(self) -> float:
-        """Seconds since the command began."""
-        return self.clock() - self.started
 
 
 @dataclass(frozen=True, eq=False)

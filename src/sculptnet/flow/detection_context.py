@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,14 +15,13 @@ from sculptnet.arch import to_json
 from sculptnet.data.detection import BoxBatches, BoxData, BoxPreprocessing, box_preprocessing, read_boxes
 from sculptnet.devices import Device, open_device
 from sculptnet.devices.local import cores
-from sculptnet.flow.context import Voice, choose_accelerator, digest
+from sculptnet.flow.context import OpenRun, Voice, choose_accelerator, digest
 from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.starting import normalisation_of
 from sculptnet.nets.detector import Detector, initialise_detector
 from sculptnet.nets.detector_boxes import with_fitted_boxes
 from sculptnet.nets.ssdlite import SsdLite
 from sculptnet.runs import RunDirectory
-from sculptnet.state import Event
 from sculptnet.streams import stream_seed
 from sculptnet.train.detection import DetectorRecipe
 from sculptnet.zoo import Published
@@ -33,20 +31,18 @@ MOST_WORKERS = 4  # processes that decode and augment beside a GPU
 
 
 @dataclass(frozen=True, eq=False)
-class DetectionContext:
+class DetectionContext(OpenRun):
     """One run, opened.
 
     Attributes:
-        request, run, data, preprocessing: what was asked, where it is kept, the photographs.
+        request, data, preprocessing: what was asked, the photographs.
         published: the network, at the size of the input.
         plan: the detector.
         met: how well its first boxes meet the training objects, see `with_fitted_boxes`; None where they were given.
         device, accelerator: what it is measured on, and what torch trains on.
-        voice, clock, started: whom to tell, and since when.
     """
 
     request: DetectionRequest
-    run: RunDirectory
     data: BoxData
     preprocessing: BoxPreprocessing
     published: Published
@@ -54,17 +50,6 @@ class DetectionContext:
     met: float | None
     device: Device
     accelerator: str
-    voice: Voice
-    clock: Callable[[], float]
-    started: float
-
-    def log(self, event: Event) -> None:
-        """Appends an event, with the time, to the run's log."""
-        self.run.log({"time": round(time.time(), 3), **event})
-
-    def elapsed_s(self) -> float:
-        """Seconds since the command began."""
-        return self.clock() - self.started
 
     def batches(self, recipe: DetectorRecipe) -> BoxBatches:
         """The training photographs."""

@@ -11,7 +11,8 @@ from sculptnet.data.detection import BoxSplit
 from sculptnet.export.detector_files import MODEL, OnnxDetector
 from sculptnet.files import read_json
 from sculptnet.flow.detection_context import DetectionContext
-from sculptnet.flow.writing import command_line, worked_s
+from sculptnet.flow.working_time import worked_s
+from sculptnet.flow.writing import command_line
 from sculptnet.report.detector_page import DetectorPage, Drawn, Sample, write_detector_report
 from sculptnet.streams import stream
 

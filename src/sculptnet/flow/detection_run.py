@@ -25,6 +25,7 @@ from sculptnet.flow.detection_report import report_detection
 from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.detection_shipping import ship_detector
 from sculptnet.flow.searching import minutes
+from sculptnet.flow.working_time import timed
 from sculptnet.nets.detector import Detector
 from sculptnet.runs import RunDirectory
 from sculptnet.state import Event
@@ -108,11 +109,11 @@ def run_detection(
     with run.locked():
         if run.card.exists() and run.report.exists():
             return DetectionResult(run.folder, read_json(run.card), run.report)
-        if not run.card.exists():
-            detector, recipe = _trained(context)
-            ship_detector(context, detector, recipe)
-        report = report_detection(context)
-        context.log({"event": "command", "until": "report", "seconds": round(context.elapsed_s(), 1)})
+        with timed(context, "report"):
+            if not run.card.exists():
+                detector, recipe = _trained(context)
+                ship_detector(context, detector, recipe)
+            report = report_detection(context)
         return DetectionResult(run.folder, read_json(run.card), report)
 
 

@@ -25,6 +25,7 @@ from sculptnet.flow.searching import minutes, training_batches
 from sculptnet.flow.shipping import ship
 from sculptnet.flow.speed import measure_training
 from sculptnet.flow.training import train_module
+from sculptnet.flow.working_time import timed
 from sculptnet.flow.writing import write_run_report
 from sculptnet.train import rescaled
 
@@ -55,11 +56,11 @@ def run_network(request: NetworkRequest, voice: Voice, clock: Callable[[], float
             classes = (*blocks.ALL, *classes_in(context.architecture))
             architecture = load_network(run.model, blocks=classes).architecture
             return FitResult(run.folder, architecture, read_json(run.card), run.report)
-        if not run.card.exists():
-            _train_and_ship(context)
-        card = read_json(run.card)
-        report = write_run_report(context, context.architecture, card)
-        context.log({"event": "command", "until": "report", "seconds": round(context.elapsed_s(), 1)})
+        with timed(context, "report"):
+            if not run.card.exists():
+                _train_and_ship(context)
+            card = read_json(run.card)
+            report = write_run_report(context, context.architecture, card)
         return FitResult(run.folder, context.architecture, card, report)
 
 

@@ -18,6 +18,7 @@ from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.trade_off import longer_epochs
+from sculptnet.flow.working_time import worked_s
 from sculptnet.report import ReportData, write_report
 
 
@@ -63,8 +64,3 @@ def command_line(command: Mapping[str, Any]) -> str:
     for name, option in REPEATED.items():
         words += [word for entry in command.get(name, ()) for word in (option, entry)]
     return shlex.join(words)
-
-
-def worked_s(events: list[Mapping[str, Any]], elapsed_s: float) -> float:
-    """Seconds that the commands of a run took together, this one included; killed ones left no note."""
-    return elapsed_s + sum(float(event["seconds"]) for event in events if event.get("event") == "command")
