@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sculptnet import blocks, cli, cost
+from sculptnet import blocks, cli, cost, spaces
 from sculptnet.arch import to_json
+from sculptnet.cli_options import SearchOptions
 from sculptnet.cost import table_from_json
+from sculptnet.flow.methods import METHODS
 from sculptnet.zoo import BY_NAME
 
 SMALL = (
@@ -68,6 +72,17 @@ def test_every_setting_is_listed_with_its_default(run: Callable[..., tuple[int, 
     assert rows["space.width"] == "1.0"
     assert rows["recipe.optimizer"] == "'Sgd'"
     assert rows["recipe.optimizer.learning_rate"] == "0.1"
+
+
+def test_settings_of_several_words_list_them(run: Callable[..., tuple[int, str, str]]) -> None:
+    def line(method: str, name: str) -> str:
+        (found,) = (one for one in run("show", "settings", "--method", method)[1].splitlines() if one.startswith(name))
+        return " ".join(found.split())
+
+    assert line("ofa", "search.schedule") == "search.schedule 'sandwich' ('sandwich' | 'progressive')"
+    assert line("fbnetv2", "space.family").endswith("| None)")
+    assert line("fbnetv3", "space.open_recipe") == "space.open_recipe True (bool)"
+    assert line("random", "search.batch") == "search.batch 16 (int)"
 
 
 def test_measuring_a_space_writes_a_table_with_its_error(
@@ -163,7 +178,26 @@ def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
         (("measure", "fbnet_a", "--energy", "--device", "ssh://pi"), "--energy reads counters of this machine"),
         (("fit", "photos", "--latency-ms", "1", "--device", "ssh://"), "an address has the form ssh://user@host"),
         (("show", "settings", "--method", "fbnett"), "'fbnett'; did you mean fbnet or fbnetv3 or fbnetv2?"),
-        (("show", "nothing.json"), "nothing.json does not exist"),
+        (("show", "nothing.json"), "nothing.json does not exist; name the folder of a run, a latency table or an"),
+        (
+            ("show", "settings", "--method", "my_search:x"),
+            "No module named 'my_search'; put its folder on Python's path",
+        ),
+        (("show", "seting"), "seting does not exist; did you mean settings?"),
+        (("show", "fbnet_a"), "fbnet_a is a network of the zoo; `sculptnet zoo fbnet_a` draws it"),
+        (("show", "fbnet"), "fbnet is a space; `sculptnet show settings --space fbnet` lists its settings"),
+        (("measure", "qqq"), "no .onnx file; spaces: fbnet, "),
+        (("measure", "missing.json"), "missing.json does not exist; name an architecture file"),
+        (("measure", "."), ". is a folder; name a file in it, such as model/model.onnx of a run"),
+        (("measure", "fbnet_a", "--set", "space.width=0.5"), "--set: the network is given; only spaces have settings"),
+        (("measure", "fbnet_a", "--num-classes", "3"), "--num-classes 3: the network is given"),
+        (("measure", "fbnet", "--set", "search.tau=5"), "--set search.tau: a table depends on the space alone"),
+        (("measure", "a.onnx", "--resolution", "64"), "--resolution 64: an .onnx file has its own"),
+        (("measure", "a.onnx", "--precision", "int8"), "--precision int8: an .onnx file is measured as it is"),
+        (("train", "photos"), "one image may take; a NETWORK to train stands before DATA (`sculptnet zoo` lists some)"),
+        (("fit", "photos", "--latency-ms", "1", "--threads", "0"), "request: --threads must be at least 1, got 0"),
+        (("fit", "photos", "--latency-ms", "1", "--set", "search.tau=hot"), "request: --set: search.tau: must be a"),
+        (("fit", "photos", "--latency-ms", "1", "--set", "tau=5"), "where GROUP is space or search or recipe"),
         (("fit", "photos", "--latency-ms", "1", "--threads", "1000"), "threads"),
         (("predict", "missing.onnx", "photo.jpg"), "missing.onnx: no such file"),
     ],
@@ -189,6 +223,41 @@ def test_errors_are_json_where_json_was_asked_for(run: Callable[..., tuple[int, 
     assert code == 2
     assert json.loads(out)["kind"] == "InvalidValue"
     assert "did you mean fbnet" in err
+
+
+@pytest.mark.parametrize("words", [("fit",), ("fit", "photos", "--latency-ms", "five"), ("fitt",)])
+def test_a_command_line_that_cannot_be_parsed_is_json_too(
+    words: tuple[str, ...], run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, err = run(*words, "--json")
+    assert code == 2
+    document = json.loads(out)
+    assert document["kind"] == "UsageError"
+    assert document["error"]
+    assert "Usage: " in err
+
+
+def test_a_file_that_is_no_json_is_not_blamed_on_a_run(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "notes.json").write_text("not json")
+    (tmp_path / "other.json").write_text("{}")
+    for verb in ("show", "measure"):
+        code, _, err = run(verb, str(tmp_path / "notes.json"))
+        assert code == 2
+        assert "notes.json cannot be read as JSON" in err
+        assert "--fresh" not in err
+    assert "other.json is no architecture file: JSON: " in run("measure", str(tmp_path / "other.json"))[2]
+    fit = ("fit", "photos", "--latency-ms", "1", "--table")
+    assert "notes.json cannot be read as JSON" in run(*fit, str(tmp_path / "notes.json"))[2]
+    assert "other.json is no latency table; `sculptnet measure SPACE" in run(*fit, str(tmp_path / "other.json"))[2]
+
+
+def test_the_help_names_every_method_and_space() -> None:
+    options = get_type_hints(SearchOptions, include_extras=True)
+    for option, names in (("method", METHODS), ("space", spaces.BY_NAME)):
+        (typed,) = options[option].__metadata__
+        assert set(re.findall(r"\w+", typed.help)) >= set(names)
 
 
 def test_a_folder_with_one_class_is_refused(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

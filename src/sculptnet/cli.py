@@ -124,7 +124,8 @@ def _fit_request(context: typer.Context, data: str) -> FitRequest:
     if values.get("recipe_only") is not None and "--method" not in typed:
         values["method"] = METHOD_OF_RECIPES
     elif values["latency_ms"] is None and values.get("recipe_only") is None:
-        raise InvalidValue("the budget is missing; give --latency-ms, the milliseconds one image may take")
+        named = "; a NETWORK to train stands before DATA (`sculptnet zoo` lists some)" if "pretrained" in values else ""
+        raise InvalidValue(f"the budget is missing; give --latency-ms, the milliseconds one image may take{named}")
     return from_plain(FitRequest, {**values, "data": data})
 
 
@@ -268,10 +269,20 @@ def main() -> None:
         app()
     except (SculptNetError, OSError) as error:  # a full disk, for one
         _fail(error)
+    except SystemExit as stopped:
+        _tell_misuse(stopped)
+        raise
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
     sys.exit(INTERRUPTED)
+
+
+def _tell_misuse(stopped: SystemExit) -> None:
+    """A command line that cannot be parsed is explained by Typer on standard error; here for machines."""
+    explain = getattr(stopped.__context__, "format_message", None)
+    if explain is not None and "--json" in sys.argv:
+        print(json.dumps({"error": explain(), "kind": "UsageError"}))
 
 
 def _fail(error: Exception) -> None:

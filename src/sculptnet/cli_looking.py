@@ -12,10 +12,7 @@ from sculptnet.cli_options import (
     DeviceName,
     MethodName,
     PrecisionName,
-    Precisions,
-    Resolution,
     Seed,
-    Set,
     SpaceName,
     Threads,
 )
@@ -24,23 +21,49 @@ from sculptnet.console import Console
 
 def measure(
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="A space, a zoo name, an architecture file or .onnx.")
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="A space (`measure fbnet` makes a table), a name of `sculptnet zoo`, an architecture file (.json) or "
+            "an .onnx file.",
+        ),
     ],
     device: DeviceName = "onnxruntime",
     threads: Threads = 1,
-    precision: Precisions = PrecisionName.fp32,
-    resolution: Resolution = None,
-    num_classes: Annotated[int, typer.Option("--num-classes", help="Logits of the space's networks.")] = 1000,
-    set_: Set = None,
+    precision: Annotated[
+        PrecisionName, typer.Option("--precision", help="Which kind of exported file is measured.")
+    ] = PrecisionName.fp32,
+    resolution: Annotated[
+        int | None,
+        typer.Option(
+            "--resolution", help="Height and width of the input, pixels; by default 224 for a space, a network's own."
+        ),
+    ] = None,
+    num_classes: Annotated[
+        int, typer.Option("--num-classes", help="Classes of the space's networks; for `fit --table` those of the data.")
+    ] = 1000,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="space.NAME=VALUE", help="A setting of the space; `sculptnet show settings` lists all."
+        ),
+    ] = None,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Where the table goes.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A file for the table, or for the time of one network; JSON.")
+    ] = None,
     bundle: Annotated[
-        Path | None, typer.Option("--bundle", help="Write a zip file that measures the table on another machine.")
+        Path | None,
+        typer.Option("--bundle", help="Write a zip file that measures the table on a machine out of reach."),
     ] = None,
     from_bundle: Annotated[
-        Path | None, typer.Option("--from-bundle", help="Read what a bundle measured; with the bundle's options.")
+        Path | None,
+        typer.Option("--from-bundle", help="Read what a bundle measured; the other options are those of the bundle."),
     ] = None,
-    energy: Annotated[bool, typer.Option("--energy", help="Of one network: millijoules too, from RAPL.")] = False,
+    energy: Annotated[
+        bool,
+        typer.Option("--energy", help="Of one network: millijoules an inference too, where the processor counts them."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a latency table of a space, or one network."""
@@ -110,7 +133,10 @@ def show_zoo(
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="An exported .onnx file, or the folder of a run that has shipped one.")],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="An exported .onnx file, or the folder of a run that has shipped one."),
+    ],
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files.")],
     as_json: AsJson = False,
 ) -> None:

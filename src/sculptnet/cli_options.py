@@ -28,22 +28,40 @@ Data: TypeAlias = Annotated[
         help="A folder with one folder per class, a data set's name, package.module:name, or a run directory.",
     ),
 ]
-Latency: TypeAlias = Annotated[float | None, typer.Option("--latency-ms", help="The budget: milliseconds per image.")]
-DeviceName: TypeAlias = Annotated[
-    str, typer.Option("--device", help="What the network is measured on: a runtime, ssh://user@host, adb:SERIAL.")
+Latency: TypeAlias = Annotated[
+    float | None, typer.Option("--latency-ms", help="The budget: milliseconds for one image on the device.")
 ]
-Threads: TypeAlias = Annotated[int, typer.Option("--threads", help="The device's threads.")]
-Precisions: TypeAlias = Annotated[PrecisionName, typer.Option("--precision", help="The file that the budget judges.")]
+DeviceName: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="What networks are measured on: a name of `sculptnet devices`, ssh://user@host, adb:SERIAL, or "
+        "package.module:name.",
+    ),
+]
+Threads: TypeAlias = Annotated[int, typer.Option("--threads", help="Threads that the device computes with.")]
+Precisions: TypeAlias = Annotated[
+    PrecisionName, typer.Option("--precision", help="The exported file that the budget judges.")
+]
 MethodName: TypeAlias = Annotated[
     str,
     typer.Option(
-        "--method", help="fbnet, fbnetv2, fbnetv3, mnasnet, ofa, random, evolution, optuna, or package.module:name."
+        "--method",
+        help="How to search: fbnet, fbnetv2, fbnetv3, mnasnet, ofa, random, evolution, optuna, or package.module:name.",
     ),
 ]
 SpaceName: TypeAlias = Annotated[
-    str | None, typer.Option("--space", help="A space or package.module:name; by default the method's.")
+    str | None,
+    typer.Option(
+        "--space",
+        help="What is open: fbnet, fbnetv2, fbnetv3, mnasnet, ofa_mobilenet_v3, ofa_proxyless, ofa_resnet50, "
+        "nas_bench_macro, or package.module:name; by default the method's.",
+    ),
 ]
-Resolution: TypeAlias = Annotated[int | None, typer.Option("--resolution", help="Pixels; by default from the data.")]
+Resolution: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--resolution", help="Height and width of the network's input, pixels; by default from the data."),
+]
 NetworkResolution: TypeAlias = Annotated[
     int | None,
     typer.Option(
@@ -53,13 +71,15 @@ NetworkResolution: TypeAlias = Annotated[
     ),
 ]
 Pretrained: TypeAlias = Annotated[
-    bool, typer.Option("--pretrained", help="Start from the published weights of NETWORK.")
+    bool, typer.Option("--pretrained", help="Start from the network's published weights.")
 ]
 Weights: TypeAlias = Annotated[
-    Path | None, typer.Option("--weights", help="Start from the weights of NETWORK in a .pth or .safetensors file.")
+    Path | None, typer.Option("--weights", help="Start from the network's weights in a .pth or .safetensors file.")
 ]
-Minutes: TypeAlias = Annotated[float, typer.Option("--minutes", help="Bounds the whole; turned into a plan once.")]
-Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="Of everything.")]
+Minutes: TypeAlias = Annotated[
+    float, typer.Option("--minutes", help="How long the whole may take, about; what fits is planned once and printed.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="Of everything that is drawn at random.")]
 Set: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -79,20 +99,28 @@ SetDetector: TypeAlias = Annotated[
 DetectorSize: TypeAlias = Annotated[
     int, typer.Option("--size", help="Height and width of the detector's input, pixels; a multiple of 32.")
 ]
-Table: TypeAlias = Annotated[Path | None, typer.Option("--table", help="A latency table measured before; re-checked.")]
+Table: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--table", help="A latency table of this device and space, measured before; checked on 3 networks."),
+]
 Accelerator: TypeAlias = Annotated[str, typer.Option("--accelerator", help="What torch trains on: auto, cpu, cuda.")]
 Root: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Where the files of a named data set are.")]
-RunDir: TypeAlias = Annotated[Path | None, typer.Option("--run-dir", help="Where the run is kept.")]
-Runs: TypeAlias = Annotated[Path, typer.Option("--runs", help="The folder of runs without a name.")]
+RunDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--run-dir", help="The folder of this run; by default one in --runs, named after data and options."),
+]
+Runs: TypeAlias = Annotated[Path, typer.Option("--runs", help="Where runs without --run-dir are kept.")]
 Fresh: TypeAlias = Annotated[bool, typer.Option("--fresh", help="Start anew; what an earlier run left is removed.")]
-Baselines: TypeAlias = Annotated[bool, typer.Option("--baselines", help="Train comparisons at the same latency too.")]
+Baselines: TypeAlias = Annotated[
+    bool, typer.Option("--baselines", help="Also train MobileNetV2 and a random network of about the same latency.")
+]
 Limits: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--limit",
         metavar="NAME=VALUE",
-        help="Beside latency: of macs, parameters, conv_fc_weights, model_bytes, peak_activation_bytes, "
-        "peak_memory_bytes or energy_mj.",
+        help="The most of another cost: macs, parameters, conv_fc_weights, model_bytes, peak_activation_bytes, "
+        "peak_memory_bytes or energy_mj; may be given several times.",
     ),
 ]
 Start: TypeAlias = Annotated[
@@ -100,12 +128,15 @@ Start: TypeAlias = Annotated[
     typer.Option(
         "--start",
         metavar="NAME|NAME=FILE|FOLDER",
-        help="Method ofa: the trained network that the space is opened around, of the zoo or as in RUN/model.",
+        help="Only with --method ofa: the trained network that the space is opened around, of the zoo, or the folder "
+        "RUN/model.",
     ),
 ]
 Workers: TypeAlias = Annotated[
     str,
-    typer.Option("--workers", metavar="N|ray[:NAME=VALUE,...]", help="Trials at once: local processes, or Ray."),
+    typer.Option(
+        "--workers", metavar="N|ray[:NAME=VALUE,...]", help="Trials trained at once: local processes, or Ray."
+    ),
 ]
 CheckProxy: TypeAlias = Annotated[
     bool, typer.Option("--check-proxy", help="Compare trials with longer training: the ranks' correlation.")
@@ -126,7 +157,8 @@ RecipeOnly: TypeAlias = Annotated[
     typer.Option(
         "--recipe-only",
         metavar="NETWORK",
-        help="Search how NETWORK (as of `train`) is trained, and nothing else; without a budget.",
+        help="Search only how NETWORK (as `train` takes it) is trained; needs no budget. --method is evolution by "
+        "default then.",
     ),
 ]
 FromRun: TypeAlias = Annotated[
@@ -134,12 +166,15 @@ FromRun: TypeAlias = Annotated[
     typer.Option(
         "--from-run",
         metavar="RUN",
-        help="Search for this budget and device with the predictor that RUN (method fbnetv3) has learned.",
+        help="Search for this budget and device with the predictor that RUN (--method fbnetv3, here by default) has "
+        "learned.",
     ),
 ]
 SkipBroken: TypeAlias = Annotated[bool, typer.Option("--skip-broken", help="Leave out files that are no images.")]
-TestFraction: TypeAlias = Annotated[float, typer.Option("--test-fraction", help="Where the data has no test part.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+TestFraction: TypeAlias = Annotated[
+    float, typer.Option("--test-fraction", help="Part of the images kept for the test, where the data has none.")
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, of errors too.")]
 Budgets: TypeAlias = Annotated[
     list[float] | None,
     typer.Option("--latency-ms", help="A budget, milliseconds per image; may be given several times."),
@@ -149,16 +184,16 @@ OtherDevice: TypeAlias = Annotated[
     typer.Option("--device", help="A runtime, ssh://user@host, adb:SERIAL; by default the device of RUN."),
 ]
 OtherThreads: TypeAlias = Annotated[
-    int | None, typer.Option("--threads", help="The device's threads; by default those of RUN.")
+    int | None, typer.Option("--threads", help="Threads that the device computes with; by default those of RUN.")
 ]
 OtherPrecision: TypeAlias = Annotated[
     PrecisionName | None,
-    typer.Option("--precision", help="The file that the budget judges; by default that of RUN."),
+    typer.Option("--precision", help="The exported file that the budget judges; by default that of RUN."),
 ]
 
 
 FineTuneEpochs: TypeAlias = Annotated[
-    int, typer.Option("--fine-tune-epochs", help="Train each network on for so long before it is exported.")
+    int, typer.Option("--fine-tune-epochs", help="Epochs that each network is trained on before it is exported.")
 ]
 
 

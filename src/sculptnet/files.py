@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sculptnet.errors import RunError
+from sculptnet.errors import InvalidValue, RunError
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -44,3 +44,17 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} does not exist; the step that makes it has not finished") from error
     except (ValueError, OSError) as error:
         raise RunError(f"{path} cannot be read as JSON ({error}); restore it, or start anew with --fresh") from error
+
+
+def read_given(path: Path, expected: str) -> Any:
+    """Reads a JSON file that somebody names, where `read_json` reads what a run has written.
+
+    Raises:
+        InvalidValue: it is absent or no JSON; the message says what is `expected` in its place.
+    """
+    if not path.exists():
+        raise InvalidValue(f"{path} does not exist; name {expected}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InvalidValue(f"{path} cannot be read as JSON ({error}); name {expected}") from error

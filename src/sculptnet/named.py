@@ -24,6 +24,9 @@ def find(name: str, known: Mapping[str, P], what: str) -> P:
         raise InvalidValue(f"unknown {what} {name!r}; {suggestion(name, known)} (your own: package.module:name)")
     try:
         part: P = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        where = "; put its folder on Python's path: `PYTHONPATH=FOLDER sculptnet ...`" if error.name == module else ""
+        raise InvalidValue(f"{what} {name!r} cannot be imported: {error}{where}") from error
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidValue(f"{what} {name!r} cannot be imported: {error}") from error
     return part

@@ -29,8 +29,17 @@ class Setting:
     default: Any
 
     def describe(self) -> str:
-        """The annotation as people write it."""
-        return self.annotation.__name__ if isinstance(self.annotation, type) else str(self.annotation)
+        """The annotation as people write it; of an enum, the words that may be typed."""
+        union = isinstance(self.annotation, types.UnionType)
+        return " | ".join(map(_written, typing.get_args(self.annotation) if union else (self.annotation,)))
+
+
+def _written(kind: Any) -> str:
+    if kind is types.NoneType:
+        return "None"
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return " | ".join(repr(member.value) for member in kind)
+    return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)
 
 
 def split(given: Sequence[str], groups: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -45,7 +54,7 @@ def split(given: Sequence[str], groups: Sequence[str]) -> dict[str, dict[str, st
         name, equals, value = entry.partition("=")
         group, dot, rest = name.strip().partition(".")
         if not equals or not dot or not rest:
-            problems.append(f"{entry!r} must read GROUP.NAME=VALUE, such as {groups[0]}.NAME=VALUE")
+            problems.append(f"{entry!r} must read GROUP.NAME=VALUE, where GROUP is {' or '.join(groups)}")
         elif group not in result:
             problems.append(f"{entry!r} names the group {group!r}; {suggestion(group, groups)}")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -11,7 +12,7 @@ from tests.flow.conftest import Ask
 
 from sculptnet.cost import FactoredCost, LatencyTable
 from sculptnet.flow.context import Context, Voice, open_context
-from sculptnet.flow.measuring import budget_at_table_speed, measured_table
+from sculptnet.flow.measuring import budget_at_table_speed, check_feasibility, measured_table
 
 
 @pytest.fixture
@@ -21,7 +22,19 @@ def context(ask: Ask, voice: Voice, tmp_path: Path) -> Context:
 
 @pytest.fixture
 def table(context: Context) -> LatencyTable:
-    return measured_table(context)
+    return measured_table(context, context.request.budget_ms)
+
+
+@pytest.mark.parametrize(
+    ("at_most_ms", "advice"),
+    [(0.5, r"\(--set space\.width=[\d.]+\)$"), (5000.0, r"width=4\), and .* the budget is [\d,]+ times the slowest")],
+)
+def test_a_budget_that_does_not_bind_is_told_apart_from_one_in_the_wrong_unit(
+    context: Context, table: LatencyTable, said: list[str], at_most_ms: float, advice: str
+) -> None:
+    check_feasibility(replace(context, request=replace(context.request, latency_ms=at_most_ms)), table)
+    assert said[-1].startswith("The budget does not bind")
+    assert re.search(advice, said[-1]), said[-1]
 
 
 def made_when(faster: float, table: LatencyTable) -> LatencyTable:

@@ -37,6 +37,12 @@ def test_warm_up_rises_by_equal_steps_and_cosine_starts_at_the_full_rate() -> No
     assert found[15:] == pytest.approx([RATE * (1 + cos(pi * step / 25)) / 2 for step in range(25)], rel=1e-12)
 
 
+def test_a_cosine_of_one_step_has_the_full_rate_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert rates(Cosine(), 1, 1) == [RATE]
+    assert rates(Cosine(warmup_epochs=0.5), 1, 2) == [RATE / 2, RATE]
+    assert not caplog.records
+
+
 def test_steps_fall_at_their_milestones() -> None:
     found = rates(Steps((1, 2.5), 0.1), 4, 10)
     assert found == pytest.approx([RATE] * 10 + [RATE * 0.1] * 15 + [RATE * 0.01] * 15, rel=1e-12)

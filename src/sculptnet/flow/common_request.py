@@ -83,7 +83,7 @@ class CommonRequest(ABC):
 
     def check_device(self) -> None:
         """Raises `SculptNetError` where there is no such device."""
-        open_device(self.device, self.threads)
+        open_device(self.device, max(1, self.threads))  # fewer are a problem of their own
 
     def command(self) -> dict[str, Any]:
         """The request as plain JSON, paths in full, so that a run directory alone can be continued from anywhere."""

@@ -63,7 +63,7 @@ def parse_limits(texts: Sequence[str], device: str) -> dict[str, float]:
     names = [text.partition("=")[0] for text in texts]
     problems += [f"--limit {name} is given twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:
-        raise InvalidValue(collected(problems, "--limit"))
+        raise InvalidValue(collected(problems, "limits"))
     return limits
 
 

@@ -20,18 +20,18 @@ from sculptnet.cost import (
 )
 from sculptnet.devices import FileMemo, measure_networks, measure_power, measure_table, open_rapl, recheck
 from sculptnet.devices.energy import check_counted
-from sculptnet.devices.tables import MOST_ENTRIES, reference_network
+from sculptnet.devices.tables import reference_network
 from sculptnet.errors import Infeasible, InvalidValue
-from sculptnet.files import read_json, write_json
+from sculptnet.files import read_given, read_json, write_json
 from sculptnet.flow.context import Context
+from sculptnet.flow.first_look import affordable_entries, look_first
 from sculptnet.flow.limits import ENERGY, make_limits
 from sculptnet.flow.result import NOTICED_SLOWER
 from sculptnet.search import Limit, Problem
 from sculptnet.streams import stream
 
 FEASIBILITY_SAMPLES = 2000  # random networks, to say how many fit
-TABLE_SHARE, ENTRY_S = 0.2, 0.3  # of the minutes, for blocks of a table; what measuring one takes, about, seconds
-FEWEST_ENTRIES = 150  # that are measured, however few the minutes
+LARGEST_WIDENING = 4.0  # that is advised; a budget that is looser yet may be a mistake
 LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device
 
 
@@ -40,15 +40,19 @@ def space_blocks(space: SearchSpace) -> tuple[type, ...]:
     return tuple(dict.fromkeys((*blocks.ALL, *classes_in(space.architecture))))
 
 
-def measured_table(context: Context) -> LatencyTable:
-    """The run's table: read if it is there, else taken from `--table` and re-checked, else measured."""
+def measured_table(context: Context, at_most_ms: float) -> LatencyTable:
+    """The run's table: read if it is there, else taken from `--table` and re-checked, else measured.
+
+    Raises:
+        Infeasible: before it is measured, where a budget of `at_most_ms` is far from what networks of the space take.
+    """
     run, request = context.run, context.request
     if run.table.exists():
         return table_from_json(read_json(run.table), space_blocks(context.space))
     if ENERGY in request.chosen_limits() and not run.energy.exists():  # said before minutes are spent
         check_counted(context.device)
         open_rapl(context.powercap)
-    table = _given_table(context, request.table) if request.table else _fresh_table(context)
+    table = _given_table(context, request.table) if request.table else _fresh_table(context, at_most_ms)
     write_json(run.table, table.to_json())
     if table.held_out is not None:
         context.voice.say(describe_error(table.held_out))
@@ -57,27 +61,23 @@ def measured_table(context: Context) -> LatencyTable:
     return table
 
 
-def _fresh_table(context: Context) -> LatencyTable:
+def _fresh_table(context: Context, at_most_ms: float) -> LatencyTable:
+    reference_ms = look_first(context, at_most_ms).reference_ms
     context.voice.say(f"Measuring the space's blocks on {context.device.name} ({context.request.precision.value})")
     return measure_table(
         context.space,
         context.device,
         seed=context.request.seed,
         precision=context.request.precision,
-        most_entries=affordable_entries(context.request.minutes),
+        most_entries=affordable_entries(context.request.minutes, reference_ms),
         memo=FileMemo(context.run.measurements),
         progress=context.voice.progress,
         log=context.log,
     )
 
 
-def affordable_entries(minutes: float) -> int:
-    """How many blocks of a table are measured in a run of so many minutes; a space with more has the rest predicted."""
-    return round(min(MOST_ENTRIES, max(FEWEST_ENTRIES, TABLE_SHARE * 60 * minutes / ENTRY_S)))
-
-
 def _given_table(context: Context, path: Path) -> LatencyTable:
-    table = table_from_json(read_json(path), space_blocks(context.space))
+    table = _read_table(path, context.space)
     check_covers(table, context.space)
     if table.precision is not context.request.precision:
         raise InvalidValue(
@@ -100,6 +100,13 @@ def _given_table(context: Context, path: Path) -> LatencyTable:
             f"measured elsewhere or the machine is busy; leave --table out to measure anew"
         )
     return table
+
+
+def _read_table(path: Path, space: SearchSpace) -> LatencyTable:
+    try:
+        return table_from_json(read_given(path, "a latency table"), space_blocks(space))
+    except InvalidValue as error:
+        raise InvalidValue(f"--table {path}: {error}") from error
 
 
 def limits_beside(context: Context, table: LatencyTable) -> tuple[Limit, ...]:
@@ -162,14 +169,23 @@ def check_feasibility(context: Context, table: LatencyTable) -> FactoredCost:
         raise Infeasible(
             f"the budget of {at_most:g} ms is under the fastest network of this space on {table.device}, "
             f"{fastest:.3g} ms; raise --latency-ms above that, lower --resolution, or narrow the space "
-            f"(--set space.width=0.5)"
+            f"(--set space.width=0.5). With the same space, --table {context.run.table} spares measuring again"
         )
     if at_most >= slowest:
-        context.voice.say(
-            f"The budget does not bind: every network fits. A larger space may be better "
-            f"(--set space.width={math.ceil(2 * at_most / slowest) / 2:g})"  # widths in steps of 8 or 4 stay whole
-        )
+        context.voice.say(_describe_loose(at_most / slowest))
     return cost
+
+
+def _describe_loose(times: float) -> str:
+    """What to do with a budget that is so many times the slowest network's latency."""
+    wider = min(LARGEST_WIDENING, math.ceil(2 * times) / 2)  # widths in steps of 8 or 4 stay whole
+    advice = f"The budget does not bind: every network fits. A larger space may be better (--set space.width={wider:g})"
+    if times <= LARGEST_WIDENING:
+        return advice
+    return (
+        f"{advice}, and a higher --resolution: the budget is {times:,.0f} times the slowest network's time. "
+        "--latency-ms is in milliseconds for one image"
+    )
 
 
 def budget_at_table_speed(context: Context, table: LatencyTable, cost: FactoredCost) -> float:
@@ -195,7 +211,7 @@ def budget_at_table_speed(context: Context, table: LatencyTable, cost: FactoredC
         return at_most
     context.voice.say(
         f"{context.device.name} is {slower:.2f} times as slow as when its table was made: looking for what fits at "
-        f"both speeds, {at_most / slower:.3g} ms at the table's"
+        f"both speeds, {at_most / slower:.4g} ms at the table's"
     )
     return at_most / slower
 

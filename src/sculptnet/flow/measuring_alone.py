@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,16 +19,17 @@ from sculptnet.devices import Device, FileMemo, Model, Quality, measure_table, o
 from sculptnet.devices.energy import POWERCAP, open_rapl, power_of
 from sculptnet.devices.measure import check_precision, graphs_of, onnx_model
 from sculptnet.devices.opening import REMOTE
-from sculptnet.errors import InvalidValue, collected, suggestion
-from sculptnet.files import read_json, write_json
+from sculptnet.errors import InvalidValue, collected
+from sculptnet.files import read_given, write_json
 from sculptnet.flow.bundles import Wish, table_of_bundle, write_bundle
 from sculptnet.flow.context import Voice
 from sculptnet.flow.measuring import describe_error
 from sculptnet.flow.request import SETTING_GROUPS
 from sculptnet.named import find
+from sculptnet.runs import RunDirectory
 
 Result: TypeAlias = tuple[str, Any]
-DEFAULT_RESOLUTION = 224
+DEFAULT_RESOLUTION, DEFAULT_CLASSES = 224, 1000
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def measure_target(
     """
     is_space = target in spaces.BY_NAME or ":" in target
     _check_options(is_space, device, elsewhere, energy, out)
+    _check_fits(target, is_space, precision, resolution, num_classes, settings)
     if not is_space:
         return _measure_network(
             target, device, threads, precision, resolution, out, voice, powercap if energy else None
@@ -104,6 +107,29 @@ def _check_options(is_space: bool, device: str, elsewhere: Elsewhere | None, ene
         problems.append(f"--energy reads counters of this machine, and {device} is another one; measure it there")
     if problems:
         raise InvalidValue(collected(problems, "measure"))
+
+
+def _check_fits(
+    target: str, is_space: bool, precision: Precision, resolution: int | None, num_classes: int, given: Sequence[str]
+) -> None:
+    """Raises `InvalidValue` for options that the target has no use for."""
+    problems = []
+    if is_space:
+        groups = settings.split(given, SETTING_GROUPS)
+        names = [f"{group}.{name}" for group in ("search", "recipe") for name in groups[group]]
+        problems += [f"--set {name}: a table depends on the space alone; leave it out" for name in names]
+    else:
+        if given:
+            problems.append("--set: the network is given; only spaces have settings")
+        if num_classes != DEFAULT_CLASSES:
+            problems.append(f"--num-classes {num_classes}: the network is given, and so are its classes")
+    if Path(target).suffix == ".onnx":
+        if resolution is not None:
+            problems.append(f"--resolution {resolution}: an .onnx file has its own")
+        if precision is not Precision.FP32:
+            problems.append(f"--precision {precision.value}: an .onnx file is measured as it is")
+    if problems:
+        raise InvalidValue(collected(problems, f"measure {target}"))
 
 
 def _space(target: str, num_classes: int, resolution: int, given: Sequence[str]) -> SearchSpace:
@@ -188,12 +214,21 @@ def find_architecture(target: str) -> Architecture:
     if target in zoo.BY_NAME:
         return zoo.BY_NAME[target].architecture
     if Path(target).suffix == ".json":
-        return architecture_from_json(read_json(Path(target)), blocks.ALL)
-    known = [*spaces.BY_NAME, *zoo.BY_NAME]
-    raise InvalidValue(
-        f"{target!r} is no space, no zoo name, no architecture file (.json) and no .onnx file; "
-        f"{suggestion(target, known)}"
+        data = read_given(Path(target), "an architecture file")
+        try:
+            return architecture_from_json(data, blocks.ALL)
+        except InvalidValue as error:
+            raise InvalidValue(f"{target} is no architecture file: {error}") from error
+    if Path(target).is_dir():
+        file = RunDirectory(Path(target)).model / "model.onnx"
+        raise InvalidValue(f"{target} is a folder; name a file in it, such as {file} of a run")
+    near = get_close_matches(target, [*spaces.BY_NAME, *zoo.BY_NAME])
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"spaces: {', '.join(spaces.BY_NAME)}; `sculptnet zoo` lists networks"
     )
+    raise InvalidValue(f"{target!r} is no space, no zoo name, no architecture file (.json) and no .onnx file; {hint}")
 
 
 def describe_table(table: LatencyTable) -> str:

@@ -77,7 +77,7 @@ class Method:
             try:
                 values |= settings.bind(part, {name: text for name, text in given.items() if name in own}, "search")
             except SculptNetError as error:
-                problems.append(str(error))
+                problems.append(str(error).removeprefix("--set: "))
         if problems:
             raise InvalidValue(collected(problems, "--set"))
         if self.shrinking is not None:

@@ -82,6 +82,9 @@ class NetworkRequest(RunRequest):
         """
         path = Path(self.network)
         if not self.is_file and self.network not in zoo.BY_NAME and path.is_dir():
+            shipped = RunDirectory(path).model / "architecture.json"
+            if shipped.is_file():
+                raise InvalidValue(f"{path} is a run; the network that it shipped is {shipped}: name that")
             raise InvalidValue(f"{path} is a folder; the network comes first: `sculptnet train NETWORK DATA`")
         return published_of(self.network)
 

@@ -21,7 +21,7 @@ from sculptnet.flow.looking import look
 from sculptnet.flow.network_context import NetworkContext, first_network, open_network_context
 from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.result import FitResult
-from sculptnet.flow.searching import minutes, training_batches
+from sculptnet.flow.searching import minutes, several, training_batches
 from sculptnet.flow.shipping import ship
 from sculptnet.flow.speed import measure_training
 from sculptnet.flow.training import train_module
@@ -107,12 +107,13 @@ def tell(context: NetworkContext, plan: TrainingPlan) -> None:
     """Says what will be done and how long it takes."""
     times = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in plan.seconds.items())
     context.voice.say(
-        f"Plan: {plan.epochs} epochs\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); "
-        f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; torch uses {plan.torch_threads} threads"
+        f"Plan: {several(plan.epochs, 'epoch')}\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); "
+        f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; "
+        f"torch uses {several(plan.torch_threads, 'thread')}"
     )
     expected_s = context.elapsed_s() + sum(plan.seconds.values())
     if expected_s > 1.1 * 60 * context.request.minutes:
         context.voice.say(
-            f"Warning: that takes {minutes(expected_s)} in all, more than the {context.request.minutes:g} minutes "
+            f"Warning: that takes {minutes(expected_s)} in all, more than the --minutes {context.request.minutes:g} "
             "asked for; fewer images, a lower --resolution or a smaller network help"
         )

@@ -13,6 +13,7 @@ from sculptnet.cost import Precision
 from sculptnet.devices import open_device
 from sculptnet.devices.measure import check_precision
 from sculptnet.errors import InvalidValue, collected
+from sculptnet.files import read_given
 from sculptnet.flow.common_request import CommonRequest, from_plain
 from sculptnet.flow.given_network import name_of, opened, recipes_of
 from sculptnet.flow.limits import parse_limits
@@ -54,7 +55,7 @@ class RunRequest(CommonRequest):
 
     def check_device(self) -> None:
         """Raises `SculptNetError` where there is no such device, or it does not run files of the precision."""
-        check_precision(open_device(self.device, self.threads), self.precision)
+        check_precision(open_device(self.device, max(1, self.threads)), self.precision)  # fewer: a problem of their own
 
     def _check_resolution(self) -> None:
         if self.resolution is not None and self.resolution < 8:
@@ -160,8 +161,15 @@ class FitRequest(RunRequest):
             raise InvalidValue(collected(problems, f"--recipe-only {self.recipe_only}"))
 
     def _check_table(self) -> None:
-        if self.table is not None and not self.table.is_file():
+        if self.table is None:
+            return
+        if not self.table.is_file():
             raise InvalidValue(f"--table {self.table} does not exist; `sculptnet measure SPACE --out FILE` makes one")
+        data = read_given(self.table, "a latency table")
+        if not isinstance(data, dict) or "entries" not in data:
+            raise InvalidValue(
+                f"--table {self.table} is no latency table; `sculptnet measure SPACE --out FILE` makes one"
+            )
 
     def _check_baselines(self) -> None:
         if self.baselines and self.method in METHODS and METHODS[self.method].shrinking is not None:

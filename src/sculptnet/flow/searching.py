@@ -76,28 +76,34 @@ def _warn(context: Context, plan: Plan, steps: float) -> None:
     method, _ = request.chosen_method()
     if method.supernet is not None and steps < FEW_STEPS:
         context.voice.say(
-            f"Note: this search trains each candidate block in about {steps:.0f} steps; below about {FEW_STEPS} it "
-            "hardly tells blocks apart, and its draws are near random ones within the budget. More --minutes help; "
+            f"Note: this search trains each candidate block in {_about(steps)}; below about {FEW_STEPS} it hardly "
+            "tells blocks apart, and its draws are near random ones within the budget. More --minutes help; "
             "--method random trains finalists instead"
         )
     hindering = hindrances(recipe, context.preprocessing, request.given()["recipe"]) if plan.epochs < FEW_EPOCHS else []
+    epochs = several(plan.epochs, "epoch")
     if hindering:
         context.voice.say(
-            f"Note: in {plan.epochs} epochs, what makes training images harder costs more accuracy than it gives; for "
-            f"a network to use, give more --minutes; for a quick try, {' '.join(f'--set {one}' for one in hindering)}"
+            f"Note: in {epochs}, what makes training images harder costs more accuracy than it gives; for a "
+            f"network to use, give more --minutes; for a quick try, {' '.join(f'--set {one}' for one in hindering)}"
         )
     if plan.epochs < FEW_EPOCHS and (method.open_recipe or request.recipe_only is not None):
         alone = "; --set space.open_recipe=false (space fbnetv3) searches the architecture alone"
         context.voice.say(
-            f"Note: FBNetV3's recipes are for long trainings; in {plan.epochs} epochs they cost accuracy, which more "
+            f"Note: FBNetV3's recipes are for long trainings; in {epochs} they cost accuracy, which more "
             f"--minutes give back{'' if request.recipe_only is not None else alone}"
         )
     expected_s = context.elapsed_s() + sum(plan.seconds.values())
     if expected_s > 1.1 * 60 * request.minutes:
         context.voice.say(
-            f"Warning: the least sensible plan takes {minutes(expected_s)} in all, more than the {request.minutes:g} "
-            f"minutes asked for; fewer images, a lower --resolution or a narrower space (--set space.width=0.5) help"
+            f"Warning: the least sensible plan takes {minutes(expected_s)} in all, measuring included, more than the "
+            f"--minutes {request.minutes:g} asked for; fewer images, a lower --resolution or a narrower space "
+            "(--set space.width=0.5) help"
         )
+
+
+def _about(steps: float) -> str:
+    return f"about {several(round(steps), 'step')}" if steps >= 1 else "less than one step"
 
 
 def run_share(branches: int | None, space: SearchSpace) -> float:
@@ -125,22 +131,30 @@ def hindrances(recipe: Recipe, preprocessing: Preprocessing, fixed: Mapping[str,
 
 def describe_plan(plan: Plan, typical_macs: int) -> str:
     """The plan as people read it: what will be done, how long it takes, how much memory was held in trial steps."""
-    parts = [f"search {plan.search_epochs} epochs of {plan.search_images} images"] if plan.search_epochs else []
-    what = "finalists" if plan.draws > plan.trials else "trials"
+    parts = (
+        [f"search {several(plan.search_epochs, 'epoch')} of {plan.search_images} images"] if plan.search_epochs else []
+    )
+    what = "finalist" if plan.draws > plan.trials else "trial"
     parts.append(
-        f"{plan.trials} {what} for {plan.trial_epochs} epochs each"
+        f"{several(plan.trials, what)} for {several(plan.trial_epochs, 'epoch')} each"
         if plan.trial_epochs
         else "one finalist, since there is no time to compare several"
     )
     if plan.full_trials:
-        parts.append(f"the best {plan.full_trials} for {plan.epochs} epochs")
-    parts.append(f"final training {plan.epochs} epochs")
+        parts.append(f"the best {plan.full_trials} for {several(plan.epochs, 'epoch')}")
+    parts.append(f"final training {several(plan.epochs, 'epoch')}")
     times = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in plan.seconds.items())
     return (
         f"Plan: {'; '.join(parts)}\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); "
         f"a typical network in the budget has {typical_macs / 1e6:.1f} M MACs; "
-        f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; torch uses {plan.torch_threads} threads"
+        f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; "
+        f"torch uses {several(plan.torch_threads, 'thread')}"
     )
+
+
+def several(count: int, what: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def minutes(seconds: float) -> str:

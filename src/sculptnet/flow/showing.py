@@ -6,12 +6,14 @@ Each returns what people read and what machines read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
+from difflib import get_close_matches
+from enum import Enum
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from sculptnet import blocks, devices, settings, spaces
+from sculptnet import blocks, devices, settings, spaces, zoo
 from sculptnet.arch import Architecture, OneOf, Recipe, architecture_from_json
 from sculptnet.cost import table_from_json
 from sculptnet.devices import open_device
@@ -19,7 +21,7 @@ from sculptnet.devices.measure import precisions_of
 from sculptnet.errors import DeviceError, InvalidValue, collected
 from sculptnet.export import detector_standalone, predict
 from sculptnet.export.session import open_session
-from sculptnet.files import read_json
+from sculptnet.files import read_given, read_json
 from sculptnet.flow.catalogue import draw
 from sculptnet.flow.detection_request import DetectorSettings
 from sculptnet.flow.given_network import LARGE_BATCH_RESOLUTION, recipes_at
@@ -32,16 +34,21 @@ from sculptnet.train.detection import DetectorRecipe
 
 SHOWN_CLASSES = 3
 MODEL = "model.onnx"
+SHOWN = "the folder of a run, a latency table or an architecture file (.json)"
+OPEN_RECIPE = "open_recipe"  # of spaces; what methods that search recipes have on
+WORDS = ("settings", "detector-settings")
 
 
 def describe_devices() -> Result:
     """Every device: what it is here and what it runs, or what is missing and how to get it."""
     found = {name: _describe_device(name) for name in devices.BY_NAME}
-    lines = [
-        f"{name}: " + (description.get("missing") or ", ".join(f"{key} {value}" for key, value in description.items()))
-        for name, description in found.items()
-    ]
+    lines = [f"{name}: {description.get('missing') or _on_a_line(description)}" for name, description in found.items()]
     return "\n".join(lines), found
+
+
+def _on_a_line(description: Mapping[str, Any]) -> str:
+    values = {key: " and ".join(value) if isinstance(value, list) else value for key, value in description.items()}
+    return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
 def _describe_device(name: str) -> dict[str, Any]:
@@ -59,6 +66,8 @@ def show_settings(method: str, space: str | None) -> Result:
         chosen = Method(chosen)
     maker = find(space or chosen.space, spaces.BY_NAME, "space")
     groups = {"space": settings.settings_of(maker), "search": chosen.settings()}
+    if chosen.open_recipe and OPEN_RECIPE in groups["space"]:
+        groups["space"][OPEN_RECIPE] = replace(groups["space"][OPEN_RECIPE], default=True)
     rows = [(group, setting) for group, found in groups.items() for setting in found.values()]
     recipe = recipes_at(LARGE_BATCH_RESOLUTION) if chosen.open_recipe else Recipe()
     return _listed([*rows, *_recipe_settings(recipe)])
@@ -93,7 +102,7 @@ def _listed(rows: Sequence[tuple[str, Setting]]) -> Result:
 def _told(value: object) -> str:
     """A default, or what is searched unless it is set."""
     if not isinstance(value, OneOf):
-        return repr(value)
+        return repr(value.value if isinstance(value, Enum) else value)
     if value.ordered:
         return f"searched: {value.options[0]!r} to {value.options[-1]!r}, {len(value.options)} values"
     return f"searched: {' or '.join(type(one).__name__ if is_dataclass(one) else repr(one) for one in value.options)}"
@@ -106,15 +115,27 @@ def show_target(path: Path) -> Result:
         info = run.info()
         card = read_json(run.card) if run.card.exists() else None
         return describe_run(run, info, card), {"run": info, "card": card}
-    data = read_json(path)
+    _check_shown(path)
+    data = read_given(path, SHOWN)
     if isinstance(data, dict) and "entries" in data:
         table = table_from_json(data, blocks.ALL)
         return describe_table(table), data
     if not isinstance(data, dict) or data.get("kind") != Architecture.__name__:
-        raise InvalidValue(
-            f"{path} holds neither a latency table nor an architecture; name such a file, or the folder of a run"
-        )
+        raise InvalidValue(f"{path} holds neither a latency table nor an architecture; name {SHOWN}")
     return draw(architecture_from_json(data, blocks.ALL)), data
+
+
+def _check_shown(path: Path) -> None:
+    """Raises `InvalidValue` for what is no file, with what may have been meant."""
+    name = str(path)
+    if path.exists():
+        return
+    if name in zoo.BY_NAME:
+        raise InvalidValue(f"{name} is a network of the zoo; `sculptnet zoo {name}` draws it")
+    if name in spaces.BY_NAME:
+        raise InvalidValue(f"{name} is a space; `sculptnet show settings --space {name}` lists its settings")
+    near = get_close_matches(name, WORDS)
+    raise InvalidValue(f"{name} does not exist; {f'did you mean {near[0]}?' if near else f'name {SHOWN}'}")
 
 
 def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, Any] | None) -> str:

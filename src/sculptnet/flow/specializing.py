@@ -95,14 +95,15 @@ def supernet_run(folder: Path) -> RunDirectory:
     run = RunDirectory(folder)
     info = run.info()
     if run.supernet.load() is None or "plan" not in info:
-        method = info["command"].get("method", "none")
+        method = info["command"].get("method")
         if run.predictor.load() is not None:
             raise RunError(
                 f"{folder} has no supernet, but a predictor (its method is {method}): `sculptnet fit DATA --from-run "
                 f"{folder} --latency-ms X` searches with it for another budget or device"
             )
+        searched = "it searched nothing" if method is None else f"its method is {method}"
         raise RunError(
-            f"{folder} has no supernet (its method is {method}); `sculptnet fit DATA --latency-ms X --method ofa` "
+            f"{folder} has no supernet ({searched}); `sculptnet fit DATA --latency-ms X --method ofa` "
             "trains one, and a run that was interrupted goes on with `sculptnet fit RUN`"
         )
     return run
@@ -165,7 +166,7 @@ def _specialize(context: Context, requests: Sequence[FitRequest], fine_tune_epoc
         )
     _check_table(requests[0], context.run)
     context.run.folder.mkdir(parents=True, exist_ok=True)
-    table = measured_table(context)
+    table = measured_table(context, max(request.budget_ms for request in requests))
     on_device = OnDevice(context, table, FactoredCost(context.space, table), limits_beside(context, table))
     on_device.check(requests)
     found = load_learned(context, replace(context, run=origin), plan)

@@ -27,7 +27,8 @@ def scheduler_for(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_ep
     warmup = round(schedule.warmup_epochs * steps_per_epoch)
     first = rate / (warmup + 1)  # timm goes from here to the rate in `warmup` equal steps: no step is wasted at 0
     if isinstance(schedule, Cosine):
-        length = max(1, recipe.epochs * steps_per_epoch - warmup)
+        # one step has the full rate in a cosine of any length; of a length of one timm warns
+        length = max(2, recipe.epochs * steps_per_epoch - warmup)
         return CosineLRScheduler(
             optimizer,
             length,
