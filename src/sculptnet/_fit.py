@@ -205,7 +205,7 @@ def _worked(context: Context, until: Stage) -> FitResult:
         return search_recipe(context, until)
     check_method(context)
     look(context)
-    table = measured_table(context)
+    table = measured_table(context, context.request.budget_ms)
     cost = check_feasibility(context, table)
     problem = make_problem(context, table, context.request.budget_ms)
     check_limits(context, problem)

@@ -14,7 +14,7 @@ from tests.flow.conftest import BRIEF
 from sculptnet._fit import FitResult, run_flow
 from sculptnet.devices.tables import MOST_ENTRIES
 from sculptnet.flow.context import Voice
-from sculptnet.flow.measuring import FEWEST_ENTRIES, affordable_entries
+from sculptnet.flow.first_look import FEWEST_ENTRIES, affordable_entries
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.speed import _branch_weights
 from sculptnet.flow.stages import Stage
@@ -68,7 +68,8 @@ def test_the_page_draws_widths_against_their_ranges_and_says_which_resolution(fi
 
 # ---------------------------------------------------------------------- plans
 def test_few_minutes_measure_few_blocks() -> None:
-    assert [affordable_entries(minutes) for minutes in (0.1, 5.0, 60.0)] == [FEWEST_ENTRIES, 200, MOST_ENTRIES]
+    assert [affordable_entries(minutes, 0.5) for minutes in (0.1, 5.0, 60.0)] == [FEWEST_ENTRIES, 231, MOST_ENTRIES]
+    assert affordable_entries(60.0, 8.0) == 900, "runs of a slow network stand between those of blocks"
 
 
 def test_trial_steps_of_sampled_branches_have_all_widths() -> None:

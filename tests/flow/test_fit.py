@@ -154,13 +154,28 @@ def test_another_request_in_the_same_directory_is_refused(
 
 
 def test_a_budget_under_the_fastest_network_names_the_fastest(
-    ask: Callable[[Path], FitRequest], tmp_path: Path
+    finished: FitResult, ask: Callable[[Path], FitRequest], tmp_path: Path
 ) -> None:
-    request = replace(ask(tmp_path / "run"), latency_ms=0.001)
+    request = replace(ask(tmp_path / "run"), latency_ms=0.001, table=RunDirectory(finished.folder).table)
     with pytest.raises(Infeasible) as caught:
         run_flow(request, Stage.REPORT, SILENT)
     assert "the budget of 0.001 ms is under the fastest network of this space on fake-1t, 0.0" in str(caught.value)
     assert "raise --latency-ms above that" in str(caught.value)
+
+
+def test_a_budget_far_from_the_space_is_refused_before_its_blocks_are_measured(
+    ask: Callable[[Path], FitRequest], tmp_path: Path
+) -> None:
+    request, said = replace(ask(tmp_path / "run"), latency_ms=0.001), list[str]()
+    with pytest.raises(
+        Infeasible, match=r"of 0.001 ms is far under what .* on fake-1t: the one of fewest .* takes 0.0\d+ ms; raise"
+    ):
+        run_flow(request, Stage.REPORT, Voice(said.append, no_progress))
+    assert not any("Measuring" in line for line in said)
+    models = {
+        json.loads(line)["model"] for line in RunDirectory(tmp_path / "run").measurements.read_text().splitlines()
+    }
+    assert models == {"smallest network"}
 
 
 def test_a_given_table_is_checked_and_a_strange_one_refused(

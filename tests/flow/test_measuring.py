@@ -22,7 +22,7 @@ def context(ask: Ask, voice: Voice, tmp_path: Path) -> Context:
 
 @pytest.fixture
 def table(context: Context) -> LatencyTable:
-    return measured_table(context)
+    return measured_table(context, context.request.budget_ms)
 
 
 @pytest.mark.parametrize(

@@ -20,18 +20,17 @@ from sculptnet.cost import (
 )
 from sculptnet.devices import FileMemo, measure_networks, measure_power, measure_table, open_rapl, recheck
 from sculptnet.devices.energy import check_counted
-from sculptnet.devices.tables import MOST_ENTRIES, reference_network
+from sculptnet.devices.tables import reference_network
 from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.files import read_given, read_json, write_json
 from sculptnet.flow.context import Context
+from sculptnet.flow.first_look import affordable_entries, look_first
 from sculptnet.flow.limits import ENERGY, make_limits
 from sculptnet.flow.result import NOTICED_SLOWER
 from sculptnet.search import Limit, Problem
 from sculptnet.streams import stream
 
 FEASIBILITY_SAMPLES = 2000  # random networks, to say how many fit
-TABLE_SHARE, ENTRY_S = 0.2, 0.3  # of the minutes, for blocks of a table; what measuring one takes, about, seconds
-FEWEST_ENTRIES = 150  # that are measured, however few the minutes
 LARGEST_WIDENING = 4.0  # that is advised; a budget that is looser yet may be a mistake
 LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device
 
@@ -41,15 +40,19 @@ def space_blocks(space: SearchSpace) -> tuple[type, ...]:
     return tuple(dict.fromkeys((*blocks.ALL, *classes_in(space.architecture))))
 
 
-def measured_table(context: Context) -> LatencyTable:
-    """The run's table: read if it is there, else taken from `--table` and re-checked, else measured."""
+def measured_table(context: Context, at_most_ms: float) -> LatencyTable:
+    """The run's table: read if it is there, else taken from `--table` and re-checked, else measured.
+
+    Raises:
+        Infeasible: before it is measured, where a budget of `at_most_ms` is far from what networks of the space take.
+    """
     run, request = context.run, context.request
     if run.table.exists():
         return table_from_json(read_json(run.table), space_blocks(context.space))
     if ENERGY in request.chosen_limits() and not run.energy.exists():  # said before minutes are spent
         check_counted(context.device)
         open_rapl(context.powercap)
-    table = _given_table(context, request.table) if request.table else _fresh_table(context)
+    table = _given_table(context, request.table) if request.table else _fresh_table(context, at_most_ms)
     write_json(run.table, table.to_json())
     if table.held_out is not None:
         context.voice.say(describe_error(table.held_out))
@@ -58,23 +61,19 @@ def measured_table(context: Context) -> LatencyTable:
     return table
 
 
-def _fresh_table(context: Context) -> LatencyTable:
+def _fresh_table(context: Context, at_most_ms: float) -> LatencyTable:
+    reference_ms = look_first(context, at_most_ms).reference_ms
     context.voice.say(f"Measuring the space's blocks on {context.device.name} ({context.request.precision.value})")
     return measure_table(
         context.space,
         context.device,
         seed=context.request.seed,
         precision=context.request.precision,
-        most_entries=affordable_entries(context.request.minutes),
+        most_entries=affordable_entries(context.request.minutes, reference_ms),
         memo=FileMemo(context.run.measurements),
         progress=context.voice.progress,
         log=context.log,
     )
-
-
-def affordable_entries(minutes: float) -> int:
-    """How many blocks of a table are measured in a run of so many minutes; a space with more has the rest predicted."""
-    return round(min(MOST_ENTRIES, max(FEWEST_ENTRIES, TABLE_SHARE * 60 * minutes / ENTRY_S)))
 
 
 def _given_table(context: Context, path: Path) -> LatencyTable:

@@ -166,7 +166,7 @@ def _specialize(context: Context, requests: Sequence[FitRequest], fine_tune_epoc
         )
     _check_table(requests[0], context.run)
     context.run.folder.mkdir(parents=True, exist_ok=True)
-    table = measured_table(context)
+    table = measured_table(context, max(request.budget_ms for request in requests))
     on_device = OnDevice(context, table, FactoredCost(context.space, table), limits_beside(context, table))
     on_device.check(requests)
     found = load_learned(context, replace(context, run=origin), plan)
