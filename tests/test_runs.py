@@ -63,6 +63,18 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000001.json", "000001.safetensors"]
 
 
+def test_damaged_weights_are_named(tmp_path: Path) -> None:
+    checkpoint = FileCheckpoint(tmp_path)
+    checkpoint.save({"w": torch.ones(1)}, {"step": 1})
+    file = tmp_path / "000001.safetensors"
+    for content in (b"", file.read_bytes()[:30]):
+        file.write_bytes(content)
+        with pytest.raises(
+            RunError, match=r"000001\.safetensors is damaged \(.*restore it, or start anew with --fresh"
+        ):
+            checkpoint.load()
+
+
 def test_a_torn_last_line_is_dropped_and_said(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.log_trial({"trial": 0})

@@ -113,13 +113,23 @@ class FileCheckpoint:
                 self._path(old, "safetensors").unlink(missing_ok=True)
 
     def load(self) -> tuple[dict[str, Tensor], Any] | None:
-        """The newest whole checkpoint, or None."""
+        """The newest whole checkpoint, or None.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         number = max(self._numbers(), default=None)
         if number is None:
             return None
-        return load_file(self._path(number, "safetensors")), read_json(self._path(number, "json"))
+        path = self._path(number, "safetensors")
+        try:
+            tensors = load_file(path)
+        except SafetensorError as error:
+            raise RunError(f"{path} is damaged ({error}); restore it, or start anew with --fresh") from error
+        return tensors, read_json(self._path(number, "json"))
 
     def _path(self, number: int, suffix: str) -> Path:
         return self.folder / f"{number:06d}.{suffix}"

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sculptnet.arch import Candidate, Cosine, Recipe, SearchSpace, Sgd
+from sculptnet.arch import Candidate, Cosine, Exponential, Recipe, SearchSpace, Sgd
 from sculptnet.cost import macs, parameters
 from sculptnet.data import EvaluationBatches, InMemory, Preprocessing
 from sculptnet.errors import TrainingDiverged
@@ -117,3 +117,11 @@ def test_a_diverged_training_names_the_trial(evaluation: ByTraining, candidate: 
     wild = replace(candidate, recipe=replace(RECIPE, optimizer=Sgd(1e30), schedule=Cosine()))
     with pytest.raises(TrainingDiverged, match=r"^trial 12: the loss is (nan|inf) in epoch 1 of 4, step "):
         evaluation(wild, Job(trial=12))
+
+
+def test_a_training_whose_last_step_broke_the_weights_has_diverged_too(
+    evaluation: ByTraining, candidate: Candidate
+) -> None:
+    overflowing = Recipe(batch_size=128, optimizer=Sgd(1e38, weight_decay=1e30), schedule=Exponential())
+    with pytest.raises(TrainingDiverged, match=r"^trial 12: after the last step .+ is not finite; lower recipe\.opt"):
+        evaluation(replace(candidate, recipe=overflowing), Job(trial=12, epochs=1))

@@ -207,6 +207,17 @@ def test_a_run_without_a_predictor_is_told(tmp_path: Path) -> None:
         request(from_run=tmp_path)
 
 
+@pytest.mark.parametrize("file", ["000001.json", "000001.safetensors"])
+def test_a_predictor_of_which_half_is_there_is_told(tmp_path: Path, file: str) -> None:
+    run = RunDirectory(tmp_path)
+    run.open({"resolution": 16}, {"method": "fbnetv3", "settings": []}, fresh=False)
+    pretrain(spaces.nas_bench_macro(), Objective("top1"), 0, Learning(samples=20, encoder=(4,))).save(run.predictor)
+    kept = tmp_path / "predictor" / file
+    kept.write_bytes(kept.read_bytes()[: kept.stat().st_size // 2])
+    with pytest.raises(InvalidValue, match=rf"predictor/{file} (cannot be read as JSON|is damaged)"):
+        request(from_run=tmp_path)
+
+
 # ---------------------------------------------------------------------- trials
 def test_what_the_user_sets_of_the_rounds_stays_and_the_rest_makes_the_trials() -> None:
     assert settings_for(48) == {"batch": 8, "rounds": 5, "finalists": 8}
@@ -272,4 +283,4 @@ def test_a_predictor_s_favourites_are_different_architectures_within_a_limit_tha
     assert (costs[len(first) :] <= limit / 1.03**2).all()
     with pytest.raises(StopIteration):
         search.send(answer([0.5] + [2.0] * (len(first) - 1)))
-    assert [event["event"] for event in events] == ["search_refined"] * 2
+    assert [(event["event"], event["round"]) for event in events] == [("search_refined", 1), ("search_refined", 2)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +38,35 @@ def test_the_network_is_decided_and_the_recipe_open(file: Path) -> None:
     assert (space.architecture.resolution, space.architecture.num_classes) == (32, 3)
     assert space.recipe.batch_size == 128
     assert space.decisions["recipe.optimizer[0].learning_rate"].options[0] == 0.01  # half the batch of 256, half 0.02
+
+
+OWN = spaces.nas_bench_macro()
+OWN_NETWORK = OWN.decode([0] * len(OWN.decisions)).architecture
+
+
+def test_a_network_may_be_the_users_own_and_must_be_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = types.ModuleType("networks_of_a_user")
+    vars(networks).update(mine=OWN_NETWORK, many=OWN.architecture, nothing={"mine": OWN_NETWORK})
+    monkeypatch.setitem(sys.modules, networks.__name__, networks)
+    assert recipes_of("networks_of_a_user:mine")(10, 32).architecture.stages == OWN_NETWORK.stages
+    with pytest.raises(InvalidValue, match=r"network 'networks_of_a_user:many' needs decided values"):
+        request(recipe_only="networks_of_a_user:many")
+    with pytest.raises(InvalidValue, match=r"network 'networks_of_a_user:nothing' is of the class dict; name an Arch"):
+        request(recipe_only="networks_of_a_user:nothing")
+    for number, (content, message) in enumerate(
+        (
+            ("{", r"0\.json cannot be read as JSON .*; name an architecture file"),
+            (
+                json.dumps(to_json(spaces.fbnetv3_recipe())),
+                r"1\.json holds no architecture \(.*got Recipe\)",
+            ),
+            (json.dumps(to_json(OWN.architecture)), r"\d\.json' needs decided values, but Architecture"),
+        )
+    ):
+        file = tmp_path / f"{number}.json"
+        file.write_text(content)
+        with pytest.raises(InvalidValue, match=message):
+            request(recipe_only=str(file))
 
 
 def request(**values: object) -> FitRequest:

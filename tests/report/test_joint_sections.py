@@ -53,8 +53,17 @@ def test_where_nothing_shorter_ranks_well_the_page_says_so() -> None:
 def test_a_search_with_another_run_s_predictor_has_its_seconds() -> None:
     event = {"event": "search_refined", "seconds": 3.21, "generations": 12, "predicted": 0.71}
     text = text_of((event,))
+    assert text.count("<tr>") == 1 + 1
     assert "3.2\u202fs" in text
     assert "71.0\u202f%" in text
+
+
+def test_a_search_that_a_later_command_repeats_is_one_row() -> None:
+    first = {"event": "search_refined", "round": 1, "seconds": 3.0, "generations": 12, "predicted": 0.71}
+    text = text_of((first, {**first, "round": 2, "seconds": 4.0}, {**first, "seconds": 5.0}))
+    assert text.count("<tr>") == 1 + 2
+    assert "5.0\u202fs" in text
+    assert "3.0\u202fs" not in text
 
 
 def test_the_rounds_stand_in_the_place_of_what_other_searches_learned() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from sculptnet import settings
-from sculptnet.arch import Exponential, Recipe, RmsProp, SearchSpace, Sgd, Steps, between, choice, to_json
+from sculptnet.arch import Cosine, Exponential, Recipe, RmsProp, SearchSpace, Sgd, Steps, between, choice, to_json
 from sculptnet.report import ReportData, write_report
 from sculptnet.report.importance import LEAST_TRIALS, importances, ridge
 from sculptnet.report.page import SECTIONS, _sections
@@ -125,6 +126,57 @@ def test_the_page_has_the_best_recipe_as_options(page: str) -> None:
     lines = html.unescape(re.sub("<.*?>", "", block.group(1))).split(" \\\n  ")
     assert "--set recipe.epochs=12" in lines
     assert "--set recipe.dropout=0.2" in lines
+
+
+def text_of(part: object) -> str:
+    assert isinstance(part, Section)
+    return part.markup().markup
+
+
+def test_the_best_recipe_is_that_of_the_longest_trainings_as_long_as_nothing_is_shipped() -> None:
+    logged = trials(SPACE, 12)
+    for number, trial in enumerate(logged):
+        length = 2 if number < 8 else 6
+        trial |= {
+            "epochs": length,
+            "curve": [{}] * length,
+            "metrics": {"top1": 0.9 - 0.1 * (length == 6) + number / 1000},
+        }
+    text = text_of(recipes(ReportData(space=SPACE, trials=logged)))
+    assert "The recipe of the best trial (81.1" in text
+
+
+def test_the_shipped_recipe_is_found_where_its_length_and_schedule_were_searched_too() -> None:
+    kinds: Any = choice(Cosine(), Exponential(0.9, 1.0))
+    space = with_recipe(SPACE.architecture, replace(SPACE.recipe, epochs=choice(4, 8), schedule=kinds))
+    logged = trials(space, 20)
+    shipped = space.decode(logged[7]["choices"])
+    recipe = to_json(rescaled(shipped.recipe, 12))
+    data = ReportData(space=space, trials=logged, architecture=shipped.architecture, recipe=recipe)
+    text = text_of(recipes(data))
+    assert "The recipe of the network that is shipped" in text
+    assert "--set recipe.epochs=12" in html.unescape(text)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "count", "told"),
+    [
+        ((None, None), 5, None),
+        ((2, None), 2, "trials that were stopped early are left out"),
+        ((2, 2), 5, "these trials were stopped early, and so are less accurate"),
+    ],
+)
+def test_whole_trainings_are_compared_with_predictions_of_whole_trainings(
+    lengths: tuple[int | None, ...], count: int, told: str | None
+) -> None:
+    events = [
+        {"event": "search_round", "round": number, "epochs": epochs, "pairs": [[0.7, 0.6 + number / 10]] * (4 - number)}
+        for number, epochs in enumerate(lengths, start=1)
+    ]
+    text = text_of(recipes(ReportData(space=SPACE, trials=trials(SPACE, 3), events=events)))
+    assert f"Scatter plot of {count} trials" in text
+    assert ("Predictions are of whole trainings" in text) == (told is not None)
+    assert told is None or told in text
 
 
 def test_without_trials_the_section_says_why_it_is_absent() -> None:

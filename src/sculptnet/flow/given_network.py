@@ -9,12 +9,14 @@ from typing import Any
 
 from sculptnet import blocks, zoo
 from sculptnet.arch import Architecture, Recipe, SearchSpace, architecture_from_json
+from sculptnet.arch.choice import require_decided
 from sculptnet.errors import InvalidValue
-from sculptnet.files import read_json
+from sculptnet.files import read_given
 from sculptnet.named import find
 from sculptnet.spaces import fbnetv3_recipe, with_recipe
 from sculptnet.zoo import Published
 
+ARCHITECTURE_FILE = "an architecture file, such as RUN/model/architecture.json"
 LARGE_BATCH, LARGE_BATCH_RESOLUTION, SMALL_BATCH = 128, 96, 32  # 128 images of 224 px need about 9 GB in MobileNetV2
 
 
@@ -29,18 +31,31 @@ def name_of(network: str) -> str:
 
 
 def published_of(network: str) -> Published:
-    """The network as it was published, or as the file has it.
+    """The network as it was published, or as the file or the user's code has it.
 
     Raises:
-        InvalidValue: there is none; near misses are suggested.
+        InvalidValue: there is none (near misses are suggested), or it is no network, or one with open values.
     """
-    path = Path(network)
     if is_architecture_file(network):
-        if not path.is_file():
-            raise InvalidValue(f"NETWORK {path} does not exist; `sculptnet zoo` lists networks by name")
-        architecture = architecture_from_json(read_json(path), blocks.ALL)
-        return Published(network, architecture, "an architecture file", None, None, "nothing is stated")
-    return find(network, zoo.BY_NAME, "network")
+        found: object = _of_file(Path(network))
+    else:
+        found = find(network, zoo.BY_NAME, "network")
+    if isinstance(found, Architecture):
+        found = Published(network, found, "the user's own", None, None, "nothing is stated")
+    if not isinstance(found, Published):
+        raise InvalidValue(f"network {network!r} is of the class {type(found).__name__}; name an Architecture")
+    require_decided(found.architecture, f"network {network!r}")
+    return found
+
+
+def _of_file(path: Path) -> Architecture:
+    if not path.is_file():
+        raise InvalidValue(f"NETWORK {path} does not exist; `sculptnet zoo` lists networks by name")
+    data = read_given(path, ARCHITECTURE_FILE)
+    try:
+        return architecture_from_json(data, blocks.ALL)
+    except InvalidValue as error:
+        raise InvalidValue(f"{path} holds no architecture ({error}); name {ARCHITECTURE_FILE}") from error
 
 
 def fitted(architecture: Architecture, resolution: int, num_classes: int) -> Architecture:

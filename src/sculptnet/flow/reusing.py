@@ -9,7 +9,7 @@ import numpy as np
 
 from sculptnet.arch import IntMatrix
 from sculptnet.cost import LatencyTable
-from sculptnet.errors import Infeasible, RunError
+from sculptnet.errors import Infeasible, InvalidValue, RunError
 from sculptnet.flow.context import Context
 from sculptnet.flow.finalists import ROUNDS, SPEED_MARGIN, best_of_finalists, measured_by, run_logged, within
 from sculptnet.flow.plan import Plan
@@ -59,7 +59,7 @@ def learned_predictor(context: Context) -> JointPredictor:
     """The predictor of the run that was named.
 
     Raises:
-        InvalidValue: it is of another space; the message names the first place that differs.
+        InvalidValue: it is damaged or of another space; the message names the first place that differs.
         RunError: it was learned on other images.
     """
     assert context.request.from_run is not None
@@ -70,7 +70,10 @@ def learned_predictor(context: Context) -> JointPredictor:
             f"the predictor of {run.folder} was learned on other images than {context.loaded.name} has (fingerprint "
             f"{there} there, {here} here); name those, or search anew without --from-run"
         )
-    return load_joint_predictor(run.predictor, context.space)
+    try:
+        return load_joint_predictor(run.predictor, context.space)
+    except InvalidValue as error:
+        raise InvalidValue(f"--from-run {run.folder}: {error}") from error
 
 
 def refined_search(
@@ -114,8 +117,8 @@ def refined_search(
         known = np.concatenate([asked, found.choices])
         new = [row for row in distinct(known[:, architecture]) if row >= len(asked)]
         rows = known[new[:number]]
-        seconds, best = round(clock() - begun, 2), float(found.predicted[0])
-        log({"event": "search_refined", "seconds": seconds, "generations": found.generations, "predicted": best})
+        event = {"event": "search_refined", "round": index, "seconds": round(clock() - begun, 2)}
+        log({**event, "generations": found.generations, "predicted": float(found.predicted[0])})
         if not len(rows):
             continue
         results = yield Proposals(rows)

@@ -95,7 +95,7 @@ def _prepared(data: ReportData) -> Html | None:
 
 
 def _reused(data: ReportData) -> Part:
-    found = events_of(data, "search_refined")
+    found = {event.get("round", place): event for place, event in enumerate(events_of(data, "search_refined"), 1)}
     if not found:
         return Absent(TITLE, "no round was logged")
     heads = ("Search", "Took", "Generations", "Best prediction")
@@ -107,7 +107,7 @@ def _reused(data: ReportData) -> Part:
             str(event.get("generations", MISSING)),
             percent(number(event.get("predicted"))),
         ]
-        for index, event in enumerate(found, start=1)
+        for index, event in found.items()
     ]
     caption = (
         "Genetic searches on the predictor of another run, which trained nothing. A second one keeps more distance "

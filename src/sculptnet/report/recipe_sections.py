@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from dataclasses import is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
 
 from sculptnet import settings
-from sculptnet.arch import Candidate, Choices, OneOf, Recipe, SearchSpace, recipe_from_json
-from sculptnet.errors import NotInSpace
+from sculptnet.arch import Choices, OneOf, Recipe, SearchSpace, recipe_from_json
 from sculptnet.report.facts import events_of
 from sculptnet.report.figures import recipes as figures
 from sculptnet.report.html import Column, Content, Html, element, paragraph, table
@@ -22,10 +22,13 @@ from sculptnet.report.reinforce_sections import option_name
 from sculptnet.report.render import Drawing, render
 from sculptnet.report.source import ReportData
 from sculptnet.report.text import MISSING, number, percent
+from sculptnet.train import rescaled
 
 TITLE = "Recipes"
 ARCHITECTURE = "the architecture"
 PREDICTED = "Each trial as the search predicted it before it was trained, from the trials of earlier rounds."
+LEFT_OUT = "trials that were stopped early are left out."
+ALL_SHORT = "these trials were stopped early, and so are less accurate."
 OF_COMMANDS = ("epochs", "batch_size", "optimizer", "optimizer.learning_rate")  # commands have defaults of their own
 LITTLE = 0.1  # of the variance; a model that explains less says nothing about its settings
 
@@ -50,11 +53,11 @@ def recipes(data: ReportData) -> Part:
     else:
         drawings.append(_importance(found))
         body += [figure(drawings[-1], _explained(found)), _doubt(found)]
-    body += _best(data, data.space, trials)
+    body += _best(data, data.space)
     predicted = _predictions(data)
     if predicted is not None:
-        drawings.append(predicted)
-        body.append(figure(predicted, PREDICTED))
+        drawings.append(predicted[0])
+        body.append(figure(*predicted))
     return Section("recipes", TITLE, tuple(body), tuple(drawings))
 
 
@@ -63,17 +66,22 @@ def scored_trials(data: ReportData) -> list[tuple[Choices, float]]:
 
     A trial that diverged has no accuracy and is none of them, and so is one whose row is of another space.
     """
+    good = _that_came_out(data)
+    if not good:
+        return []
+    epochs = Counter(record.get("epochs") for record, _, _ in good).most_common(1)[0][0]
+    return [(row, top1) for record, row, top1 in good if record.get("epochs") == epochs]
+
+
+def _that_came_out(data: ReportData) -> list[tuple[Mapping[str, Any], Choices, float]]:
+    """Records of the trials that came out, their rows and accuracies."""
     columns = 0 if data.space is None else len(data.space.decisions)
-    good = [
-        (record.get("epochs"), tuple(record.get("choices") or ()), number((record.get("metrics") or {}).get("top1")))
+    found = [
+        (record, tuple(record.get("choices") or ()), number((record.get("metrics") or {}).get("top1")))
         for record in data.trials
         if record.get("error") is None
     ]
-    good = [one for one in good if math.isfinite(one[2]) and len(one[1]) == columns]
-    if not good:
-        return []
-    epochs = Counter(one[0] for one in good).most_common(1)[0][0]
-    return [(row, top1) for length, row, top1 in good if length == epochs]
+    return [one for one in found if math.isfinite(one[2]) and len(one[1]) == columns]
 
 
 def features_of(space: SearchSpace, rows: list[Choices]) -> dict[str, Matrix]:
@@ -128,12 +136,13 @@ def _doubt(found: Importances) -> Html | None:
 
 
 # ---------------------------------------------------------------------- the best recipe
-def _best(data: ReportData, space: SearchSpace, trials: list[tuple[Choices, float]]) -> list[Content]:
+def _best(data: ReportData, space: SearchSpace) -> list[Content]:
     shipped = recipe_from_json(data.recipe) if data.recipe is not None else None
     row = _shipped_row(data, space, shipped)
     what = "The recipe of the network that is shipped"
     if row is None:
-        row, top1 = max(trials, key=lambda trial: trial[1])
+        longest = max(_that_came_out(data), key=lambda trial: (len(trial[0].get("curve") or ()), trial[2]))
+        _, row, top1 = longest  # accuracies after trainings of different lengths do not compare
         shipped, what = None, f"The recipe of the best trial ({percent(top1)} on held-back training images)"
     recipe = shipped or space.decode(row).recipe
     heads = [Column(title, numeric=False) for title in ("Setting", "Searched", "Best")]
@@ -149,14 +158,14 @@ def _escaped(lines: str) -> str:
 
 
 def _shipped_row(data: ReportData, space: SearchSpace, recipe: Recipe | None) -> Choices | None:
-    """The row of the shipped network; its recipe has another length than the template's."""
-    if recipe is None or data.architecture is None:
+    """The row of the shipped network among the trials; its recipe may be as long as none of theirs."""
+    if recipe is None:
         return None
-    as_searched = replace(recipe, epochs=space.recipe.epochs, schedule=space.recipe.schedule)
-    try:
-        return space.encode(Candidate(data.architecture, as_searched))
-    except NotInSpace:
-        return None
+    for row in dict.fromkeys(row for _, row, _ in _that_came_out(data)):
+        candidate = space.decode(row)
+        if candidate.architecture == data.architecture and rescaled(candidate.recipe, recipe.epochs) == recipe:
+            return row
+    return None
 
 
 def _rows(space: SearchSpace, row: Choices) -> list[list[Content]]:
@@ -197,13 +206,20 @@ def _written(value: Any) -> str:
 
 
 # ---------------------------------------------------------------------- predictions
-def _predictions(data: ReportData) -> Drawing | None:
-    """Of the search's own predictor, where it has one; a round that a resumed run logged twice counts once."""
+def _predictions(data: ReportData) -> tuple[Drawing, str] | None:
+    """Of the search's own predictor, where it has one; a round that a resumed run logged twice counts once.
+
+    Predictions are of whole trainings, so rounds that were stopped early stand in only if there are no others.
+    """
     rounds = {(event.get("stage"), event.get("round")): event for event in events_of(data, "search_round")}
-    found = [pair for event in rounds.values() for pair in event.get("pairs") or ()]
-    pairs = [(number(predicted), number(true)) for predicted, true in found]
+    told = [event for event in rounds.values() if event.get("pairs")]
+    whole = [event for event in told if event.get("epochs") is None]
+    pairs = [(number(predicted), number(true)) for event in whole or told for predicted, true in event["pairs"]]
     if not pairs:
         return None
+    caption = PREDICTED
+    if len(whole) < len(told):
+        caption += " Predictions are of whole trainings; " + (LEFT_OUT if whole else ALL_SHORT)
     description = f"Scatter plot of {len(pairs)} trials."
     title = "Predicted against true accuracy"
-    return render("recipe_predictions", title, description, lambda: figures.draw_predictions(pairs))
+    return render("recipe_predictions", title, description, lambda: figures.draw_predictions(pairs)), caption

@@ -113,6 +113,19 @@ class Training:
             )
         self._checked = position.step
 
+    def check_weights(self) -> None:
+        """Looks at what the last step made of the network.
+
+        Raises:
+            TrainingDiverged: a weight is not finite, though all losses were.
+        """
+        for name, tensor in self.network.state_dict().items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise TrainingDiverged(
+                    f"after the last step {name} is not finite; lower recipe.optimizer.learning_rate or clip gradients "
+                    "(recipe.clip_norm)"
+                )
+
     def learning_rate(self, step: int) -> float:
         """That of a step of this epoch."""
         self.scheduler.step_update(self.position.epoch * self.steps_per_epoch + step)
@@ -121,6 +134,8 @@ class Training:
     def end_epoch(self, evaluate: Callable[[nn.Module], Mapping[str, float]] | None) -> Event:
         """Evaluates, goes on to the next epoch and returns the event to log."""
         self.check_losses()
+        if self.position.epoch + 1 == self.recipe.epochs:  # in earlier epochs the next loss tells
+            self.check_weights()
         position, metrics = self.position, dict[str, float]()
         if evaluate is not None:
             network = self.average.module if self.average is not None else self.network
