@@ -11,7 +11,7 @@ from typing import Any, final
 from sculptnet.data.detection import BoxScore
 from sculptnet.report.facts import curves
 from sculptnet.report.figures import detection
-from sculptnet.report.html import Column, Content, Html, definitions, details, element, joined, paragraph, table
+from sculptnet.report.html import Column, Content, Html, definitions, details, element, joined, paragraph, table, tiles
 from sculptnet.report.page import write_page
 from sculptnet.report.parts import Absent, Part, Section, figure
 from sculptnet.report.render import render
@@ -101,34 +101,24 @@ def _head(page: DetectorPage, score: BoxScore) -> Html:
     card = page.card
     device = card["device"]["name"]
     subtitle = f"SSDLite on {card['network']} for {card['data']['name']}, timed on {device}"
-    tiles: list[tuple[str, str, str]] = [
+    rows: list[tuple[str, str, str]] = [
         ("mAP@0.5", percent(score.ap50), f"{score.images:,} test photographs"),
         ("mAP", percent(score.ap), "overlaps of 0.5 to 0.95"),
     ]
-    tiles += [
+    rows += [
         (f"Latency, {name}", milliseconds(timing["latency_ms"]), interval(timing["low_ms"], timing["high_ms"]))
         for name, timing in card["measured"].items()
     ]
-    tiles += [
+    rows += [
         ("Multiply-adds", count(card["macs"]), f"{card['preprocessing']['size']} pixels"),
         ("Parameters", count(card["parameters"]), f"{len(score.classes)} classes"),
     ]
-    boxes = (
-        element(
-            "div",
-            {"class": "tile"},
-            element("dt", None, title),
-            element("dd", {"class": "value"}, value),
-            element("dd", {"class": "extra"}, extra),
-        )
-        for title, value, extra in tiles
-    )
     return joined(
         (
             element("h1", None, page.title),
             element("p", {"class": "subtitle"}, subtitle),
             _verdict(card),
-            element("dl", {"class": "tiles"}, *boxes),
+            tiles(rows),
             element("pre", {"aria-label": "the command"}, element("code", None, page.command)),
         )
     )

@@ -107,6 +107,21 @@ def definitions(pairs: Iterable[tuple[str, Content]]) -> Html:
     return element("dl", {"class": "facts"}, *parts)
 
 
+def tiles(rows: Iterable[tuple[str, str, str]]) -> Html:
+    """The numbers at the head of a page: title, value and what else there is to say of each."""
+    boxes = (
+        element(
+            "div",
+            {"class": "tile"},
+            element("dt", None, title),
+            element("dd", {"class": "value"}, value),
+            element("dd", {"class": "extra"}, extra),
+        )
+        for title, value, extra in rows
+    )
+    return element("dl", {"class": "tiles"}, *boxes)
+
+
 def details(summary: str, *children: Content) -> Html:
     """A part that is folded away until it is opened."""
     return element("details", None, element("summary", None, summary), *children)

@@ -220,3 +220,30 @@ def bare(axes: Axes, *sides: str) -> None:
     for side in sides:
         axes.spines[side].set_visible(False)
         axes.tick_params(axis="y" if side in ("left", "right") else "x", length=0)
+
+
+def name_at_right(axes: Axes, text: str, height: float, colour: str = MUTED) -> None:
+    """The name of a horizontal line at `height`, above its right end."""
+    axes.annotate(
+        text,
+        xy=(1.0, height),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        color=colour,
+        fontsize=SMALL,
+    )
+
+
+def value_beside(axes: Axes, row: int, text: str) -> None:
+    """What a horizontal bar or dot says in numbers, in a column at the right of the axes."""
+    axes.annotate(
+        text,
+        xy=(1.02, row),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        color=INK,
+        fontsize=SMALL,
+        annotation_clip=False,
+    )

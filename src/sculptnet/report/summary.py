@@ -9,7 +9,7 @@ from typing import Any
 from sculptnet.accuracy import Accuracy
 from sculptnet.report.facts import Budget, File, Latency, budget, files, judged_file, last_event, times
 from sculptnet.report.figures import feasibility
-from sculptnet.report.html import Column, Content, Html, definitions, element, joined, paragraph, table
+from sculptnet.report.html import Column, Content, Html, definitions, element, joined, paragraph, table, tiles
 from sculptnet.report.parts import Absent, Part, Section, figure
 from sculptnet.report.render import render
 from sculptnet.report.source import ReportData
@@ -80,35 +80,25 @@ def _sentence(asked: Budget, latency: Latency) -> str:
 
 def _tiles(data: ReportData, asked: Budget | None, file: File | None) -> Html:
     card = data.card or {}
-    tiles: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, str, str]] = []
     if file is not None and file.latency is not None:
-        tiles.append(("Measured latency", milliseconds(file.latency.ms), _latency_range(file.latency)))
+        rows.append(("Measured latency", milliseconds(file.latency.ms), _latency_range(file.latency)))
     if file is not None and file.accuracy is not None:
         accuracy = file.accuracy
         extra = f"95{NARROW}%: {percent_interval(*accuracy.interval())}; {accuracy.num_images:,} test images"
-        tiles.append(("Accuracy", percent(accuracy.top1), extra))
+        rows.append(("Accuracy", percent(accuracy.top1), extra))
     if math.isfinite(number(card.get("macs"))):
         parameters = number(card.get("parameters"))
         extra = f"{count(parameters)} parameters" if math.isfinite(parameters) else ""
-        tiles.append(("Multiply-adds", count(number(card.get("macs"))), extra))
+        rows.append(("Multiply-adds", count(number(card.get("macs"))), extra))
     for name, cost in (card.get("limits") or {}).items():
-        tiles.append(
+        rows.append(
             (name.replace("_", " ").capitalize(), _amount(number(cost["value"])), f"at most {_amount(cost['at_most'])}")
         )
     spent = data.seconds if data.seconds is not None else sum(seconds for _, seconds in times(data))
     if spent > 0:
-        tiles.append(("Time", duration(spent), "for the whole run" if data.seconds is not None else "timed"))
-    rows = (
-        element(
-            "div",
-            {"class": "tile"},
-            element("dt", None, title),
-            element("dd", {"class": "value"}, value),
-            element("dd", {"class": "extra"}, extra),
-        )
-        for title, value, extra in tiles
-    )
-    return element("dl", {"class": "tiles"}, *rows) if tiles else Html("")
+        rows.append(("Time", duration(spent), "for the whole run" if data.seconds is not None else "timed"))
+    return tiles(rows) if rows else Html("")
 
 
 def _amount(value: float) -> str:

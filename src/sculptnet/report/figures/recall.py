@@ -8,7 +8,7 @@ from typing import final
 
 from matplotlib.figure import Figure
 
-from sculptnet.report.style import ACCENT, INK, MUTED, SMALL, bare, grid, new_figure
+from sculptnet.report.style import ACCENT, INK, MUTED, SMALL, bare, grid, new_figure, value_beside
 from sculptnet.report.text import percent, short
 
 MOST_ROWS = 30
@@ -34,15 +34,7 @@ def draw(recalls: Sequence[Recall], balanced: float) -> Figure:
     for row, item in enumerate(shown):
         axes.plot([100 * item.low, 100 * item.high], [row, row], color=MUTED, linewidth=1.4, zorder=3)
         axes.plot([100 * item.recall], [row], "o", color=ACCENT, markersize=6, zorder=4)
-        axes.annotate(
-            percent(item.recall),
-            xy=(1.02, row),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            color=INK,
-            fontsize=SMALL,
-            annotation_clip=False,
-        )
+        value_beside(axes, row, percent(item.recall))
     axes.axvline(100 * balanced, color=INK, linewidth=1, linestyle=(0, (4, 2)), zorder=2)
     axes.annotate(
         f"mean of all classes {percent(balanced)}",

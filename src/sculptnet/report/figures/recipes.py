@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from sculptnet.report.figures.accuracy_predictor import scatter
-from sculptnet.report.style import ACCENT, INK, MUTED, SMALL, bare, grid, new_figure
+from sculptnet.report.style import ACCENT, INK, MUTED, bare, grid, new_figure, value_beside
 from sculptnet.report.text import percent, short
 
 MOST_ROWS = 24
@@ -21,15 +21,7 @@ def draw_importance(lost: Mapping[str, float]) -> Figure:
     axes.barh(range(len(shown)), [100 * value for _, value in shown], height=0.62, color=ACCENT, zorder=3)
     axes.axvline(0, color=MUTED, linewidth=0.8, zorder=4)
     for row, (_, value) in enumerate(shown):
-        axes.annotate(
-            percent(value),
-            xy=(1.02, row),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            color=INK,
-            fontsize=SMALL,
-            annotation_clip=False,
-        )
+        value_beside(axes, row, percent(value))
     axes.set_yticks(range(len(shown)), [short(name, 34) for name, _ in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.tick_params(axis="y", labelcolor=INK)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sculptnet.report.facts import Numbers
-from sculptnet.report.style import ACCENT, FAINT, INK, MUTED, SMALL, grid, new_figure
+from sculptnet.report.style import ACCENT, FAINT, INK, MUTED, SMALL, grid, name_at_right, new_figure
 from sculptnet.report.text import significant
 
 PANELS = (
@@ -48,7 +48,7 @@ def draw(batches: Batches, uniform_entropy: float | None) -> Figure:
         if name == "entropy" and uniform_entropy is not None:
             axes.axhline(uniform_entropy, color=MUTED, linewidth=1, linestyle=(0, (4, 2)))
             axes.set_ylim(0, 1.18 * uniform_entropy)
-            _label(axes, f"uniform {significant(uniform_entropy)}", uniform_entropy)
+            name_at_right(axes, f"uniform {significant(uniform_entropy)}", uniform_entropy)
     cells[-1].set_xlabel("candidates drawn", fontsize=SMALL)
     return figure
 
@@ -72,17 +72,4 @@ def _more(axes: Axes, batches: Batches) -> None:
             axes.plot(batches.candidates, values, color=colour, linewidth=1.2, linestyle=line, label=label)
     axes.legend(
         loc="lower right", bbox_to_anchor=(1.01, 0.98), fontsize=SMALL, ncols=3, handlelength=1.6, borderaxespad=0.2
-    )
-
-
-def _label(axes: Axes, text: str, height: float) -> None:
-    axes.annotate(
-        text,
-        xy=(1.0, height),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        color=MUTED,
-        fontsize=SMALL,
     )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sculptnet.report.facts import Course, Numbers
-from sculptnet.report.style import ACCENT, ALERT, GRID, INK, MUTED, SMALL, grid, new_figure
+from sculptnet.report.style import ACCENT, ALERT, GRID, INK, MUTED, SMALL, grid, name_at_right, new_figure
 from sculptnet.report.text import short, significant
 
 PANELS = (
@@ -66,15 +66,6 @@ def _panel(axes: Axes, course: Course, values: Numbers, title: str) -> None:
 
 def _reference(axes: Axes, value: float, name: str, colour: str) -> None:
     axes.axhline(value, color=colour, linewidth=1, linestyle=(0, (4, 2)))
-    axes.annotate(
-        f"{short(name)} {significant(value)}",
-        xy=(1.0, value),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        color=colour,
-        fontsize=SMALL,
-    )
+    name_at_right(axes, f"{short(name)} {significant(value)}", value, colour)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, value - 0.08 * (high - low)), max(high, value + 0.15 * (high - low)))
