@@ -10,7 +10,7 @@ import pytest
 from sculptnet.arch import Augmentation, Recipe
 from sculptnet.data import Preprocessing
 from sculptnet.errors import InvalidValue
-from sculptnet.flow.plan import Plan, Speed, Wishes, make_plan
+from sculptnet.flow.plan import LONGEST_RECIPE_TRIAL, MANY_RECIPE_TRIALS, Plan, Speed, Wishes, make_plan
 from sculptnet.flow.searching import hindrances, run_share, steps_of_a_candidate
 from sculptnet.spaces import fbnet
 
@@ -77,6 +77,26 @@ def test_as_many_of_the_best_are_trained_in_full_as_the_user_says(searches: bool
     assert make_plan(6 * 3600, SPEED, 60000, Wishes(searches=searches, full_trials=1)).full_trials == 0
     hurried = make_plan(0, SPEED, 60000, Wishes(searches=searches, full_trials=4))
     assert (hurried.trials, hurried.trial_epochs, hurried.full_trials, hurried.epochs) == (4, 1, 4, 2)
+
+
+def test_trials_of_recipes_are_fewer_and_longer() -> None:
+    plain, recipes = (
+        make_plan(2 * 3600, SPEED, 6000, Wishes(searches=False, recipes=recipes)) for recipes in (False, True)
+    )
+    assert recipes.trials < plain.trials
+    assert recipes.trial_epochs > plain.trial_epochs
+    assert sum(recipes.seconds.values()) <= 2 * 3600
+    longest = make_plan(1e6, SPEED, 6000, Wishes(searches=False, recipes=True))
+    assert longest.trial_epochs == LONGEST_RECIPE_TRIAL
+    assert longest.trials > MANY_RECIPE_TRIALS
+
+
+@pytest.mark.parametrize("searches", [True, False])
+@pytest.mark.parametrize("images", [40, 60000])
+def test_what_is_shipped_is_trained_for_as_long_as_a_trial_at_least(searches: bool, images: int) -> None:
+    for seconds in (0, 20, 60, 600):
+        plan = make_plan(seconds, SPEED, images, Wishes(searches=searches))
+        assert plan.epochs >= plan.trial_epochs
 
 
 def test_a_method_without_supernet_has_no_search_epochs() -> None:

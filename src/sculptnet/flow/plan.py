@@ -23,6 +23,8 @@ WEIGHT_SHARE = 0.8  # of the search's images train weights, the rest the archite
 MANY_TRIALS = 100  # before they are trained for longer than they must
 TRIAL_STEPS = 100  # in which a network learns enough to be told from others
 LONGEST_TRIAL = 5  # epochs (MnasNet, section 5), more where these are fewer steps
+# Short trials choose recipes for short trainings: so there are fewer trials of recipes, and longer ones
+MANY_RECIPE_TRIALS, LONGEST_RECIPE_TRIAL = 32, 30
 FULL_TRIALS, FULL_EPOCHS = 3, 30  # so many are trained in full where that leaves so many epochs; 15 in MnasNet
 
 
@@ -89,6 +91,7 @@ class Wishes:
     `run_share` is the part of a slot's candidates that one step of the search trains; `trial_cost` what a trial costs
     over what one in the middle of the budget does. At least `fewest_trials` are made, however few the minutes. With
     `predicts` what is proposed is predicted to be good, and trials are finalists, as after the search of a supernet.
+    With `recipes` trials differ in their recipes, too.
     """
 
     search_epochs: int | None = None
@@ -102,6 +105,7 @@ class Wishes:
     trial_cost: float = 1.0
     fewest_trials: int = 2
     predicts: bool = False
+    recipes: bool = False
 
     @property
     def draws(self) -> bool:
@@ -191,11 +195,12 @@ def _trial_part(seconds: float, epoch_seconds: float, wishes: Wishes) -> tuple[i
 def _sampling_part(
     seconds: float, epoch_seconds: float, measure_seconds: float, steps: int, wishes: Wishes
 ) -> tuple[int, int]:
-    """Many trials, as short as they may be; from a hundred on longer ones; then more."""
+    """Many trials, as short as they may be; from a hundred on longer ones; then more. With recipes, from 32 on."""
     shortest = min(10, math.ceil(TRIAL_STEPS / steps))
-    longest = max(shortest, LONGEST_TRIAL)
+    many, patient = (MANY_RECIPE_TRIALS, LONGEST_RECIPE_TRIAL) if wishes.recipes else (MANY_TRIALS, LONGEST_TRIAL)
+    longest = max(shortest, patient)
     short, long = (math.floor(seconds / (epochs * epoch_seconds + measure_seconds)) for epochs in (shortest, longest))
-    trials = wishes.trials or max(wishes.fewest_trials, wishes.full_trials or 0, min(short, MANY_TRIALS), long)
+    trials = wishes.trials or max(wishes.fewest_trials, wishes.full_trials or 0, min(short, many), long)
     epochs = math.floor((seconds / trials - measure_seconds) / epoch_seconds)
     return trials, min(longest, max(shortest, epochs))
 
@@ -207,5 +212,5 @@ def _training_part(affordable_epochs: float, trial_epochs: int, wishes: Wishes) 
         patient = affordable_epochs >= (1 + FULL_TRIALS * WEIGHT_SHARE) * (wishes.epochs or FULL_EPOCHS)
         count = FULL_TRIALS if patient and not wishes.draws else 1
     if count == 1:  # the one that is shipped
-        return 0, wishes.epochs or max(1, math.floor(affordable_epochs))
+        return 0, wishes.epochs or max(1, trial_epochs, math.floor(affordable_epochs))
     return count, wishes.epochs or max(trial_epochs + 1, math.floor(affordable_epochs / (1 + count * WEIGHT_SHARE)))

@@ -62,6 +62,7 @@ def planned(context: Context, problem: Problem) -> Plan:
         trial_cost=cost_of_proposals(problem, request.seed) if method.soft else 1.0,
         fewest_trials=2 if method.fewest is None else method.fewest(settings),
         predicts=request.from_run is not None,
+        recipes=any(path.startswith("recipe.") for path in context.space.decisions),
     )
     plan = make_plan(request.minutes * 60 - context.elapsed_s(), speed, len(context.data.train), wishes)
     context.run.note("plan", plan.to_json())
