@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.kills import KillError, killed_at
 from torch import Tensor, nn
 
 from sculptnet.arch import Recipe, Sgd, choice
@@ -67,18 +68,6 @@ def same(left: Trained, right: Trained) -> bool:
     states = left.network.state_dict(), right.network.state_dict()
     assert states[0].keys() == states[1].keys()
     return left.curve == right.curve and all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-
-
-class KillError(Exception):
-    """Stands for a kill: nothing catches it."""
-
-
-def killed_at(step: int) -> Progress:
-    def progress(what: str, done: int, total: int) -> None:
-        if done == step:
-            raise KillError
-
-    return progress
 
 
 # ---------------------------------------------------------------------- the same bits

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.kills import KillError, killed_at
 from tests.train import supernets
 from tests.train.conftest import Colours, Memory
 from tests.train.supernets import plan, tell_apart, tiny_space, tiny_supernet
@@ -75,18 +76,6 @@ def whole(name: str) -> Shrunk:
 def same(left: Shrunk, right: Shrunk) -> bool:
     states = left.supernet.state_dict(), right.supernet.state_dict()
     return left.phases == right.phases and all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-
-
-class KillError(Exception):
-    """Stands for a kill: nothing catches it."""
-
-
-def killed_at(step: int) -> Progress:
-    def progress(what: str, done: int, total: int) -> None:
-        if done == step:
-            raise KillError
-
-    return progress
 
 
 # ---------------------------------------------------------------------- what it leaves

@@ -10,24 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.kills import KillError, killed_at
 from tests.search.differentiable.toy import InMemoryCheckpoint, Outcome, finished, short_search
 
 from sculptnet.errors import RunError
-from sculptnet.state import Progress
 
 PROGRAM = Path(__file__).with_name("toy.py")
-
-
-class Stop(Exception):
-    """What stands for a kill."""
-
-
-def stop_after(steps: int) -> Progress:
-    def progress(what: str, done: int, total: int) -> None:
-        if done == steps:
-            raise Stop
-
-    return progress
 
 
 @pytest.mark.parametrize(("branches", "stops"), [(None, (4, 9)), (1, (3, 8)), (2, range(1, 11))])
@@ -36,8 +24,8 @@ def test_resumed_equals_uninterrupted(branches: int | None, stops: Sequence[int]
     whole = finished(seen := Outcome(), short_search(seen, branches=branches)).digest()
     for stop in stops if seconds < 10 else stops[::3]:
         checkpoint, again = InMemoryCheckpoint(), Outcome()
-        stopped = stop_after(stop)
-        with pytest.raises(Stop):
+        stopped = killed_at(stop)
+        with pytest.raises(KillError):
             next(
                 short_search(
                     Outcome(), branches=branches, checkpoint=checkpoint, progress=stopped, checkpoint_seconds=seconds
@@ -49,7 +37,7 @@ def test_resumed_equals_uninterrupted(branches: int | None, stops: Sequence[int]
 def test_a_finished_search_proposes_the_same_again_without_training() -> None:
     checkpoint, first, second = InMemoryCheckpoint(), Outcome(), Outcome()
     finished(first, short_search(first, checkpoint=checkpoint))
-    finished(second, short_search(second, checkpoint=checkpoint, progress=stop_after(1)))
+    finished(second, short_search(second, checkpoint=checkpoint, progress=killed_at(1)))
     assert second.proposals == first.proposals
     assert [event["event"] for event in second.events] == ["search_draws"]
 
