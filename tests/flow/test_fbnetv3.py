@@ -141,6 +141,7 @@ def test_another_budget_is_served_from_the_predictor_without_a_trial_of_the_sear
     for change, message in (
         ({"settings": ("space.width=0.5",)}, r"--set space\.width=0\.5: space and recipes are those of"),
         ({"settings": ("search.rounds=3",)}, r"--set search\.rounds=3: nothing is learned"),
+        ({"settings": ("search.finalists=0",)}, r"--set search\.finalists=0: what is shipped is one of them"),
         ({"seed": 7}, r"--seed 7: .* has split the images with 0; leave it out"),
         ({"resolution": 32}, "--resolution 32: the predictor was learned at 16 pixels"),
         ({"space": "fbnet"}, "--space fbnet: the predictor belongs to the space of"),

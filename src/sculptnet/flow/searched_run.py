@@ -63,6 +63,8 @@ def check_reuse(folder: Path, given: Mapping[str, object], settings: Sequence[st
             problems.append(f"--set {entry}: space and recipes are those of {folder}; leave it out")
         if entry.startswith("search.") and not entry.startswith(OF_THE_FINE_STAGE):
             problems.append(f"--set {entry}: nothing is learned; search.finalists and search.fine can be set")
+        if entry.replace(" ", "") == "search.finalists=0":
+            problems.append(f"--set {entry}: what is shipped is one of them; give 1 at least")
     if problems:
         raise InvalidValue(collected(problems, f"--from-run {folder}"))
 
