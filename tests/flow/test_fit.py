@@ -191,6 +191,7 @@ def test_a_given_table_is_checked_and_a_strange_one_refused(
     given.write_text(json.dumps(slow))
     with pytest.raises(InvalidValue, match="% off on this device, more than 15 %"):
         run_flow(replace(ask(tmp_path / "slow"), table=given), Stage.SEARCH, SILENT)
+    assert not RunDirectory(tmp_path / "slow").measurements.exists(), "the next command measures again"
 
 
 def test_every_wrong_argument_is_named_at_once(photos: Path) -> None:
