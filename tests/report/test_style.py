@@ -75,6 +75,11 @@ def test_fbnet_blocks_have_a_hue_per_kernel_and_a_depth_per_expansion() -> None:
     assert depths == sorted(depths, reverse=True)
 
 
+def test_every_kind_of_a_kernel_has_a_colour_of_its_own() -> None:
+    labels = [f"k5_e{expansion}{gate}" for expansion in range(1, 7) for gate in ("", "_se")]
+    assert len(set(block_colours(labels).values())) == len(labels)
+
+
 def test_colours_depend_on_the_kinds_alone() -> None:
     assert block_colours(["k5_e6", "k3_e1", "k3_e1"]) == block_colours(["k3_e1", "k5_e6"])
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, ListedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
@@ -174,10 +174,9 @@ def block_colours(labels: Iterable[str]) -> dict[str, str]:
         families[label.partition("_")[0]].append(label)
     colours: dict[str, str] = {}
     for hue, members in enumerate(families.values()):
-        ramp = BLOCKS[hue % len(BLOCKS)]
+        ramp = LinearSegmentedColormap.from_list("depths", BLOCKS[hue % len(BLOCKS)])
         for index, label in enumerate(members):
-            position = index / (len(members) - 1) if len(members) > 1 else 0.67
-            colours[label] = ramp[round(position * (len(ramp) - 1))]
+            colours[label] = to_hex(ramp(index / (len(members) - 1) if len(members) > 1 else 0.67))
     return colours
 
 

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from sculptnet.report.figures.ranges import Panel, Range, colour_of, draw, edges_of
+from sculptnet.report.figures.ranges import Panel, Range, colour_of, draw, edges_of, in_order
 from sculptnet.report.style import HEAT, INK, SURFACE, styled
 
 
@@ -23,6 +23,11 @@ def test_a_probability_has_the_colour_of_its_step() -> None:
         HEAT[8],
         HEAT[8],
     ]
+
+
+def test_layers_stand_in_the_order_of_the_network() -> None:
+    names = ["stem", "2.0", "10.0", "1.0", "1.10", "1.2", "2.0", "head.0"]
+    assert in_order(names) == ["stem", "1.0", "1.2", "1.10", "2.0", "10.0", "head.0"]
 
 
 def test_every_option_is_a_cell_and_what_is_shipped_is_marked() -> None:

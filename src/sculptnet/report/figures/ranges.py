@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
@@ -69,7 +70,7 @@ def draw(panels: Sequence[Panel], alone: Panel | None = None) -> Figure:
         panels: of layers; those of one name stand in one column.
         alone: beside the first one: numbers that belong to no layer.
     """
-    names = list(dict.fromkeys(found.name for panel in panels for found in panel.ranges))
+    names = in_order(found.name for panel in panels for found in panel.ranges)
     heights = list(map(_height, panels))
     widths = [max(6, len(names)), *((1.6,) if alone else ())]
     figure = new_figure(min(1500, max(520, 130 + 26 * sum(widths))), 130 + sum(heights))
@@ -84,6 +85,18 @@ def draw(panels: Sequence[Panel], alone: Panel | None = None) -> Figure:
     if any(found.chances is not None for panel in panels for found in panel.ranges):
         _key(figure, cells.ravel().tolist())
     return figure
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Every name once: layers by stage and number, and what is no layer where it came, before or after all of them."""
+    found = list(dict.fromkeys(names))
+    layers = sorted((name for name in found if name[0].isdigit()), key=_numbers)
+    first = next((index for index, name in enumerate(found) if name[0].isdigit()), len(found))
+    return [*found[:first], *layers, *(name for name in found[first:] if not name[0].isdigit())]
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", name)]
 
 
 def _key(figure: Figure, axes: Sequence[Axes]) -> None:
