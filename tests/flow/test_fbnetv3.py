@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -15,13 +16,14 @@ from sculptnet import spaces
 from sculptnet._fit import FitResult, run_flow
 from sculptnet.cost import Macs
 from sculptnet.errors import InvalidValue, RunError
-from sculptnet.flow.context import Voice
+from sculptnet.flow.context import Voice, open_context
 from sculptnet.flow.finalists import SPEED_MARGIN
 from sculptnet.flow.methods import METHODS
 from sculptnet.flow.plan import Speed, Wishes, make_plan
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.reusing import refined_search
 from sculptnet.flow.sampling import of_one_length, wished_trials
+from sculptnet.flow.searching import _warn
 from sculptnet.flow.showing import show_settings
 from sculptnet.flow.stages import Stage
 from sculptnet.runs import RunDirectory
@@ -235,6 +237,30 @@ def test_what_the_user_sets_of_the_rounds_stays_and_the_rest_makes_the_trials() 
 def test_few_minutes_still_mean_enough_trials_to_learn_from() -> None:
     hurried = make_plan(60, SPEED, 60000, Wishes(searches=False, fewest_trials=12))
     assert (hurried.trials, hurried.trial_epochs) == (12, 1)
+
+
+@pytest.mark.parametrize(
+    ("trial_epochs", "settings", "told"),
+    [
+        (2, SMALL, "Note: trials of 2 epochs choose recipes for short trainings, which cost accuracy in 90 epochs"),
+        (12, SMALL, None),
+        (2, (*SMALL, "space.open_recipe=false"), None),
+    ],
+)
+def test_short_trials_of_recipes_for_a_long_training_are_told(
+    ask: Callable[[Path], FitRequest],
+    voice: Voice,
+    said: list[str],
+    tmp_path: Path,
+    trial_epochs: int,
+    settings: tuple[str, ...],
+    told: str | None,
+) -> None:
+    context = open_context(replace(asked(ask, tmp_path / "run"), settings=settings, minutes=600.0), voice, monotonic)
+    plan = make_plan(600, SPEED, 6000, Wishes(searches=False, epochs=90))
+    said.clear()
+    _warn(context, replace(plan, trial_epochs=trial_epochs), 0.0)
+    assert [line[: len(told or "")] for line in said] == ([told] if told else [])
 
 
 def test_with_a_predictor_trials_are_finalists_and_a_single_one_is_not_trained_before() -> None:

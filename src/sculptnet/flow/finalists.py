@@ -19,7 +19,7 @@ from sculptnet.evaluate import ByTraining
 from sculptnet.flow.context import Context
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.sampling import of_one_length
-from sculptnet.flow.searching import make_search
+from sculptnet.flow.searching import make_search, several
 from sculptnet.flow.workers import on_accelerator
 from sculptnet.runs import FileCheckpoint
 from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, random_search, run
@@ -132,7 +132,8 @@ def best_of_finalists(
     if plan.trial_epochs == 0:
         return fitting[0]
     rows = np.array([record.choices for record in fitting])
-    context.voice.say(f"{len(rows)} finalists measured within the budget; training each for {plan.trial_epochs} epochs")
+    lasting = several(plan.trial_epochs, "epoch")
+    context.voice.say(f"{len(rows)} finalists measured within the budget; training each for {lasting}")
     records = run_logged(context, given(rows, plan.trial_epochs), problem, evaluate, len(rows))
     return best_in_full(context, problem, evaluate, plan, records)
 
@@ -150,7 +151,7 @@ def best_in_full(
     rows = np.array(list(dict.fromkeys(record.choices for record in ranked))[: plan.full_trials])
     if len(rows) < 2:  # nothing to compare
         return chosen(context, trained or records)
-    context.voice.say(f"Training the best {len(rows)} of {len(records)} trials for {plan.epochs} epochs")
+    context.voice.say(f"Training the best {len(rows)} of {len(records)} trials for {several(plan.epochs, 'epoch')}")
     return chosen(context, run_logged(context, given(rows, plan.epochs), problem, evaluate, len(rows)))
 
 

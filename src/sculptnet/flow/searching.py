@@ -62,7 +62,7 @@ def planned(context: Context, problem: Problem) -> Plan:
         trial_cost=cost_of_proposals(problem, request.seed) if method.soft else 1.0,
         fewest_trials=2 if method.fewest is None else method.fewest(settings),
         predicts=request.from_run is not None,
-        recipes=any(path.startswith("recipe.") for path in context.space.decisions),
+        recipes=has_recipes(context.space),
     )
     plan = make_plan(request.minutes * 60 - context.elapsed_s(), speed, len(context.data.train), wishes)
     context.run.note("plan", plan.to_json())
@@ -94,6 +94,11 @@ def _warn(context: Context, plan: Plan, steps: float) -> None:
             f"Note: FBNetV3's recipes are for long trainings; in {epochs} they cost accuracy, which more "
             f"--minutes give back{'' if request.recipe_only is not None else alone}"
         )
+    elif 0 < plan.trial_epochs < FEW_EPOCHS and has_recipes(context.space):
+        context.voice.say(
+            f"Note: trials of {several(plan.trial_epochs, 'epoch')} choose recipes for short trainings, which cost "
+            f"accuracy in {epochs}; more --minutes make trials longer"
+        )
     expected_s = context.elapsed_s() + sum(plan.seconds.values())
     if expected_s > 1.1 * 60 * request.minutes:
         context.voice.say(
@@ -101,6 +106,11 @@ def _warn(context: Context, plan: Plan, steps: float) -> None:
             f"--minutes {request.minutes:g} asked for; fewer images, a lower --resolution or a narrower space "
             "(--set space.width=0.5) help"
         )
+
+
+def has_recipes(space: SearchSpace) -> bool:
+    """Whether candidates differ in their recipes."""
+    return any(path.startswith("recipe.") for path in space.decisions)
 
 
 def _about(steps: float) -> str:

@@ -13,7 +13,7 @@ from sculptnet.cost import macs
 from sculptnet.data import subset
 from sculptnet.flow.context import Context
 from sculptnet.flow.plan import FEW_STEPS
-from sculptnet.flow.searching import minutes, training_batches
+from sculptnet.flow.searching import minutes, several, training_batches
 from sculptnet.flow.speed import measure_training, peak_bytes
 from sculptnet.flow.supernet_learning import judge_of, new_supernet, phases_for, shrinking_of, supernet_recipe
 from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan, steps_of
@@ -110,9 +110,9 @@ def _tell(context: Context, plan: SupernetPlan, typical: Architecture) -> None:
     context.voice.say(
         f"Plan: supernet {_listed(plan, images)}; accuracies of {plan.samples} networks, each from "
         f"{plan.calibration_images} images for statistics and {plan.held_out_images} to judge; fine-tuning "
-        f"{plan.fine_tune_epochs} epochs\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); a typical network "
-        f"in the budget has {macs(typical) / 1e6:.1f} M MACs; {plan.peak_bytes / 2**30:.1f} GiB of memory in trial "
-        f"steps; torch uses {plan.torch_threads} threads"
+        f"{several(plan.fine_tune_epochs, 'epoch')}\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); a "
+        f"typical network in the budget has {macs(typical) / 1e6:.1f} M MACs; {plan.peak_bytes / 2**30:.1f} GiB of "
+        f"memory in trial steps; torch uses {plan.torch_threads} threads"
     )
     note = few_steps(plan, context.recipe().batch_size)
     if note is not None:
@@ -142,6 +142,6 @@ def few_steps(plan: SupernetPlan, batch_size: int) -> str | None:
 
 
 def _listed(plan: SupernetPlan, images: int) -> str:
-    phases = ", ".join(f"{name} {count} epochs" for name, count in plan.epochs.items())
+    phases = ", ".join(f"{name} {several(count, 'epoch')}" for name, count in plan.epochs.items())
     fewer = f" (of {images:,}, others in the next)" if plan.images < images else ""
     return f"{phases} of {plan.images:,} images{fewer}"
