@@ -194,7 +194,7 @@ def age(row: Mapping[str, Any]) -> str:
 def correlations(found: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[str]:
     """Every device against every other, on the networks that both measured."""
     names = [f"{document['name']} {document['precision']}" for document, _ in found]
-    columns = [np.array(row["macs"], dtype=np.float64) for _, row in found[:1]]
+    columns = [np.array(max((row["macs"] for _, row in found), key=len), dtype=np.float64)]
     columns += [np.array(row["pairs"], dtype=np.float64)[:, 1] for _, row in found]
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for label, left in zip(["multiply-adds", *names], columns, strict=True):
