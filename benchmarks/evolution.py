@@ -25,7 +25,7 @@ import torch
 from sculptnet.arch import IntMatrix
 from sculptnet.cost import LatencyTable, cost_of, read_ofa_table
 from sculptnet.evaluate import FromPredictor
-from sculptnet.search import Limit, Objective, Problem, Results, drive, evolution, random_search
+from sculptnet.search import Evolution, Limit, Objective, Problem, RandomSearch, Results, drive
 from sculptnet.spaces import ofa_mobilenet_v3
 from sculptnet.streams import stream
 from sculptnet.zoo import OfaAccuracy, read_ofa_accuracy
@@ -64,7 +64,7 @@ def ways(
     """What is timed: the number of architectures that get a latency and an accuracy, and what gives them."""
     space, evaluate = problem.space, FromPredictor(accuracy)
     features = np.zeros((POPULATION, len(accuracy.perceptron.layers[0][0])), dtype=np.float32)
-    parents = drive(evolution(problem, 0), evaluate.score).choices[-POPULATION:]
+    parents = drive(Evolution().search(problem, 0), evaluate.score).choices[-POPULATION:]
     rng = stream(0, "benchmarks/evolution: children")
     populations = [space.mutate(parents, rng, 0.1) for _ in range(100)]
 
@@ -78,8 +78,11 @@ def ways(
         raise SystemExit("no child is within the limit")
 
     return {
-        PAPER: (100 * 501, lambda: drive(evolution(problem, 0), evaluate.score)),
-        LARGE: (1000 * 51, lambda: drive(evolution(problem, 0, population=1000, generations=50), evaluate.score)),
+        PAPER: (100 * 501, lambda: drive(Evolution().search(problem, 0), evaluate.score)),
+        LARGE: (
+            1000 * 51,
+            lambda: drive(Evolution(population=1000, generations=50).search(problem, 0), evaluate.score),
+        ),
         SCORING: (10_000, lambda: [(problem.costs(rows), evaluate.score(rows)) for rows in populations]),
         PRODUCTS: (10_000, lambda: [accuracy.perceptron(features) for _ in populations]),
         SINGLY: (CHILDREN, lambda: [evaluate.score(child(number)) for number in range(CHILDREN)]),
@@ -109,9 +112,9 @@ def found(table: LatencyTable, evaluate: FromPredictor) -> list[str]:
     rows = []
     for budget_ms in BUDGETS_MS:
         problem = problem_of(table, budget_ms)
-        evolved = [drive(evolution(problem, seed), evaluate.score) for seed in range(SEEDS)]
+        evolved = [drive(Evolution().search(problem, seed), evaluate.score) for seed in range(SEEDS)]
         drawn = [
-            drive(random_search(problem, seed, batch=1000), evaluate.score, round(len(results) / 1000))
+            drive(RandomSearch(batch=1000).search(problem, seed), evaluate.score, round(len(results) / 1000))
             for seed, results in enumerate(evolved)
         ]
         latencies = [problem.costs(best_row(results))["predicted_latency_ms"][0] for results in evolved]

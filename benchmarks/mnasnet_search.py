@@ -46,13 +46,12 @@ from sculptnet.search import (
     Objective,
     Problem,
     Proposals,
+    RandomSearch,
+    Reinforce,
     Search,
     TrialRecord,
-    random_search,
-    reinforce,
     run,
 )
-from sculptnet.search.reinforcement.method import settings_for
 from sculptnet.spaces import mnasnet
 from sculptnet.streams import stream
 from sculptnet.train import accuracy_of
@@ -222,10 +221,9 @@ class Work:
 def work_through(work: Work, say: Callable[[str], None]) -> dict[str, Any]:
     """One seed: trials of both methods, and what the contenders reach."""
     trials, events = work.arguments.trials, list[Mapping[str, Any]]()
-    settings = settings_for(trials)
     searches: Mapping[str, Callable[[], Search]] = {
-        "found": lambda: reinforce(work.problem, work.seed, log=events.append, **settings),
-        "random": lambda: random_search(work.problem, work.seed),
+        "found": lambda: Reinforce().planned(trials).search(work.problem, work.seed, log=events.append),
+        "random": lambda: RandomSearch().search(work.problem, work.seed),
     }
     result: dict[str, Any] = {"seed": work.seed, "short": {}, "within": {}}
     for name, search in searches.items():
@@ -294,7 +292,8 @@ def page(arguments: argparse.Namespace, work: Work, seeds: Sequence[Mapping[str,
     correlation = spearmanr([short for short, _ in pairs], [longer for _, longer in pairs]).statistic
     checked = table.held_out
     error = "unchecked" if checked is None else f"{checked.mape_percent:.1f} % (mean, {checked.networks} networks)"
-    batch, rate = (settings_for(arguments.trials)[name] for name in ("batch", "learning_rate"))
+    planned = Reinforce().planned(arguments.trials)
+    batch, rate = planned.batch, planned.learning_rate
     text = [
         f"# MnasNet's search on Fashion-MNIST, {date.today().isoformat()}",
         "",

@@ -34,19 +34,19 @@ from sculptnet.cost import FactoredCost, Macs
 from sculptnet.devices.local import cpu_name
 from sculptnet.evaluate import FromTable, read_nas_bench_macro
 from sculptnet.search import (
+    Evolution,
     Limit,
+    Nsga2,
     Objective,
+    OptunaSearch,
     Problem,
     Proposals,
+    RandomSearch,
+    Reinforce,
     Sampler,
     Search,
     TrialRecord,
-    evolution,
     joint,
-    nsga2,
-    optuna_search,
-    random_search,
-    reinforce,
     run,
 )
 from sculptnet.search.pareto import FloatMatrix, front
@@ -113,27 +113,27 @@ def every_row(problem: Problem) -> IntMatrix:
 RATE = 0.01  # of a controller that is updated ten times: at the published rate it would learn nothing
 # What is compared, and at which settings; everything else is as by default.
 METHODS: Mapping[str, tuple[Callable[[Problem, int], Search], str]] = {
-    "random": (random_search, "random search"),
+    "random": (RandomSearch().search, "random search"),
     "evolution": (
-        lambda problem, seed: evolution(problem, seed, population=20),
-        "`search.evolution`, population 20 (5 parents)",
+        lambda problem, seed: Evolution(population=20).search(problem, seed),
+        "`search.Evolution`, population 20 (5 parents)",
     ),
     "regularised evolution": (regularised_evolution, "ageing evolution, population 20, samples of 5"),
-    "NSGA-II": (lambda problem, seed: nsga2(problem, seed, population=20), "`search.nsga2`, population 20"),
+    "NSGA-II": (lambda problem, seed: Nsga2(population=20).search(problem, seed), "`search.Nsga2`, population 20"),
     "Optuna NSGA-II": (
-        lambda problem, seed: optuna_search(problem, seed, sampler=Sampler.NSGA2, first=20),
-        "`search.optuna_search`, population 20",
+        lambda problem, seed: OptunaSearch(sampler=Sampler.NSGA2, first=20).search(problem, seed),
+        "`search.OptunaSearch`, population 20",
     ),
     "random forest": (forest, "100 trees; 20 random candidates, then the 10 it likes best of all, again and again"),
     "Optuna TPE": (
-        optuna_search,
-        "`search.optuna_search`, Optuna's defaults. The one choice that was made on this table: what TPE asks for in "
+        OptunaSearch().search,
+        "`search.OptunaSearch`, Optuna's defaults. The one choice that was made on this table: what TPE asks for in "
         "vain is told as failed, not as pruned, after a look at seeds 0 to 2 without noise (regret 0.03, 0.09, 0.00, "
         "0.00 against 0.00, 0.30, 0.20, 0.04); so those seeds flatter it",
     ),
     "reinforce": (
-        lambda problem, seed: reinforce(problem, seed, batch=10, learning_rate=RATE),
-        "`search.reinforce`, 10 candidates a batch, learning rate 0.01, reward with exponents -0.07 and -0.07: what is "
+        lambda problem, seed: Reinforce(batch=10, learning_rate=RATE).search(problem, seed),
+        "`search.Reinforce`, 10 candidates a batch, learning rate 0.01, reward with exponents -0.07 and -0.07: what is "
         "over the limit is a query too, and is never chosen",
     ),
     "joint": (

@@ -36,7 +36,7 @@ from sculptnet.flow.supernet_learning import load_supernet
 from sculptnet.flow.supernet_search import ends_of
 from sculptnet.nets import AccuracyPredictor, Network, fit_accuracy_predictor
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
-from sculptnet.search import Limit, Objective, Problem, TrialRecord, drive, evolution, random_search, run
+from sculptnet.search import Evolution, Limit, Objective, Problem, RandomSearch, TrialRecord, drive, run
 from sculptnet.streams import stream_seed
 
 STAGES = ("table", "front", "latency", "second_table", "second")
@@ -116,7 +116,7 @@ def specialiser(work: Work) -> Specialiser:
     begun, samples = time.process_time(), folder / "samples.jsonl"
     problem = Problem(work.space, (Objective("top1"),))
     records = run(
-        random_search(problem, stream_seed(work.seed, "samples")),
+        RandomSearch().search(problem, stream_seed(work.seed, "samples")),
         problem,
         work.judge(supernet, work.watched()),
         work.setting.samples,
@@ -137,7 +137,7 @@ def specialised(
     """
     begun = time.monotonic()
     problem = Problem(work.space, (Objective(METRIC),), (Limit(table, at_most_ms / MARGIN),))
-    results = drive(evolution(problem, work.seed), FromPredictor(found.predictor, METRIC).score)
+    results = drive(Evolution().search(problem, work.seed), FromPredictor(found.predictor, METRIC).score)
     order = (-results.column(METRIC)).argsort(kind="stable")[:FINALISTS]
     ends = ends_of(work.space)
     rows = np.concatenate([results.choices[order], ends[problem.feasible(ends)]])

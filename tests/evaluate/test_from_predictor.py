@@ -10,7 +10,7 @@ from sculptnet.cost import FactoredCost, Macs
 from sculptnet.errors import NotInSpace
 from sculptnet.evaluate import FromPredictor
 from sculptnet.nets import fit_accuracy_predictor
-from sculptnet.search import Job, Limit, Objective, Problem, best, drive, evolution, run
+from sculptnet.search import Evolution, Job, Limit, Objective, Problem, best, drive, run
 from sculptnet.spaces import fbnet
 
 
@@ -48,8 +48,8 @@ def test_evolution_finds_the_same_by_run_and_by_drive(evaluation: FromPredictor,
     median = float(np.median(FactoredCost(tiny_fbnet, Macs()).of(tiny_fbnet.sample(np.random.default_rng(2), 99))))
     objective = Objective("predicted_top1")
     problem = Problem(tiny_fbnet, (objective,), (Limit(Macs(), median),))
-    driven = drive(evolution(problem, 0, population=8, generations=4), evaluation.score)
-    records = run(evolution(problem, 0, population=8, generations=4), problem, evaluation, 1000)
+    driven = drive(Evolution(population=8, generations=4).search(problem, 0), evaluation.score)
+    records = run(Evolution(population=8, generations=4).search(problem, 0), problem, evaluation, 1000)
     np.testing.assert_array_equal([record.choices for record in records], driven.choices)
     found = driven.choices[driven.column("predicted_top1").argmax()]
     assert best(records, objective, problem.limits).choices == tuple(found)

@@ -14,7 +14,7 @@ from sculptnet.arch import Architecture, Choices, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.errors import InvalidValue, NotInSpace, NotMeasured
 from sculptnet.evaluate import FromTable, read_nas_bench_macro
-from sculptnet.search import Job, Objective, Problem, Results, TrialRecord, drive, random_search, run
+from sculptnet.search import Job, Objective, Problem, RandomSearch, Results, TrialRecord, drive, run
 from sculptnet.spaces import nas_bench_macro
 
 SPACE = SearchSpace(
@@ -49,8 +49,8 @@ def test_the_training_is_drawn_for_each_candidate_by_the_seed() -> None:
 
 def test_run_and_drive_say_the_same_and_it_can_be_sent_elsewhere() -> None:
     table, problem = pickle.loads(pickle.dumps(replace(TABLE, seed=1))), Problem(SPACE, (Objective("top1"),))
-    records: tuple[TrialRecord, ...] = run(random_search(problem, 0), problem, table, 6)
-    results: Results = drive(random_search(problem, 0), table.score)
+    records: tuple[TrialRecord, ...] = run(RandomSearch().search(problem, 0), problem, table, 6)
+    results: Results = drive(RandomSearch().search(problem, 0), table.score)
     assert [record.metrics["top1"] for record in records] == results.column("top1").tolist()
 
 

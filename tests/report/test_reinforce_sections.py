@@ -19,7 +19,7 @@ from sculptnet.report.parts import Absent, Section
 from sculptnet.report.reinforce_sections import batches_of, layer_diversity, repeating, search_over_batches
 from sculptnet.report.search_sections import search_over_epochs
 from sculptnet.report.style import styled
-from sculptnet.search import Limit, Objective, Problem, drive, reinforce
+from sculptnet.search import Limit, Objective, Problem, Reinforce, drive
 from sculptnet.search.protocol import Columns
 from sculptnet.spaces import mnasnet
 from sculptnet.state import Event
@@ -36,7 +36,7 @@ def events() -> list[Event]:
     def score(rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> Columns:
         return {"top1": 0.5 + 0.1 * (rows == 0).mean(axis=1)}
 
-    drive(reinforce(problem, 0, hidden=8, batch=6, learning_rate=0.05, log=found.append), score, 5)
+    drive(Reinforce(hidden=8, batch=6, learning_rate=0.05).search(problem, 0, log=found.append), score, 5)
     return found
 
 

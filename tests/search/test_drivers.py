@@ -15,17 +15,17 @@ from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs, Parameters, cost_of
 from sculptnet.errors import InvalidValue
 from sculptnet.search import (
+    Evolution,
     Job,
     Limit,
     Objective,
     Problem,
     Proposals,
+    RandomSearch,
     Results,
     Search,
     TrialRecord,
     drive,
-    evolution,
-    random_search,
     run,
 )
 
@@ -62,7 +62,7 @@ def rows_of(*rows: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def small_evolution() -> Search:
-    return evolution(PROBLEM, 3, population=8)
+    return Evolution(population=8).search(PROBLEM, 3)
 
 
 # ---------------------------------------------------------------------- counting
@@ -158,7 +158,7 @@ def test_a_metric_that_is_no_number_is_an_error() -> None:
     def evaluate(candidate: Candidate, job: Job) -> Mapping[str, float]:
         return {"top1": float("nan"), "loss": 2.0}
 
-    (record,) = run(random_search(PROBLEM, 0), PROBLEM, evaluate, 1)
+    (record,) = run(RandomSearch().search(PROBLEM, 0), PROBLEM, evaluate, 1)
     assert record.error == "top1 is nan"
     assert record.metrics.keys() == {"macs", "loss"}
 
@@ -223,14 +223,14 @@ def test_what_another_run_knows_is_not_evaluated_again() -> None:
 # ---------------------------------------------------------------------- errors
 def test_all_wrong_arguments_are_told_at_once() -> None:
     with pytest.raises(InvalidValue) as caught:
-        run(random_search(PROBLEM, 0), PROBLEM, Evaluations(), 0, workers=0)
+        run(RandomSearch().search(PROBLEM, 0), PROBLEM, Evaluations(), 0, workers=0)
     assert "trials must be at least 1, got 0" in str(caught.value)
     assert "workers must be at least 1, got 0" in str(caught.value)
 
 
 def test_known_trials_of_another_space_are_refused() -> None:
     with pytest.raises(InvalidValue, match="choices need 4 columns"):
-        run(random_search(PROBLEM, 0), PROBLEM, Evaluations(), 1, known=[TrialRecord(0, (0, 1))])
+        run(RandomSearch().search(PROBLEM, 0), PROBLEM, Evaluations(), 1, known=[TrialRecord(0, (0, 1))])
 
 
 def test_a_metric_that_no_evaluation_gives_is_named() -> None:
@@ -246,7 +246,7 @@ def test_drive_scores_whole_matrices_and_each_row_once() -> None:
         scored.append(rows)
         return {"top1": rows.sum(axis=1)}
 
-    results = drive(evolution(PROBLEM, 0, population=10), score, 6)
+    results = drive(Evolution(population=10).search(PROBLEM, 0), score, 6)
     assert len(scored[0]) > 1
     np.testing.assert_array_equal(np.concatenate(scored), results.choices)
     assert len(np.unique(results.choices, axis=0)) == len(results)
@@ -287,11 +287,11 @@ def test_drive_ends_with_a_search_that_proposes_nothing_new() -> None:
 def test_drive_refuses_columns_that_come_and_go() -> None:
     names = iter(("top1", "top5"))
     with pytest.raises(InvalidValue, match="gives the columns top5, before they were top1"):
-        drive(random_search(PROBLEM, 0), lambda rows: {next(names): np.zeros(len(rows))}, 2)
+        drive(RandomSearch().search(PROBLEM, 0), lambda rows: {next(names): np.zeros(len(rows))}, 2)
     with pytest.raises(InvalidValue, match="rounds must be at least 1, got 0"):
-        drive(random_search(PROBLEM, 0), lambda rows: {}, 0)
+        drive(RandomSearch().search(PROBLEM, 0), lambda rows: {}, 0)
 
 
 def test_drive_names_a_column_of_the_wrong_length() -> None:
     with pytest.raises(InvalidValue, match=r"top1 has the shape \(3,\), expected \(\d+,\)"):
-        drive(random_search(PROBLEM, 0), lambda rows: {"top1": np.zeros(3)}, 1)
+        drive(RandomSearch().search(PROBLEM, 0), lambda rows: {"top1": np.zeros(3)}, 1)

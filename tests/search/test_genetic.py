@@ -10,7 +10,7 @@ import pytest
 from sculptnet.arch import Architecture, IntMatrix, SearchSpace, choice, prefix
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import FactoredCost, Macs
-from sculptnet.search import Limit, Objective, Problem, Results, drive, evolution
+from sculptnet.search import Evolution, Limit, Objective, Problem, Results, drive
 from sculptnet.search.protocol import Columns
 from sculptnet.search.rows import distinct, keys_of
 from sculptnet.testing.elsewhere import run_elsewhere
@@ -27,7 +27,7 @@ def score(rows: IntMatrix) -> Columns:
 
 def populations(generations: int) -> list[IntMatrix]:
     """Every proposal of a search of ten candidates a generation."""
-    search = evolution(PROBLEM, 0, population=10, generations=generations)
+    search = Evolution(population=10, generations=generations).search(PROBLEM, 0)
     found, proposals = list[IntMatrix](), next(search)
     try:
         while True:
@@ -51,19 +51,19 @@ def test_the_best_of_a_whole_space_is_found() -> None:
     every = np.array(list(itertools.product(*(range(count) for count in SPACE.num_options))), dtype=np.int64)
     every = SPACE.canonical(every)
     best = score(every[PROBLEM.feasible(every)])["top1"].max()
-    results = drive(evolution(PROBLEM, 0, population=40, generations=40), score)
+    results = drive(Evolution(population=40, generations=40).search(PROBLEM, 0), score)
     assert results.column("top1").max() == best
 
 
 OTHER_PROCESS = """
-from tests.search.test_genetic import PROBLEM, drive, evolution, score
-print(drive(evolution(PROBLEM, 5, population=10, generations=6), score).choices.tolist())
+from tests.search.test_genetic import PROBLEM, Evolution, drive, score
+print(drive(Evolution(population=10, generations=6).search(PROBLEM, 5), score).choices.tolist())
 """
 
 
 def test_another_process_proposes_the_same() -> None:
     done = run_elsewhere(OTHER_PROCESS)
-    here = drive(evolution(PROBLEM, 5, population=10, generations=6), score)
+    here = drive(Evolution(population=10, generations=6).search(PROBLEM, 5), score)
     assert done.strip() == str(here.choices.tolist())
 
 
@@ -71,7 +71,7 @@ def test_another_process_proposes_the_same() -> None:
 def test_it_goes_on_where_hardly_anything_is_feasible(slack: float) -> None:
     lowest = FactoredCost(SPACE, Macs()).extremes()[0].value
     tight = Problem(SPACE, PROBLEM.objectives, (Limit(Macs(), lowest * (1 + slack)),))
-    results = drive(evolution(tight, 0, population=10, generations=5), score)
+    results = drive(Evolution(population=10, generations=5).search(tight, 0), score)
     assert tight.feasible(results.choices).all()
 
 

@@ -11,7 +11,7 @@ from sculptnet.arch import Architecture, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import FactoredCost, Macs
 from sculptnet.errors import InvalidValue, TrainingDiverged
-from sculptnet.search import Limit, Objective, Problem, drive, random_search
+from sculptnet.search import Limit, Objective, Problem, RandomSearch, drive
 from sculptnet.search.joint_search.fine_stage import FineStage, refine
 from sculptnet.search.joint_search.learning import Learning
 from sculptnet.search.joint_search.predictor import load_joint_predictor, parts_of, pretrain
@@ -73,7 +73,7 @@ def searched() -> Kept:
 def test_it_finds_what_random_search_does_not(searched: Kept) -> None:
     """77 of 61,440 candidates."""
     found = load_joint_predictor(searched, SPACE).values
-    drawn = drive(random_search(limited(0.7), 0, batch=11), likeness, 7).column("top1")
+    drawn = drive(RandomSearch(batch=11).search(limited(0.7), 0), likeness, 7).column("top1")
     assert len(found) == len(drawn) == 77
     assert found.max() > drawn.max() + 0.04
 

@@ -18,7 +18,7 @@ import pytest
 from sculptnet.arch import Architecture, Candidate, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.errors import DeviceError, InvalidValue
-from sculptnet.search import Job, Objective, Problem, Proposals, Search, TrialRecord, random_search, run
+from sculptnet.search import Job, Objective, Problem, Proposals, RandomSearch, Search, TrialRecord, run
 from sculptnet.search.local_workers import LocalWorkers
 
 STAGES = ((Conv(choice(4, 8)), Conv(8, choice(1, 3, 5))),)
@@ -168,7 +168,7 @@ def test_surroundings_that_fail_stop_a_run_in_one_process() -> None:
 # ---------------------------------------------------------------------- errors
 def test_an_evaluation_that_cannot_be_sent_is_refused() -> None:
     with pytest.raises(InvalidValue, match=r"2 workers: the evaluation is sent to other .* cannot be sent .* use a fu"):
-        run(random_search(PROBLEM, 0), PROBLEM, lambda candidate, job: {}, 3, workers=LocalWorkers(2))
+        run(RandomSearch().search(PROBLEM, 0), PROBLEM, lambda candidate, job: {}, 3, workers=LocalWorkers(2))
 
 
 @pytest.mark.parametrize("number", [0, -3])

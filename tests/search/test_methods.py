@@ -12,7 +12,7 @@ from sculptnet.arch import SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs, Parameters
 from sculptnet.errors import Infeasible, InvalidValue
-from sculptnet.search import Limit, Objective, Problem, Proposals, drive, evolution, random_search
+from sculptnet.search import Evolution, Limit, Objective, Problem, Proposals, RandomSearch, drive
 from sculptnet.search.pareto import front
 
 LAYERS = 10
@@ -33,10 +33,10 @@ def feasible_problem() -> Problem:
     return Problem(SPACE, TOP1, (Limit(Macs(), float(cost)),))
 
 
-@pytest.mark.parametrize("method", [random_search, evolution])
+@pytest.mark.parametrize("method", [RandomSearch(), Evolution()])
 def test_proposals_are_feasible_canonical_and_depend_on_the_seed_alone(method: Any) -> None:
     problem = feasible_problem()
-    first, again, other = (drive(method(problem, seed), likeness, 4).choices for seed in (0, 0, 1))
+    first, again, other = (drive(method.search(problem, seed), likeness, 4).choices for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert first.tolist() != other.tolist()
     assert problem.feasible(first).all()
@@ -48,22 +48,22 @@ def test_random_search_proposes_nothing_twice_and_ends_with_the_space() -> None:
         Template(8, Conv(4), ((Conv(4, choice(1, 3, 5)), Conv(choice(4, 8))),), PooledConv(8), Classifier(2))
     )
     results = drive(
-        random_search(Problem(small, TOP1), 0, batch=4), lambda rows: {"top1": rows[:, 0].astype(float)}, 1000
+        RandomSearch(batch=4).search(Problem(small, TOP1), 0), lambda rows: {"top1": rows[:, 0].astype(float)}, 1000
     )
     assert len(results) == small.size() == 6
 
 
 def test_evolution_finds_what_random_search_does_not() -> None:
     problem = feasible_problem()
-    evolved = drive(evolution(problem, 0, population=40), likeness, 25)
-    drawn = drive(random_search(problem, 0, batch=40), likeness, 25)
+    evolved = drive(Evolution(population=40).search(problem, 0), likeness, 25)
+    drawn = drive(RandomSearch(batch=40).search(problem, 0), likeness, 25)
     assert evolved.column("top1").max() == 1.0
     assert drawn.column("top1").max() < 1.0
 
 
 def test_a_generation_holds_mutants_of_parents_and_crossings_of_them() -> None:
     problem = Problem(SPACE, TOP1)
-    search = evolution(problem, 0, population=20, parent_ratio=0.1, mutation_probability=0.0)
+    search = Evolution(population=20, parent_ratio=0.1, mutation_probability=0.0).search(problem, 0)
     start = next(search).choices
     results = drive(iter_once(start), likeness, 1)
     children = search.send(results).choices
@@ -93,23 +93,22 @@ def test_two_objectives_evolve_towards_the_front() -> None:
         widths = values[:, 0] - np.append(values[1:, 0], 0.0)
         return float((widths * np.maximum.accumulate(3000 - values[:, 1])).sum())
 
-    evolved = drive(evolution(problem, 0, population=40), score, 20)
-    drawn = drive(random_search(problem, 0, batch=40), score, 20)
+    evolved = drive(Evolution(population=40).search(problem, 0), score, 20)
+    drawn = drive(RandomSearch(batch=40).search(problem, 0), score, 20)
     assert area(evolved) > area(drawn)
 
 
 def test_an_impossible_limit_is_told_before_anything_is_proposed() -> None:
     problem = Problem(SPACE, TOP1, (Limit(Macs(), 1.0),))
-    for method in (random_search, evolution):
+    for method in (RandomSearch(), Evolution()):
         with pytest.raises(Infeasible, match="no candidate has macs <= 1: the lowest is"):
-            next(method(problem, 0))
+            next(method.search(problem, 0))
 
 
 def test_settings_out_of_range_are_told_at_once() -> None:
-    problem = Problem(SPACE, TOP1)
     with pytest.raises(InvalidValue) as caught:
-        next(evolution(problem, 0, population=0, parent_ratio=0.0, mutation_probability=2.0))
-    for text in ("population must be at least 1", "parent_ratio must lie above 0", "mutation_probability must lie"):
+        Evolution(population=0, parent_ratio=0.0, mutation_probability=2.0)
+    for text in ("population must be at least 1", "parent_ratio must be above 0", "mutation_probability must be at"):
         assert text in str(caught.value)
     with pytest.raises(InvalidValue, match="batch must be at least 1, got 0"):
-        next(random_search(problem, 0, batch=0))
+        RandomSearch(batch=0)

@@ -11,7 +11,7 @@ from sculptnet.arch import Architecture, IntMatrix, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs
 from sculptnet.errors import Infeasible, InvalidValue
-from sculptnet.search import Limit, Objective, Problem, Results, Search, drive, nsga2
+from sculptnet.search import Limit, Nsga2, Objective, Problem, Results, Search, drive
 from sculptnet.search.pareto import front
 from sculptnet.search.protocol import Columns
 from sculptnet.search.survival import survivors
@@ -26,7 +26,7 @@ BOTH = (TOP1, Objective("size", maximize=False))
 
 class TestNsga2(SearchSuite):
     def search(self, problem: Problem, seed: int) -> Search:
-        return nsga2(problem, seed, population=6)
+        return Nsga2(population=6).search(problem, seed)
 
 
 def score(rows: IntMatrix) -> Columns:
@@ -42,14 +42,14 @@ def points(rows: IntMatrix) -> set[tuple[float, ...]]:
 
 def test_the_whole_front_is_found() -> None:
     every = np.array(list(itertools.product(range(4), repeat=5)))
-    found = drive(nsga2(Problem(SPACE, BOTH), 0, population=30, generations=40), score)
+    found = drive(Nsga2(population=30, generations=40).search(Problem(SPACE, BOTH), 0), score)
     assert len(found) < len(every) / 2
     assert points(found.choices) == points(every)
 
 
 def test_parents_and_children_compete_and_every_generation_has_its_size() -> None:
     problem = Problem(SPACE, (TOP1,))
-    search = nsga2(problem, 0, population=10, mutation_probability=0.0, crossover_probability=0.0, generations=2)
+    search = Nsga2(population=10, mutation_probability=0.0, crossover_probability=0.0, generations=2).search(problem, 0)
     start = next(search).choices
     children = search.send(bare(start)).choices
     assert len(children) == 10
@@ -74,8 +74,8 @@ def test_survivors_are_the_best_different_rows_that_were_evaluated() -> None:
 
 def test_settings_out_of_range_and_impossible_limits_are_told() -> None:
     with pytest.raises(InvalidValue) as caught:
-        next(nsga2(Problem(SPACE, BOTH), 0, population=1, generations=0, crossover_probability=-0.5))
-    for text in ("population must be at least 2, got 1", "generations must be", "crossover_probability must lie in"):
+        Nsga2(population=1, generations=0, crossover_probability=-0.5)
+    for text in ("population must be at least 2, got 1", "generations must be", "crossover_probability must be"):
         assert text in str(caught.value)
     with pytest.raises(Infeasible, match="no candidate has macs <= 1"):
-        next(nsga2(Problem(SPACE, BOTH, (Limit(Macs(), 1.0),)), 0))
+        next(Nsga2().search(Problem(SPACE, BOTH, (Limit(Macs(), 1.0),)), 0))

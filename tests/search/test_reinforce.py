@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,8 @@ from sculptnet.arch import Architecture, IntMatrix, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs, Parameters
 from sculptnet.errors import Infeasible, InvalidValue
-from sculptnet.search import Limit, Objective, Problem, Results, Reward, Search, drive, random_search, reinforce
+from sculptnet.search import Limit, Objective, Problem, RandomSearch, Reinforce, Results, Reward, Search, drive
 from sculptnet.search.protocol import Columns
-from sculptnet.search.reinforcement.method import settings_for
 from sculptnet.search.reinforcement.reward import HARD, SOFT
 from sculptnet.spaces import mnasnet
 from sculptnet.state import Event, Log, no_log
@@ -33,7 +33,7 @@ def likeness(rows: IntMatrix) -> Columns:
 
 def fast(problem: Problem, seed: int = 0, *, log: Log = no_log, **settings: Any) -> Search:
     """A small controller that learns fast."""
-    return reinforce(problem, seed, hidden=16, learning_rate=0.02, log=log, **settings)
+    return Reinforce(hidden=16, learning_rate=0.02, **settings).search(problem, seed, log=log)
 
 
 class TestReinforce(SearchSuite):
@@ -90,7 +90,7 @@ def test_it_finds_what_random_search_does_not() -> None:
     """A million candidates, 600 queries."""
     problem = Problem(SPACE, TOP1)
     learned = drive(fast(problem), likeness, 30)
-    drawn = drive(random_search(problem, 0, batch=20), likeness, 30)
+    drawn = drive(RandomSearch(batch=20).search(problem, 0), likeness, 30)
     assert learned.column("top1").max() == pytest.approx(0.9)  # the optimum
     assert drawn.column("top1").max() < 0.75
 
@@ -182,23 +182,26 @@ def test_it_ends_after_its_batches() -> None:
 
 def test_every_decision_of_mnasnet_s_space_is_drawn() -> None:
     space = mnasnet(10, 32, width=0.25)
-    rows = next(reinforce(Problem(space, TOP1), 0, batch=60)).choices
+    rows = next(Reinforce(batch=60).search(Problem(space, TOP1), 0)).choices
     np.testing.assert_array_equal(space.canonical(rows), rows)
     assert ((rows == 0).any(axis=0) & (rows == space.num_options - 1).any(axis=0)).all()
 
 
 def test_few_candidates_teach_in_ten_small_steps_and_many_as_published() -> None:
-    assert settings_for(8000) == {"batch": 20, "batches": 400, "learning_rate": 3.5e-4}
-    assert settings_for(400) == {"batch": 20, "batches": 20, "learning_rate": pytest.approx(3.5e-4 * 400 / 20)}
-    assert settings_for(60) == {"batch": 6, "batches": 10, "learning_rate": 0.01}
-    assert settings_for(1) == {"batch": 4, "batches": 1, "learning_rate": 0.01}
+    assert Reinforce().planned(8000) == Reinforce(batch=20, batches=400, learning_rate=3.5e-4)
+    assert Reinforce().planned(400) == Reinforce(batch=20, batches=20, learning_rate=3.5e-4 * (400 * 20 / 400))
+    assert Reinforce().planned(60) == Reinforce(batch=6, batches=10, learning_rate=0.01)
+    assert Reinforce().planned(1) == Reinforce(batch=4, batches=1, learning_rate=0.01)
+    given = Reinforce(batch=5, learning_rate=0.2)
+    assert given.planned(60) == replace(given, batches=12)
+    assert Reinforce(batches=3).planned(60).batch == 20
 
 
 # ---------------------------------------------------------------------- errors
 def test_every_wrong_argument_is_told_at_once() -> None:
     low = Problem(SPACE, (Objective("loss", maximize=False),))
     with pytest.raises(InvalidValue) as caught:
-        reinforce(low, 0, alpha=0.1, batches=0, batch=0, hidden=0, learning_rate=0.0, clip=1.0, cost_metric="ms")
+        Reinforce(alpha=0.1, batches=0, batch=0, hidden=0, learning_rate=0.0, clip=1.0)
     for text in (
         "alpha must be a number of at most 0, got 0.1",
         "batches must be at least 1, got 0",
@@ -206,6 +209,11 @@ def test_every_wrong_argument_is_told_at_once() -> None:
         "hidden must be at least 1, got 0",
         "learning_rate must be above 0, got 0.0",
         "clip must be above 0 and below 1, got 1.0",
+    ):
+        assert text in str(caught.value)
+    with pytest.raises(InvalidValue) as caught:
+        Reinforce(cost_metric="ms").search(low, 0)
+    for text in (
         "the reward takes one objective, to be high, got low loss; make what should be low a limit",
         "cost_metric 'ms' stands for the cost of the first limit, but there is no limit",
     ):
@@ -214,7 +222,7 @@ def test_every_wrong_argument_is_told_at_once() -> None:
 
 def test_a_limit_below_everything_is_told_before_anything_is_proposed() -> None:
     with pytest.raises(Infeasible, match=r"reinforce: macs <= 1 cannot be met, the least in the space is \d+"):
-        reinforce(Problem(SPACE, TOP1, (Limit(Macs(), 1.0),)), 0)
+        Reinforce().search(Problem(SPACE, TOP1, (Limit(Macs(), 1.0),)), 0)
 
 
 def test_values_that_cannot_be_rewarded_are_told() -> None:

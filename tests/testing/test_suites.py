@@ -6,7 +6,7 @@ from sculptnet.arch import Architecture, SearchSpace, TensorShape, choice, prefi
 from sculptnet.blocks import Activation, Classifier, Conv, InvertedResidual, PooledConv, Skip, SqueezeExcite
 from sculptnet.data import ImageData
 from sculptnet.devices import Device, OnnxRuntime
-from sculptnet.search import Problem, Search, evolution, random_search
+from sculptnet.search import Evolution, Problem, RandomSearch, Search
 from sculptnet.spaces import fbnet
 from sculptnet.testing import BlockSuite, DataSuite, DeviceSuite, FakeDevice, SearchSuite, SpaceSuite, tiny_images
 
@@ -61,12 +61,12 @@ class TestOnnxRuntime(DeviceSuite):
 
 class TestRandomSearch(SearchSuite):
     def search(self, problem: Problem, seed: int) -> Search:
-        return random_search(problem, seed, batch=5)
+        return RandomSearch(batch=5).search(problem, seed)
 
 
 class TestEvolution(SearchSuite):
     def search(self, problem: Problem, seed: int) -> Search:
-        return evolution(problem, seed, population=6)
+        return Evolution(population=6).search(problem, seed)
 
 
 class TestTinyImages(DataSuite):

@@ -22,7 +22,7 @@ from sculptnet.flow.sampling import of_one_length
 from sculptnet.flow.searching import make_search, several
 from sculptnet.flow.workers import on_accelerator
 from sculptnet.runs import FileCheckpoint
-from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, random_search, run
+from sculptnet.search import Evaluate, Job, Problem, Proposals, RandomSearch, Results, Search, TrialRecord, run
 from sculptnet.streams import stream_seed
 
 SPEED_MARGIN = 1.03  # a device's own speed drifts by about so much between two measurements
@@ -168,7 +168,7 @@ def best_sampled(context: Context, problem: Problem, evaluate: Measured, plan: P
     records = run_logged(context, make_search(context, problem, plan), problem, anything, trials)
     if method.beyond and not any("top1" in one.metrics and within(one, evaluate.at_most) for one in records):
         context.voice.say(f"None of {len(records)} trials ran within the budget; drawing networks within it")
-        search = random_search(problem, stream_seed(context.request.seed, "flow/within"))
+        search = RandomSearch().search(problem, stream_seed(context.request.seed, "flow/within"))
         records = run_logged(context, search, problem, evaluate, DRAWN_WITHIN)
     return best_in_full(context, problem, evaluate, plan, records)
 

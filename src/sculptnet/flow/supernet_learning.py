@@ -22,7 +22,7 @@ from sculptnet.flow.shrinking import ShortEpochs, Shrinking, phases_of, shortene
 from sculptnet.flow.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
 from sculptnet.nets import AccuracyPredictor, ElasticSupernet, Network, fit_accuracy_predictor, initialise
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
-from sculptnet.search import Objective, Problem, TrialRecord, random_search, run
+from sculptnet.search import Objective, Problem, RandomSearch, TrialRecord, run
 from sculptnet.settings import settings_of
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
@@ -238,7 +238,7 @@ def _samples(context: Context, judge: FromSupernet, plan: SupernetPlan, source: 
     watched = subset(judge.held_out, min(plan.held_out_images, len(judge.held_out)), context.request.seed)
     problem = Problem(context.space, (Objective("top1"),))
     return run(
-        random_search(problem, stream_seed(context.request.seed, "samples")),
+        RandomSearch().search(problem, stream_seed(context.request.seed, "samples")),
         problem,
         judge_of(context, judge.supernet, plan.calibration_images, watched),
         plan.samples,

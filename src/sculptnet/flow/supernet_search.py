@@ -18,7 +18,7 @@ from sculptnet.flow.shrinking import Shrinking
 from sculptnet.flow.supernet_learning import Learned, shrinking_of
 from sculptnet.nets import AccuracyPredictor
 from sculptnet.nets.elastic_range import largest, smallest
-from sculptnet.search import Limit, Objective, Problem, Proposals, Search, TrialRecord, drive, evolution
+from sculptnet.search import Evolution, Limit, Objective, Problem, Proposals, Search, TrialRecord, drive
 from sculptnet.search.pareto import front
 from sculptnet.search.protocol import Columns
 from sculptnet.settings import settings_of
@@ -106,7 +106,7 @@ def pareto_front(table: LatencyTable, predictor: AccuracyPredictor, seed: int) -
     def score(choices: IntMatrix) -> Columns:
         return {PREDICTED: predictor.of(choices), latency: cost.of(choices)}
 
-    found = drive(evolution(problem, seed, generations=FRONT_GENERATIONS), score)
+    found = drive(Evolution(generations=FRONT_GENERATIONS).search(problem, seed), score)
     values = np.stack([found.column(PREDICTED), found.column(latency)], axis=1)
     best = values[front(values, [True, False])]
     return sorted({(float(ms), float(top1)) for top1, ms in best})
@@ -115,7 +115,7 @@ def pareto_front(table: LatencyTable, predictor: AccuracyPredictor, seed: int) -
 def _evolved(
     problem: Problem, seed: int, predictor: AccuracyPredictor, count: int, settings: Mapping[str, Any]
 ) -> IntMatrix:
-    found = drive(evolution(problem, seed, **settings), FromPredictor(predictor, PREDICTED).score)
+    found = drive(Evolution(**settings).search(problem, seed), FromPredictor(predictor, PREDICTED).score)
     order = np.argsort(-found.column(PREDICTED), kind="stable")[:count]
     return found.choices[order]
 

@@ -2,34 +2,39 @@
 
 from sculptnet.search.differentiable.method import dnas
 from sculptnet.search.drivers import drive, run
-from sculptnet.search.genetic import evolution
+from sculptnet.search.genetic import Evolution
 from sculptnet.search.joint_search.fine_stage import FineStage, refine
 from sculptnet.search.joint_search.learning import Learning
 from sculptnet.search.joint_search.method import joint
 from sculptnet.search.joint_search.predictor import JointPredictor, load_joint_predictor
 from sculptnet.search.local_workers import LocalWorkers
-from sculptnet.search.nondominated import nsga2
-from sculptnet.search.optuna_samplers import Sampler, optuna_search
+from sculptnet.search.nondominated import Nsga2
+from sculptnet.search.optuna_samplers import OptunaSearch, Sampler
 from sculptnet.search.problem import Limit, Objective, Problem
 from sculptnet.search.protocol import Evaluate, Job, Proposals, Results, Search
-from sculptnet.search.random import random_search
+from sculptnet.search.random import RandomSearch
 from sculptnet.search.ray_workers import RayWorkers
 from sculptnet.search.records import TrialRecord, best
-from sculptnet.search.reinforcement.method import reinforce
+from sculptnet.search.reinforcement.method import Reinforce
 from sculptnet.search.reinforcement.reward import Reward
 
 __all__ = [
     "Evaluate",
+    "Evolution",
     "FineStage",
     "Job",
     "JointPredictor",
     "Learning",
     "Limit",
     "LocalWorkers",
+    "Nsga2",
     "Objective",
+    "OptunaSearch",
     "Problem",
     "Proposals",
+    "RandomSearch",
     "RayWorkers",
+    "Reinforce",
     "Results",
     "Reward",
     "Sampler",
@@ -38,13 +43,8 @@ __all__ = [
     "best",
     "dnas",
     "drive",
-    "evolution",
     "joint",
     "load_joint_predictor",
-    "nsga2",
-    "optuna_search",
-    "random_search",
     "refine",
-    "reinforce",
     "run",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from itertools import count
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sculptnet.arch import Choices
-from sculptnet.errors import InvalidValue, MissingExtra, collected
+from sculptnet.errors import MissingExtra
+from sculptnet.rules import at_least, require
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Proposals, Search
 from sculptnet.search.survival import objective_values
@@ -35,10 +37,9 @@ class Sampler(Enum):
 FIRST = {Sampler.TPE: 10, Sampler.NSGA2: 50}  # Optuna's defaults
 
 
-def optuna_search(
-    problem: Problem, seed: int, *, sampler: Sampler = Sampler.TPE, first: int | None = None, batch: int = 1
-) -> Search:
-    """Proposes what one of Optuna's samplers asks for: a new feasible candidate each time, none twice.
+@dataclass(frozen=True, kw_only=True)
+class OptunaSearch:
+    """Optuna's samplers: proposes what one of them asks for, a new feasible candidate each time, none twice.
 
     TPE models the good and the bad candidates by densities (Bergstra et al., NeurIPS 2011; all decisions jointly where
     there is one objective, with Optuna 5); NSGA-II breeds them. What a sampler asks for is told as failed and asked
@@ -46,29 +47,34 @@ def optuna_search(
     its place. CMA-ES is not offered, since it does not know categories, nor are Gaussian processes, whose next answer
     would be the same one. The search ends when nothing new is found.
 
-    Args:
-        problem: space, objectives, limits. Decisions are categories to Optuna, ranges are whole numbers.
-        seed: of all draws.
+    Attributes:
         sampler: which one.
         first: random candidates within the limits before the sampler is asked; also the size of NSGA-II's population.
             None for Optuna's own: 10 for TPE, 50 for NSGA-II.
         batch: candidates asked for at once; they may be evaluated side by side.
 
     Raises:
-        MissingExtra: Optuna is not installed.
-        Infeasible: no candidate meets the limits.
-        InvalidValue: a setting is out of range.
+        InvalidValue: with every setting that is out of range.
     """
-    require_optuna()
-    first = FIRST[sampler] if first is None else first
-    problems = [
-        f"{name} must be at least {low}, got {value}"
-        for name, value, low in (("first", first, 2 if sampler is Sampler.NSGA2 else 1), ("batch", batch, 1))
-        if value < low
-    ]
-    if problems:
-        raise InvalidValue(collected(problems, "optuna_search"))
-    return _asking(_Asked(problem, seed, sampler, first), first, batch)
+
+    sampler: Sampler = Sampler.TPE
+    first: int | None = None
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        problems = at_least(self, 2 if self.sampler is Sampler.NSGA2 else 1, "first")
+        require(problems + at_least(self, 1, "batch"), "OptunaSearch")
+
+    def search(self, problem: Problem, seed: int) -> Search:
+        """Rounds of proposals; decisions are categories to Optuna, ranges are whole numbers.
+
+        Raises:
+            MissingExtra: Optuna is not installed.
+            Infeasible: no candidate meets the limits.
+        """
+        require_optuna()
+        first = FIRST[self.sampler] if self.first is None else self.first
+        return _asking(_Asked(problem, seed, self.sampler, first), first, self.batch)
 
 
 def require_optuna() -> None:

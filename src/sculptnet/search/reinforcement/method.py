@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 
 from sculptnet.arch import IntMatrix
 from sculptnet.cost import FactoredCost
 from sculptnet.errors import Infeasible, InvalidValue, collected
+from sculptnet.rules import above, at_least, between, require
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Proposals, Search
 from sculptnet.search.reinforcement.controller import Controller
@@ -25,35 +26,9 @@ FEWEST_UPDATES, SMALLEST_BATCH = 10, 4
 HIGHEST_RATE = 0.01  # above, a controller is sure before it has seen much
 
 
-def settings_for(trials: int) -> dict[str, Any]:
-    """How a controller learns from `trials` candidates: small batches, and a rate that makes up for fewer updates.
-
-    The number of updates times the rate is that of the paper, up to a rate of 0.01. On a made-up accuracy over
-    MnasNet's space, what 100 candidates teach at the paper's rate cannot be told from nothing.
-    """
-    batch = min(PAPER_BATCH, max(SMALLEST_BATCH, trials // FEWEST_UPDATES))
-    rate = PAPER_RATE * max(1.0, PAPER_UPDATES * batch / trials)
-    return {"batch": batch, "batches": max(1, trials // batch), "learning_rate": min(HIGHEST_RATE, rate)}
-
-
-def reinforce(
-    problem: Problem,
-    seed: int,
-    *,
-    alpha: float = -0.07,
-    beta: float = -0.07,
-    batches: int = 400,
-    batch: int = 20,
-    hidden: int = 100,
-    learning_rate: float = 3.5e-4,
-    ppo_epochs: int = 4,
-    clip: float = 0.2,
-    entropy_weight: float = 1e-5,
-    baseline_decay: float = 0.95,
-    cost_metric: str | None = None,
-    log: Log = no_log,
-) -> Search:
-    """Draws batches of candidates from a recurrent controller, and makes likelier what was rewarded.
+@dataclass(frozen=True, kw_only=True)
+class Reinforce:
+    """Reinforcement learning of a controller: batches of candidates, of which the rewarded become likelier.
 
     The reward of a candidate is ACC * (LAT / T) ** w, with w = `alpha` where LAT <= T, else `beta`: ACC is the
     objective, LAT the cost of the limit and T its `at_most` (equations 2 and 3). Limits weigh on the reward and are not
@@ -69,15 +44,14 @@ def reinforce(
     The paper says of the controller that it is NASNet's and that PPO trains it. Constants marked NASNet are from the
     appendix of Zoph et al., CVPR 2018, arXiv 1707.07012; those marked ours are published nowhere.
 
-    Args:
-        problem: any space; one objective above 0, to be maximised; any limits.
-        seed: of all draws and of the controller's weights.
+    Attributes:
         alpha, beta: of the reward; at most 0.
-        batches: updates, after which the search ends. About 8,000 candidates as in the paper.
+        batches: updates, after which the search ends. None is left open: 400 here, about 8,000 candidates as in the
+            paper; `planned` chooses for fewer.
         batch: candidates drawn at a time; they may be evaluated side by side. Each is drawn independently, so that some
-            come again, above all late; a driver evaluates those once. NASNet.
+            come again, above all late; a driver evaluates those once. None is left open: 20 here, NASNet.
         hidden: units of the LSTM, one layer. NASNet.
-        learning_rate: of Adam; for searches of tens of candidates it is too low to learn anything. NASNet.
+        learning_rate: of Adam; None is left open: 3.5e-4 here, NASNet; too low for tens of candidates.
         ppo_epochs: steps on each batch, every one on all of it. Ours.
         clip: how far PPO lets a decision's probability move in one update, relatively. Ours; Schulman et al.'s.
         entropy_weight: of the entropy of a candidate's decisions, summed, in nats. NASNet.
@@ -85,51 +59,87 @@ def reinforce(
             NASNet; that it is once a batch is ours.
         cost_metric: a metric of the evaluations that stands for the cost of the first limit in the reward, such as
             `measured_latency_ms`: the paper measures every candidate. None: what the limit's cost model predicts.
-        log: is told a "search_batch" after each.
 
     Raises:
-        InvalidValue: an argument breaks its rule, or the objective is to be minimised; later, an objective below 0, or
-            of 0 throughout a batch.
-        Infeasible: the least cost in the space is above a limit.
-        TrainingDiverged: the controller's loss stopped being a number.
+        InvalidValue: with every setting that is out of range.
     """
-    given = {
-        "batches": (batches, batches >= 1, "at least 1"),
-        "batch": (batch, batch >= 1, "at least 1"),
-        "hidden": (hidden, hidden >= 1, "at least 1"),
-        "learning_rate": (learning_rate, 0 < learning_rate < math.inf, "above 0"),
-        "ppo_epochs": (ppo_epochs, ppo_epochs >= 1, "at least 1"),
-        "clip": (clip, 0 < clip < 1, "above 0 and below 1"),
-        "entropy_weight": (entropy_weight, 0 <= entropy_weight < math.inf, "at least 0"),
-        "baseline_decay": (baseline_decay, 0 <= baseline_decay < 1, "at least 0 and below 1"),
-    }
-    problems = [*_setting_problems(given), *_problem_problems(problem, cost_metric)]
-    try:
-        reward = Reward(alpha, beta)
-    except InvalidValue as error:
-        problems.append(str(error))
-    if problems:
-        raise InvalidValue(collected(problems, "reinforce"))
-    _require_possible(problem)
-    ppo = Ppo(learning_rate, ppo_epochs, clip, entropy_weight)
 
-    def search() -> Search:
-        learner = Learner(Controller(problem.space, hidden, seed), ppo)
+    alpha: float = -0.07
+    beta: float = -0.07
+    batches: int | None = None
+    batch: int | None = None
+    hidden: int = 100
+    learning_rate: float | None = None
+    ppo_epochs: int = 4
+    clip: float = 0.2
+    entropy_weight: float = 1e-5
+    baseline_decay: float = 0.95
+    cost_metric: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = at_least(self, 1, "batches", "batch", "hidden", "ppo_epochs")
+        problems += above(self, 0, "learning_rate") + at_least(self, 0, "entropy_weight")
+        problems += between(self, 0, 1, "clip", without_low=True, without_high=True)
+        problems += between(self, 0, 1, "baseline_decay", without_high=True)
+        try:
+            Reward(self.alpha, self.beta)
+        except InvalidValue as error:
+            problems.append(str(error))
+        require(problems, "Reinforce")
+
+    def planned(self, trials: int) -> Self:
+        """The same for `trials` candidates: small batches, and a rate that makes up for fewer updates, where open.
+
+        The number of updates times the rate is that of the paper, up to a rate of 0.01. On a made-up accuracy over
+        MnasNet's space, what 100 candidates teach at the paper's rate cannot be told from nothing.
+        """
+        batch = self.batch
+        if batch is None:
+            few = min(PAPER_BATCH, max(SMALLEST_BATCH, trials // FEWEST_UPDATES))
+            batch = few if self.batches is None else PAPER_BATCH
+        batches = max(1, trials // batch) if self.batches is None else self.batches
+        rate = min(HIGHEST_RATE, PAPER_RATE * max(1.0, PAPER_UPDATES * batch / trials))
+        rate = rate if self.learning_rate is None else self.learning_rate
+        return replace(self, batch=batch, batches=batches, learning_rate=rate)
+
+    def trials(self) -> int | None:
+        """How many candidates the settings ask for; None where the number of batches is open."""
+        return None if self.batches is None else self.batches * (self.batch or PAPER_BATCH)
+
+    def search(self, problem: Problem, seed: int, *, log: Log = no_log) -> Search:
+        """Batches of proposals.
+
+        Args:
+            problem: any space; one objective above 0, to be maximised; any limits.
+            seed: of all draws and of the controller's weights.
+            log: is told a "search_batch" after each.
+
+        Raises:
+            InvalidValue: the objective is to be minimised; later, an objective below 0, or of 0 throughout a batch.
+            Infeasible: the least cost in the space is above a limit.
+            TrainingDiverged: the controller's loss stopped being a number.
+        """
+        require(_problem_problems(problem, self.cost_metric), "Reinforce")
+        _require_possible(problem)
+        return self._search(problem, seed, log)
+
+    def _search(self, problem: Problem, seed: int, log: Log) -> Search:
+        reward, batch = Reward(self.alpha, self.beta), self.batch or PAPER_BATCH
+        ppo = Ppo(self.learning_rate or PAPER_RATE, self.ppo_epochs, self.clip, self.entropy_weight)
+        learner = Learner(Controller(problem.space, self.hidden, seed), ppo)
         baseline = math.nan
-        for index in range(batches):
+        for index in range(self.batches or PAPER_UPDATES):
             uniform = stream(seed, "reinforce/draws", index).random((batch, len(problem.space.decisions)))
             rows = learner.controller.draw(uniform)
             entropy = entropy_of(learner.controller, rows)
             results = yield Proposals(rows)
-            told = feedback(problem, reward, results, cost_metric)
+            told = feedback(problem, reward, results, self.cost_metric)
             log({**_event(problem, told, index, batch, baseline), "entropy": entropy})
             if told.known.any():
                 mean = float(told.rewards.mean())
                 baseline = mean if math.isnan(baseline) else baseline
                 learner.learn(rows[told.known], told.rewards - baseline)
-                baseline = baseline_decay * baseline + (1 - baseline_decay) * mean
-
-    return search()
+                baseline = self.baseline_decay * baseline + (1 - self.baseline_decay) * mean
 
 
 def entropy_of(controller: Controller, rows: IntMatrix) -> float:
@@ -157,10 +167,6 @@ def _event(problem: Problem, told: Feedback, index: int, batch: int, baseline: f
         event |= {"within": float(told.within.mean()), "cost": first.cost.name, "at_most": first.at_most}
         event["costs"] = told.costs[:, 0].tolist()
     return event
-
-
-def _setting_problems(given: Mapping[str, tuple[float, bool, str]]) -> list[str]:
-    return [f"{name} must be {rule}, got {value!r}" for name, (value, holds, rule) in given.items() if not holds]
 
 
 def _problem_problems(problem: Problem, cost_metric: str | None) -> list[str]:
