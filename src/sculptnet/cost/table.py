@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from enum import Enum
 from typing import Any, final
 
 from sculptnet.arch import Block, SearchSpace, TensorShape, from_json, to_json
 from sculptnet.cost.entries import Entry, entries_of
 from sculptnet.cost.model import Reduce
 from sculptnet.errors import InvalidValue, NotMeasured, SculptNetError, collected, suggestion
+from sculptnet.precision import Precision
 
 SCHEMA = 1
 TOO_NOISY_PERCENT = 3.0  # split-half noise above which nothing can be said about a device
@@ -21,13 +21,6 @@ PUBLISHED = "published"  # in `details`: where a table comes from that was read,
 SLOWDOWN = "slowdown_percent"  # in `details`: how much slower the reference network became during the measurement
 OPENED_AS = "opened_as"  # in `details`: how a device elsewhere is named on the command line
 RELATIVE = "relative_to"  # in `details`: what a published table's entries leave out
-
-
-class Precision(Enum):
-    """The numbers that a network computes with on the device."""
-
-    FP32 = "fp32"
-    INT8 = "int8"
 
 
 @final

@@ -1,0 +1,162 @@
+"""The open run: what was asked, the data as it is used, the device, and where everything is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
+
+from torch import Tensor
+
+from sculptnet.arch import Architecture, Recipe, SearchSpace
+from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split
+from sculptnet.devices import Device, FileMemo, Model, Timing, measure_networks
+from sculptnet.devices.local import cores
+from sculptnet.devices.measure import graphs_of
+from sculptnet.devices.tables import REFERENCE_RESOLUTION, reference_network
+from sculptnet.errors import InvalidValue
+from sculptnet.listening import Listener
+from sculptnet.methods.base import Method, Subject
+from sculptnet.options import ImageOptions
+from sculptnet.runs import RunDirectory
+from sculptnet.runs.codec import read_record, write_record
+from sculptnet.state import Event
+
+O = TypeVar("O", bound=ImageOptions)  # noqa: E741
+R = TypeVar("R")
+
+
+class Stage(Enum):
+    """How far a run goes. Each stage reads what the ones before it left, so any of them can be the last."""
+
+    SEARCH = "search"
+    TRAIN = "train"
+    EXPORT = "export"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, eq=False)
+class OpenRun:
+    """A command at work on a run.
+
+    Attributes:
+        run: the place on disk.
+        listener: whom to tell.
+        clock: seconds.
+        started: by `clock`, when the command began.
+        powercap: the folder of this machine's energy counters.
+    """
+
+    run: RunDirectory
+    listener: Listener
+    clock: Callable[[], float]
+    started: float
+    powercap: Path
+
+    def say(self, text: str) -> None:
+        """Tells a sentence."""
+        self.listener.say(text)
+
+    def log(self, event: Event) -> None:
+        """Appends an event, with the time, to the run's log."""
+        self.run.log({"time": round(time.time(), 3), **event})
+
+    def events(self) -> list[Any]:
+        """The run's log."""
+        return self.run.events(self.listener.say)
+
+    def elapsed_s(self) -> float:
+        """Seconds since the command began."""
+        return self.clock() - self.started
+
+    def once(self, name: str, kind: type[R], make: Callable[[], R]) -> R:
+        """What the run keeps under `name`; made and kept if it is not there yet. All resumption between stages."""
+        path = self.run.record(name)
+        if path.exists():
+            return read_record(path, kind)
+        value = make()
+        write_record(path, value)
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class Job(OpenRun, Generic[O]):
+    """A run on images, opened.
+
+    Attributes:
+        options: what was asked.
+        method: how to get to a network.
+        subject: the space that is searched, or the network that is trained.
+        loaded, data: the images as they were read, and as they are used.
+        preprocessing: for the resolution.
+        device: what networks are measured on.
+        accelerator: what torch trains on: `cpu` or `cuda`.
+    """
+
+    options: O
+    method: Method[O]
+    subject: Subject
+    loaded: ImageData
+    data: ImageData
+    preprocessing: Preprocessing
+    device: Device
+    accelerator: str
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space that is searched.
+
+        Raises:
+            InvalidValue: the method trains a network that is given.
+        """
+        if not isinstance(self.subject, SearchSpace):
+            raise InvalidValue(f"{self.method.name} searches no space; its network is given")
+        return self.subject
+
+    def at(self, resolution: int) -> Self:
+        """The same run, seen by a network of another resolution."""
+        return replace(self, preprocessing=self.preprocessing.at(resolution))
+
+    def num_workers(self) -> int:
+        """Processes that decode image files: one per core, at most four; none for images in memory."""
+        return 0 if isinstance(self.data.train, InMemory) else min(4, cores())
+
+    def search_parts(self) -> tuple[Split, Split]:
+        """The training images for weights (80 %) and for architecture and selection (20 %)."""
+        return self.data.hold_out(0.2, self.options.seed)
+
+    def recipe(self) -> Recipe:
+        """The recipe of comparisons: the space's, with the first option of whatever it leaves open."""
+        first = dict.fromkeys(self.space.decisions, 0)
+        recipe: Recipe = self.space.fill(self.space.recipe, "recipe", first)
+        return recipe
+
+    def reference(self) -> Model:
+        """The network whose time tells the device's speed, and between whose runs files are timed."""
+        if isinstance(self.subject, Architecture):  # at a lower resolution where its own is high, as tables have theirs
+            resolution = min(self.subject.resolution, REFERENCE_RESOLUTION)
+            return graphs_of(self.options.precision).network(replace(self.subject, resolution=resolution))
+        return graphs_of(self.options.precision).network(reference_network(self.subject))
+
+    def timings(self, architectures: dict[str, Architecture], *, kept: bool = True) -> dict[str, Timing]:
+        """Whole untrained networks timed now, between runs of the reference; `kept` ones are not timed twice."""
+        return measure_networks(
+            architectures,
+            self.device,
+            precision=self.options.precision,
+            reference=self.reference(),
+            alternate=True,
+            memo=FileMemo(self.run.measurements) if kept else None,
+            progress=self.listener.progress,
+        )
+
+    def counted(self, batches: EvaluationBatches, what: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches, with progress in images."""
+        done, total = 0, len(batches.split)
+        for images, labels in batches:
+            yield images, labels
+            done += len(labels)
+            self.listener.progress(what, done, total)

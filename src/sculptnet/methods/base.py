@@ -1,0 +1,106 @@
+"""What a method is: a way from an open run to a trained network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from sculptnet.arch import Architecture, Candidate, SearchSpace
+from sculptnet.cost import LatencyTable
+from sculptnet.data import ImageData, Preprocessing
+from sculptnet.listening import Listener
+from sculptnet.nets import Network
+from sculptnet.options import ImageOptions
+from sculptnet.search import Limit
+
+if TYPE_CHECKING:
+    from sculptnet.job import Job
+    from sculptnet.report import ReportData, SectionMaker
+
+O = TypeVar("O", bound=ImageOptions)  # noqa: E741
+Subject: TypeAlias = SearchSpace | Architecture
+SpaceMaker: TypeAlias = Callable[..., SearchSpace]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The network that a method settled on.
+
+    Attributes:
+        candidate: its architecture, and the recipe that it is trained with, its length included.
+        table: what latencies were predicted with; None where nothing was predicted.
+        limits: beside latency, that it keeps.
+    """
+
+    candidate: Candidate
+    table: LatencyTable | None = None
+    limits: tuple[Limit, ...] = ()
+
+
+class Method(ABC, Generic[O]):
+    """A published system, a baseline, or the training of one network: everything that differs between them.
+
+    A method is a frozen dataclass; its fields are its settings, which `--set search.` changes. Nothing outside asks
+    which method it is: what is special stands in its file.
+
+    Attributes:
+        name: what `--method` calls it.
+    """
+
+    name: ClassVar[str]
+
+    def problems(self, options: O) -> list[str]:
+        """What was asked for that plays no part here, or that contradicts the settings: a sentence each."""
+        return []
+
+    def require(self) -> None:
+        """Checks that optional packages are there; raises `MissingExtra`."""
+
+    def asked(self, options: O) -> O:
+        """The options with what the method decides for the user."""
+        return options
+
+    @abstractmethod
+    def resolution(self, options: O, data: ImageData, accelerator: str) -> int:
+        """Height and width of the input, pixels, where the user names none."""
+
+    @abstractmethod
+    def subject(self, options: O, num_classes: int, resolution: int) -> Subject:
+        """The space that is searched, or the network that is trained."""
+
+    def identity(self, options: O) -> dict[str, Any]:
+        """What makes a run of it another run, beside data, device, budget, settings and subject."""
+        return {}
+
+    def preprocessing(self, options: O, plain: Preprocessing, listener: Listener) -> Preprocessing:
+        """How images are prepared: `plain`, by the images' own mean and deviation, or as for given weights."""
+        return plain
+
+    @abstractmethod
+    def find(self, job: Job[O]) -> Found:
+        """Finds the network to ship, or goes on where an earlier call stopped.
+
+        Raises:
+            Infeasible: nothing meets the limits.
+        """
+
+    @abstractmethod
+    def network(self, job: Job[O], found: Found) -> Network:
+        """The network as it is shipped: trained, on the CPU; goes on where an earlier call stopped."""
+
+    def compare(self, job: Job[O], found: Found) -> None:
+        """Trains what was asked for to compare the shipped network with."""
+
+    def complete(self, job: Job[O]) -> bool:
+        """Whether a run that has shipped a model lacks nothing that was asked for."""
+        return True
+
+    @abstractmethod
+    def origin(self, options: O) -> dict[str, Any]:
+        """Where the network comes from, as its card says."""
+
+    @abstractmethod
+    def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
+        """The sections of its page, in order."""

@@ -1,0 +1,119 @@
+"""One given network, trained on images and shipped exactly as the flow ships what it finds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from sculptnet import blocks
+from sculptnet.arch import Recipe, classes_in
+from sculptnet.cost import macs
+from sculptnet.errors import InvalidValue
+from sculptnet.export import load_network
+from sculptnet.files import read_json
+from sculptnet.job import Listener
+from sculptnet.stages.data import look
+from sculptnet.methods.given_context import NetworkContext, first_network, open_network_context
+from sculptnet.methods.given_request import NetworkRequest
+from sculptnet.result import FitResult
+from sculptnet.methods.planning import minutes, several, training_batches
+from sculptnet.stages.ship import ship
+from sculptnet.stages.speed import measure_training
+from sculptnet.stages.train import train_module
+from sculptnet.stages.working_time import timed
+from sculptnet.stages.page import write_run_report
+from sculptnet.train import rescaled
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How long the training is: made once, from trial steps and the minutes left.
+
+    Attributes:
+        epochs: as the user fixed them, or as many as fit, one at least.
+        seconds: expected of `training` and `shipping`.
+        peak_bytes: the most memory that was held in trial steps.
+        torch_threads: with which they were fastest.
+    """
+
+    epochs: int
+    seconds: Mapping[str, float]
+    peak_bytes: int
+    torch_threads: int
+
+
+def run_network(request: NetworkRequest, listener: Listener, clock: Callable[[], float] = time.monotonic) -> FitResult:
+    """Trains, exports, measures and reports; what earlier calls finished is read, not done again."""
+    job = open_network_context(request, listener, clock)
+    run = job.run
+    with run.locked():
+        if run.card.exists() and run.report.exists():
+            classes = (*blocks.ALL, *classes_in(job.architecture))
+            architecture = load_network(run.model, blocks=classes).architecture
+            return FitResult(run.folder, architecture, read_json(run.card), run.report)
+        with timed(job, "report"):
+            if not run.card.exists():
+                _train_and_ship(job)
+            card = read_json(run.card)
+            report = write_run_report(job, job.architecture, card)
+        return FitResult(run.folder, job.architecture, card, report)
+
+
+def _train_and_ship(job: NetworkContext) -> None:
+    look(job)
+    recipe = job.options.recipe(job.preprocessing.resolution)
+    recipe = rescaled(recipe, planned(job, recipe).epochs)
+    network = first_network(job.options, job.published)
+    begins = "Fine-tuning" if job.options.fine_tunes else "Training"
+    job.say(f"{begins} {job.options.network}, {macs(job.architecture) / 1e6:.1f} M MACs")
+    train_module(job, network, recipe, "final")
+    ship(job, network, recipe)
+
+
+def planned(job: NetworkContext, recipe: Recipe) -> TrainingPlan:
+    """The run's plan: read if it is there, else made once."""
+    info = job.run.info()
+    if "plan" in info:
+        plan = plan_from_json(info["plan"])
+        torch.set_num_threads(plan.torch_threads)  # another number would round differently
+        return plan
+    job.say("Timing trial steps")
+    batches = training_batches(job, job.data.train, recipe)
+    speed = measure_training(job, batches, job.architecture)
+    epoch_s = speed.train_step_s * batches.steps_per_epoch
+    left_s = job.options.minutes * 60 - job.elapsed_s() - speed.shipping_s
+    epochs = job.options.fixed_epochs() or max(1, math.floor(left_s / epoch_s))
+    seconds = {"training": epochs * epoch_s, "shipping": speed.shipping_s}
+    plan = TrainingPlan(epochs, seconds, speed.peak_bytes, speed.torch_threads)
+    job.run.note("plan", asdict(plan))
+    tell(job, plan)
+    return plan
+
+
+def plan_from_json(data: Mapping[str, Any]) -> TrainingPlan:
+    """The plan that `run.json` holds."""
+    try:
+        return TrainingPlan(**data)
+    except TypeError as error:
+        raise InvalidValue(f"run.json: the plan cannot be read ({error}); start anew with --fresh") from error
+
+
+def tell(job: NetworkContext, plan: TrainingPlan) -> None:
+    """Says what will be done and how long it takes."""
+    times = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in plan.seconds.items())
+    job.say(
+        f"Plan: {several(plan.epochs, 'epoch')}\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); "
+        f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; "
+        f"torch uses {several(plan.torch_threads, 'thread')}"
+    )
+    expected_s = job.elapsed_s() + sum(plan.seconds.values())
+    if expected_s > 1.1 * 60 * job.options.minutes:
+        job.say(
+            f"Warning: that takes {minutes(expected_s)} in all, more than the --minutes {job.options.minutes:g} "
+            "asked for; fewer images, a lower --resolution or a smaller network help"
+        )

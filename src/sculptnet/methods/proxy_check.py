@@ -1,0 +1,101 @@
+"""How well short training tells which network is better after longer training: `--check-proxy`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from sculptnet.arch import Choices
+from sculptnet.errors import InvalidValue
+from sculptnet.job import Job
+from sculptnet.methods.finalists import Lasting, by_training, given, run_trials
+from sculptnet.stages.plan import Plan
+from sculptnet.stages.proxy import EVENT, ProxyCheck, rank_correlations
+from sculptnet.search import Problem, TrialRecord
+from sculptnet.streams import stream
+
+DRAWS = 20  # of as many networks as are missing; small spaces have no more
+
+
+def check_proxy(job: Job, problem: Problem, plan: Plan) -> ProxyCheck:
+    """Trains some of the run's trials for as long as the network that is shipped, logs and says how the ranks agree.
+
+    They lie evenly over the accuracies that trials reached; those that were trained so long anyway are among them.
+    Where the run has fewer trials than asked for, random networks within the limits are trained briefly first.
+
+    Raises:
+        InvalidValue: trials are not shorter than that.
+    """
+    check_lengths(plan)
+    number = job.options.proxy_networks
+    short = _with_more(job, problem, plan, trained(job, plan.trial_epochs, None), number)
+    already = trained(job, plan.epochs)
+    rows = list(dict.fromkeys([*spread_out(short, number), *(row for row in already if row in short)]))
+    job.say(f"Checking the proxy: {len(rows)} networks for {plan.epochs} epochs each")
+    training = Lasting(by_training(job), plan.epochs)
+    search = given(np.array(rows), plan.epochs)
+    longer = run_trials(job, search, problem, training, len(rows), side_by_side=True)
+    both = [(short[one.choices], one.metrics["top1"]) for one in longer if one.error is None]
+    if len(both) < 2:
+        raise InvalidValue("--check-proxy: fewer than two networks could be trained longer; see trials.jsonl")
+    pairs = tuple((one.trial, one.metrics["top1"], long) for one, long in both)
+    correlations = rank_correlations([pair[1] for pair in pairs], [pair[2] for pair in pairs], job.options.seed)
+    check = ProxyCheck(plan.trial_epochs, plan.epochs, pairs, *correlations)
+    job.log({"event": EVENT, "asked": number, **check.to_json()})
+    job.say(str(check))
+    return check
+
+
+def check_lengths(plan: Plan) -> None:
+    """Raises `InvalidValue` where trials are not shorter than the training of the network that is shipped."""
+    if not 0 < plan.trial_epochs < plan.epochs:
+        raise InvalidValue(
+            f"--check-proxy: trials are trained for {plan.trial_epochs} epochs and the network that is shipped for "
+            f"{plan.epochs}; for a comparison the first must lie between 0 and the second: give more --minutes"
+        )
+
+
+def found_check(job: Job) -> ProxyCheck | None:
+    """The newest check that the run has logged, if it has one of as many networks as are asked for."""
+    events = [event for event in job.events() if event.get("event") == EVENT]
+    fitting = [
+        one for one in events if not job.options.check_proxy or one["asked"] == job.options.proxy_networks
+    ]
+    return ProxyCheck.from_json(fitting[-1]) if fitting else None
+
+
+def trained(job: Job, *epochs: int | None) -> dict[Choices, TrialRecord]:
+    """The run's trials of these lengths that came out with an accuracy, the first of each network."""
+    found: dict[Choices, TrialRecord] = {}
+    for line in job.run.trials(job.say):
+        record = TrialRecord.from_json(line)
+        if record.error is None and record.epochs in epochs and "top1" in record.metrics:
+            found.setdefault(record.choices, record)
+    return found
+
+
+def _with_more(
+    job: Job, problem: Problem, plan: Plan, short: Mapping[Choices, TrialRecord], number: int
+) -> dict[Choices, TrialRecord]:
+    """`short` and random networks, so that there are `number` if the space has them."""
+    rng, rows = stream(job.options.seed, EVENT), dict.fromkeys(short)
+    for _ in range(DRAWS):
+        if len(rows) >= number:
+            break
+        rows |= dict.fromkeys(tuple(row) for row in problem.sample(rng, number).tolist())
+    new = [row for row in rows if row not in short][: max(0, number - len(short))]
+    if not new:
+        return dict(short)
+    job.say(f"Training {len(new)} random networks for {plan.trial_epochs} epochs each to compare")
+    training = Lasting(by_training(job), plan.trial_epochs)
+    search = given(np.array(new), plan.trial_epochs)
+    records = run_trials(job, search, problem, training, len(new), side_by_side=True)
+    return {**short, **{one.choices: one for one in records if one.error is None}}
+
+
+def spread_out(short: Mapping[Choices, TrialRecord], number: int) -> list[Choices]:
+    """`number` of the networks, evenly over the ranks of their accuracies, best and worst among them."""
+    order = sorted(short, key=lambda row: (short[row].metrics["top1"], short[row].trial))
+    places = np.linspace(0, len(order) - 1, min(number, len(order))).round().astype(int)
+    return [order[place] for place in places]

@@ -1,0 +1,126 @@
+"""The networks of a trained supernet that are predicted to be best within the limits, found and measured in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sculptnet.arch import IntMatrix, SearchSpace
+from sculptnet.cost import FactoredCost, LatencyTable
+from sculptnet.devices import FileMemo
+from sculptnet.errors import Infeasible
+from sculptnet.evaluate import FromPredictor
+from sculptnet.job import Job
+from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, Measured, chosen, run_logged
+from sculptnet.methods.shrinking import Shrinking
+from sculptnet.methods.supernet_learning import Learned, shrinking_of
+from sculptnet.nets import AccuracyPredictor
+from sculptnet.nets.elastic_range import largest, smallest
+from sculptnet.search import Evolution, Limit, Objective, Problem, Proposals, Search, TrialRecord, drive
+from sculptnet.search.pareto import front
+from sculptnet.search.protocol import Columns
+from sculptnet.settings import settings_of
+from sculptnet.streams import stream_seed
+
+PREDICTED = "predicted_top1"
+FRONT_GENERATIONS = 100  # of evolution with two objectives
+
+
+def find_specialised(job: Job, problem: Problem, table: LatencyTable, found: Learned) -> TrialRecord:
+    """Evolution on predictions; the best are measured whole; of those within the budget, the most accurate trial.
+
+    Raises:
+        Infeasible: nothing that was proposed runs within the budget.
+    """
+    evaluate = Measured(
+        device=job.device,
+        table=table,
+        memo=FileMemo(job.run.measurements),
+        reference=job.reference(),
+        epochs=0,
+        at_most=problem.limits[0].at_most / SPEED_MARGIN,
+        training=found.judge,
+    )
+    draws = shrinking_of(job).draws
+    job.say("Searching with predicted accuracies; the best networks are measured whole")
+    seed = stream_seed(job.options.seed, "specialised")
+    search = best_predicted(problem, seed, found.predictor, draws, evolution_settings(job))
+    return chosen(job, run_logged(job, search, problem, evaluate, ROUNDS * draws + len(ends_of(problem.space))))
+
+
+def ends_of(space: SearchSpace) -> IntMatrix:
+    """The rows of the smallest and the largest network of `space`."""
+    return np.array([space.encode(smallest(space)), space.encode(largest(space))], dtype=np.int64)
+
+
+def evolution_settings(job: Job) -> dict[str, Any]:
+    """What the user set of the evolution."""
+    _, settings = job.options.chosen_method()
+    return {name: value for name, value in settings.items() if name not in settings_of(Shrinking)}
+
+
+def best_predicted(
+    problem: Problem, seed: int, predictor: AccuracyPredictor, draws: int, settings: Mapping[str, Any]
+) -> Search:
+    """Proposes the `draws` networks of the best predicted accuracy until one of them is within the budget.
+
+    In the first round the smallest and the largest network of the space stand beside them, where they are within the
+    limits: a supernet trains those two more than others (in every step of a sandwich), which a predictor that learned
+    from random networks cannot know.
+
+    The first limit is that on latency. What is best by a table lies at the limit, where measuring whole finds about
+    half over it; so every round keeps 3 % more distance.
+
+    Args:
+        problem: its objectives play no part.
+        seed: of the evolution.
+        predictor: of accuracies.
+        draws: networks a round.
+        settings: of `evolution`.
+    """
+    latency, *others = problem.limits
+    (_, fastest_ms), _ = _factored(problem).extremes()
+    for number in range(1, ROUNDS + 1):
+        at_most = max(latency.at_most / SPEED_MARGIN**number, min(fastest_ms, latency.at_most))
+        narrowed = Problem(problem.space, (Objective(PREDICTED),), (Limit(latency.cost, at_most), *others))
+        try:
+            rows = _evolved(narrowed, stream_seed(seed, "round", number), predictor, draws, settings)
+        except Infeasible:
+            if number == 1:
+                raise
+            return
+        ends = ends_of(problem.space) if number == 1 else rows[:0]
+        results = yield Proposals(np.concatenate([rows, ends[narrowed.feasible(ends)]]))
+        if any(error is None for error in results.errors):
+            return
+
+
+def pareto_front(table: LatencyTable, predictor: AccuracyPredictor, seed: int) -> list[tuple[float, float]]:
+    """Predicted latency (ms) and predicted accuracy of networks that no other one beats in both, the fastest first."""
+    space, cost = predictor.space, FactoredCost(predictor.space, table)
+    latency = "predicted_latency_ms"
+    problem = Problem(space, (Objective(PREDICTED), Objective(latency, maximize=False)))
+
+    def score(choices: IntMatrix) -> Columns:
+        return {PREDICTED: predictor.of(choices), latency: cost.of(choices)}
+
+    found = drive(Evolution(generations=FRONT_GENERATIONS).search(problem, seed), score)
+    values = np.stack([found.column(PREDICTED), found.column(latency)], axis=1)
+    best = values[front(values, [True, False])]
+    return sorted({(float(ms), float(top1)) for top1, ms in best})
+
+
+def _evolved(
+    problem: Problem, seed: int, predictor: AccuracyPredictor, count: int, settings: Mapping[str, Any]
+) -> IntMatrix:
+    found = drive(Evolution(**settings).search(problem, seed), FromPredictor(predictor, PREDICTED).score)
+    order = np.argsort(-found.column(PREDICTED), kind="stable")[:count]
+    return found.choices[order]
+
+
+def _factored(problem: Problem) -> FactoredCost:
+    cost = problem.factored[0]
+    assert isinstance(cost, FactoredCost)
+    return cost

@@ -1,0 +1,432 @@
+"""The options of all verbs, each written once.
+
+Calls, the command line, `--help`, `run.json` and the text of errors are made of these classes. Nothing heavy is
+imported here: `sculptnet --help` should be quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+
+from sculptnet.errors import InvalidValue, collected
+from sculptnet.listening import LOGGED, Listener
+from sculptnet.precision import Precision
+
+if TYPE_CHECKING:
+    from sculptnet.arch import Architecture, Recipe, SearchSpace
+    from sculptnet.data import ImageData
+    from sculptnet.data.detection import BoxData
+    from sculptnet.devices import Device
+    from sculptnet.methods import Method
+    from sculptnet.nets.ssdlite import DetectorSettings
+    from sculptnet.search import Limit
+    from sculptnet.search.workers import Workers
+    from sculptnet.train.detection import DetectorRecipe
+    from sculptnet.zoo import Published
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Typed:
+    """How an option is typed on a command line.
+
+    Attributes:
+        help: what it means, with its unit.
+        kind: what its text is read as: `str`, `int`, `float`, `bool`, `Path` or an enum; None keeps it out of there.
+        metavar: what `--help` shows in the place of the value.
+        repeated: it may be given several times.
+        name: of the option, where it is not the field's.
+    """
+
+    help: str
+    kind: type | None = str
+    metavar: str | None = None
+    repeated: bool = False
+    name: str | None = None
+
+
+def option(
+    text: str,
+    *,
+    default: Any = MISSING,
+    kw_only: bool = True,
+    kind: type | None = str,
+    metavar: str | None = None,
+    repeated: bool = False,
+    name: str | None = None,
+) -> Any:
+    """A field of a class of options; the arguments are those of `Typed`."""
+    typed = Typed(text, kind, metavar, repeated, name)
+    return dataclasses.field(default=default, kw_only=kw_only, metadata={"typed": typed})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(option,))
+def options(kind: type[T]) -> type[T]:
+    """Makes a class of options a frozen dataclass."""
+    return dataclass(frozen=True)(kind)
+
+
+def typed_of(field: Field[Any]) -> Typed:
+    """How a field is typed."""
+    typed: Typed = field.metadata["typed"]
+    return typed
+
+
+class Options:
+    """What was asked of a verb.
+
+    Raises:
+        InvalidValue: with every number that breaks its rule.
+    """
+
+    def __post_init__(self) -> None:
+        problems = self.problems()
+        if problems:
+            raise InvalidValue(collected(problems, "The request"))
+
+    def problems(self) -> list[str]:
+        """Sentences on what breaks a rule, as far as can be told from the options alone."""
+        return []
+
+
+class Accelerator(Enum):
+    """What torch trains on; `AUTO` is CUDA where torch finds it."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+# ---------------------------------------------------------------------- groups
+@options
+class NetworkGroup(Options):
+    """The network, where one is given."""
+
+    network: Architecture | Published | Path | str = option(
+        "NETWORK: a name of `sculptnet zoo`, an architecture file (.json), or package.module:name.", kw_only=False
+    )
+
+
+@options
+class BeginningGroup(Options):
+    """The first weights of a network that is given; without either, they are drawn from the seed."""
+
+    pretrained: bool = option("Start from the network's published weights.", default=False, kind=bool)
+    weights: Path | None = option(
+        "Start from the network's weights in a .pth or .safetensors file.", default=None, kind=Path
+    )
+
+
+@options
+class SplitGroup(Options):
+    """The test, where the data has none of its own."""
+
+    test_fraction: float = option(
+        "Part of the images kept for the test, where the data has none.", default=0.2, kind=float
+    )
+
+    def problems(self) -> list[str]:
+        """The test's part."""
+        found = super().problems()
+        if not 0 < self.test_fraction < 1:
+            found.append(f"test_fraction must lie between 0 and 1, got {self.test_fraction:g}")
+        return found
+
+
+@options
+class DataGroup(SplitGroup):
+    """Labelled images."""
+
+    data: ImageData | Path | str = option(
+        "A folder with one folder per class, a data set's name, package.module:name, or a run directory.",
+        kw_only=False,
+        metavar="DATA",
+    )
+    skip_broken: bool = option("Leave out files that are no images, instead of stopping.", default=False, kind=bool)
+    root: Path | None = option("Where the files of a named data set are.", default=None, kind=Path)
+    resolution: int | None = option(
+        "Height and width of the network's input, pixels; by default those of small images, else 96 (224 with CUDA); "
+        "of a given network its own, or those of small images if a network of the zoo starts from drawn weights.",
+        default=None,
+        kind=int,
+    )
+
+    def problems(self) -> list[str]:
+        """The resolution."""
+        found = super().problems()
+        if self.resolution is not None and self.resolution < 8:
+            found.append(f"resolution must be at least 8 pixels, got {self.resolution}")
+        return found
+
+
+@options
+class BoxGroup(SplitGroup):
+    """Photographs with boxes."""
+
+    data: BoxData | Path | str = option(
+        "A folder or .tar with VOC XML or COCO JSON, or a detector's run directory.", kw_only=False, metavar="DATA"
+    )
+    size: int = option("Height and width of the detector's input, pixels; a multiple of 32.", default=320, kind=int)
+
+
+@options
+class Target(Options):
+    """The budget, and the device that it is measured on."""
+
+    latency_ms: float | None = option(
+        "The budget: milliseconds for one image on the device.", default=None, kw_only=False, kind=float
+    )
+    device: Device | str = option(
+        "What networks are measured on: a name of `sculptnet devices`, ssh://user@host, adb:SERIAL, or "
+        "package.module:name.",
+        default="onnxruntime",
+    )
+    threads: int = option("Threads that the device computes with.", default=1, kind=int)
+
+    def problems(self) -> list[str]:
+        """The budget, the threads."""
+        found = super().problems()
+        if self.latency_ms is not None and not (self.latency_ms > 0 and math.isfinite(self.latency_ms)):
+            found.append(f"latency_ms, the budget, must be above 0 ms, got {self.latency_ms:g}")
+        if self.threads < 1:
+            found.append(f"threads must be at least 1, got {self.threads}")
+        return found
+
+
+@options
+class FileGroup(Options):
+    """The exported file that a budget judges."""
+
+    precision: Precision = option(
+        "The exported file that the budget judges.", default=Precision.FP32, kind=Precision
+    )
+
+
+@options
+class Effort(Options):
+    """How long it may take, and on what."""
+
+    minutes: float = option(
+        "How long the whole may take, about; what fits is planned once and printed.", default=60.0, kind=float
+    )
+    accelerator: Accelerator = option("What torch trains on: auto, cpu, cuda.", default=Accelerator.AUTO, kind=Accelerator)
+
+    def problems(self) -> list[str]:
+        """The minutes."""
+        found = super().problems()
+        if not (self.minutes > 0 and math.isfinite(self.minutes)):
+            found.append(f"minutes must be above 0, got {self.minutes:g}")
+        return found
+
+
+@options
+class ListenGroup(Options):
+    """Whom the work talks to."""
+
+    listener: Listener = option(
+        "Is told sentences and progress; by default the logger `sculptnet`, so that nothing prints.",
+        default=LOGGED,
+        kind=None,
+    )
+
+
+@options
+class Place(ListenGroup):
+    """Where the run is kept, and its seed."""
+
+    seed: int = option("Of everything that is drawn at random.", default=0, kind=int)
+    run_dir: Path | None = option(
+        "The folder of this run; by default one in --runs, named after data and options.", default=None, kind=Path
+    )
+    runs: Path = option("Where runs without --run-dir are kept.", default=Path("runs"), kind=Path)
+    fresh: bool = option("Start anew; what an earlier run left is removed.", default=False, kind=bool)
+
+
+@options
+class TrialGroup(Options):
+    """Trials: networks that a search trains briefly."""
+
+    workers: Workers | int | str = option(
+        "Trials trained at once: local processes, or Ray. Results do not depend on it.",
+        default=1,
+        metavar="N|ray[:NAME=VALUE,...]",
+    )
+    full_trials: int | None = option(
+        "How many of the best are trained in full before one is chosen; 1 compares nothing again; by default the plan "
+        "says.",
+        default=None,
+        kind=int,
+        metavar="K",
+    )
+
+    def problems(self) -> list[str]:
+        """The trials in full."""
+        found = super().problems()
+        if self.full_trials is not None and self.full_trials < 1:
+            found.append(
+                f"full_trials must be at least 1, got {self.full_trials}; 1 trains only the network that is shipped"
+            )
+        return found
+
+
+@options
+class LimitGroup(Options):
+    """What else a network may cost, and a table that is there already."""
+
+    limits: Sequence[Limit | str] = option(
+        "The most of another cost: macs, parameters, conv_fc_weights, model_bytes, peak_activation_bytes, "
+        "peak_memory_bytes or energy_mj; may be given several times.",
+        default=(),
+        metavar="NAME=VALUE",
+        repeated=True,
+        name="--limit",
+    )
+    table: Path | None = option(
+        "A latency table of this device and space, measured before; checked on 3 networks.", default=None, kind=Path
+    )
+
+
+FEWEST_COMPARED = 4  # networks, of a rank correlation
+
+
+@options
+class SearchGroup(LimitGroup, TrialGroup):
+    """How and where to search."""
+
+    method: Method | type[Method] | str | None = option(
+        "How to search: a name of `sculptnet show methods`, or package.module:name.", default=None
+    )
+    space: SearchSpace | Callable[..., SearchSpace] | str | None = option(
+        "What is open: a name of `sculptnet show spaces`, or package.module:name; by default the method's.",
+        default=None,
+    )
+    start: Path | str | None = option(
+        "Of methods with a supernet: the trained network that the space is opened around, of the zoo, or the folder "
+        "RUN/model.",
+        default=None,
+        metavar="NAME|NAME=FILE|FOLDER",
+    )
+    from_run: Path | None = option(
+        "Search for this budget and device with the predictor that RUN (--method fbnetv3, here by default) has "
+        "learned.",
+        default=None,
+        kind=Path,
+        metavar="RUN",
+    )
+    baselines: bool = option(
+        "Also train MobileNetV2 and a random network of about the same latency.", default=False, kind=bool
+    )
+    check_proxy: bool = option(
+        "Compare trials with longer training: the ranks' correlation.", default=False, kind=bool
+    )
+    proxy_networks: int = option("How many networks --check-proxy compares.", default=6, kind=int)
+
+    def problems(self) -> list[str]:
+        """The networks of the proxy check."""
+        found = super().problems()
+        if self.proxy_networks < FEWEST_COMPARED:
+            found.append(
+                f"proxy_networks must be at least {FEWEST_COMPARED}, got {self.proxy_networks}; fewer have no ranks to "
+                "speak of"
+            )
+        return found
+
+
+@options
+class RecipeGroup(Options):
+    """How networks are trained."""
+
+    recipe: Recipe | Mapping[str, object] | None = option(
+        "How networks are trained: a whole recipe, epochs included; or what differs from the method's, by dotted "
+        "names, such as {'optimizer.learning_rate': 0.05}.",
+        default=None,
+        kind=None,
+    )
+
+
+# ---------------------------------------------------------------------- verbs
+@options
+class ImageOptions(RecipeGroup, Place, Effort, FileGroup, Target, DataGroup):
+    """Of every run that classifies images."""
+
+
+@options
+class FitOptions(SearchGroup, ImageOptions):
+    """Of `fit`: images, a budget, and how to search."""
+
+
+@options
+class TrainOptions(BeginningGroup, ImageOptions, NetworkGroup):
+    """Of `train`: a network and images; a budget only judges the network."""
+
+
+@options
+class RecipeOptions(TrialGroup, ImageOptions, NetworkGroup):
+    """Of `search_recipe`: a network whose recipe is searched; a budget only judges it."""
+
+    method: Method | type[Method] | str = option(
+        "How to search; one that learns from trials alone.", default="evolution"
+    )
+
+
+@options
+class DetectOptions(BeginningGroup, Place, Effort, Target, BoxGroup, NetworkGroup):
+    """Of `detect`: a network, and photographs with boxes; a budget only judges the detector."""
+
+    recipe: DetectorRecipe | Mapping[str, object] | None = option(
+        "How the detector is trained: a whole recipe, or what differs from the usual one, by dotted names.",
+        default=None,
+        kind=None,
+    )
+    detector: DetectorSettings | Mapping[str, object] | None = option(
+        "What it looks for: a whole value, or what differs from the usual one.", default=None, kind=None
+    )
+
+
+@options
+class SpecializeOptions(LimitGroup, ListenGroup):
+    """Of `specialize`: a run, and what its trained weights are wanted for."""
+
+    run: Path | str = option("A run that trained a supernet: fit --method ofa.", kw_only=False, metavar="RUN")
+    latency_ms: float | Sequence[float] = option(
+        "A budget, milliseconds for one image; may be given several times.",
+        default=(),
+        kw_only=False,
+        kind=float,
+        repeated=True,
+    )
+    device: Device | str | None = option(
+        "A runtime, ssh://user@host, adb:SERIAL; by default the device of RUN.", default=None
+    )
+    threads: int | None = option(
+        "Threads that the device computes with; by default those of RUN.", default=None, kind=int
+    )
+    precision: Precision | None = option(
+        "The exported file that the budget judges; by default that of RUN.", default=None, kind=Precision
+    )
+    fine_tune_epochs: int = option(
+        "Epochs that each network is trained on before it is exported; 25 and 75 in the paper.", default=0, kind=int
+    )
+
+    def problems(self) -> list[str]:
+        """The budgets, the epochs."""
+        given = self.budgets()
+        found = [] if given else ["the budgets are missing; give latency_ms, once or several times"]
+        repeated = [value for value in dict.fromkeys(given) if given.count(value) > 1]
+        found += [f"latency_ms {value:g} is given twice" for value in repeated]
+        if self.fine_tune_epochs < 0:
+            found.append(f"fine_tune_epochs must be at least 0, got {self.fine_tune_epochs}")
+        return super().problems() + found
+
+    def budgets(self) -> tuple[float, ...]:
+        """The budgets, milliseconds."""
+        given = self.latency_ms
+        return (given,) if isinstance(given, (int, float)) else tuple(given)

@@ -1,0 +1,119 @@
+"""What a run leaves: for people, for machines, and as a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sculptnet import blocks
+from sculptnet.arch import Architecture, classes_in
+from sculptnet.cost import macs
+from sculptnet.errors import RunError
+from sculptnet.export import load_network
+from sculptnet.stages.proxy import ProxyCheck
+from sculptnet.stages.trade_off import TradeOff, describe
+from sculptnet.nets import Network
+from sculptnet.runs import RunDirectory
+
+NOTICED_SLOWER = 1.03  # times the table's speed; less is within what finalists have to spare
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A run, as far as it went.
+
+    Attributes:
+        folder: the run directory.
+        architecture: of the network that is shipped, or of the best finalist.
+        card: `model/card.json`, or None before the export.
+        report: the page, or None before it is written.
+        front: the trials that no other one beats in both accuracy and measured latency, the fastest first.
+        proxy: how well trials predict longer training, if that was checked.
+    """
+
+    folder: Path
+    architecture: Architecture
+    card: Mapping[str, Any] | None
+    report: Path | None
+    front: tuple[TradeOff, ...] = ()
+    proxy: ProxyCheck | None = None
+
+    @property
+    def within_budget(self) -> bool | None:
+        """Whether the measured latency is within the budget; None without one, and before it is measured."""
+        within: bool | None = None if self.card is None else self.card["within_budget"]
+        return within
+
+    def network(self) -> Network:
+        """The trained network.
+
+        Raises:
+            RunError: the run stopped before the export.
+        """
+        if self.card is None:
+            raise RunError(f"{self.folder} has no trained model yet; run `sculptnet fit {self.folder}`")
+        return load_network(RunDirectory(self.folder).model, blocks=(*blocks.ALL, *classes_in(self.architecture)))
+
+    def summary(self) -> str:
+        """The result as people read it."""
+        if self.card is None:
+            size = f"{macs(self.architecture) / 1e6:.1f} M MACs"
+            found = f"Found a network of {size}; stopped as asked. `sculptnet fit {self.folder}` goes on"
+            return "\n".join([*self._searched(), found])
+        lines = []
+        for name, timing in self.card["measured"].items():
+            accuracy = self.card["accuracy"][name]
+            low, high = accuracy["top1_interval"]
+            lines.append(
+                f"{name:<16} {timing['latency_ms']:8.3f} ms ({timing['loop_ms']:.3f} in a loop)   "
+                f"top-1 {accuracy['top1']:.2%} ({low:.2%} to {high:.2%})"
+            )
+        lines.append(self._verdict(self.card))
+        for name, cost in self.card.get("limits", {}).items():
+            lines.append(f"{name} is {_amount(cost['value'])}, within the limit of {_amount(cost['at_most'])}")
+        lines.append(f"Model:  {RunDirectory(self.folder).model}")
+        lines = [*self._searched(), *lines]
+        return "\n".join([*lines, *([f"Report: {self.report}"] if self.report else [])])
+
+    def _searched(self) -> list[str]:
+        """What the search found besides: worth telling where it had to weigh accuracy against latency."""
+        front = describe(self.front) if len(self.front) > 1 else []
+        return [*front, *([str(self.proxy)] if self.proxy is not None else [])]
+
+    def _verdict(self, card: Mapping[str, Any]) -> str:
+        """The budget, if there is one, and the device."""
+        budget, device = card["budget"], card["device"]["name"]
+        if budget is None:
+            return f"Measured on {device}; no budget was given"
+        over = card["measured"][budget["file"]]["latency_ms"] / budget["at_most"] - 1
+        within = f"within the budget of {budget['at_most']:g} ms"
+        if over > 0:
+            within = f"OVER the budget of {budget['at_most']:g} ms by {over:.1%}{_slowed(card)}"
+        return f"{budget['file']} is {within} on {device}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as machines read it."""
+        return {
+            "run": str(self.folder),
+            "card": self.card,
+            "report": str(self.report) if self.report else None,
+            "front": [one.to_json() for one in self.front],
+            "proxy": None if self.proxy is None else self.proxy.to_json(),
+        }
+
+
+def _slowed(card: Mapping[str, Any]) -> str:
+    """How much of an excess is the device's own: its speed now, against the one that the search counted with."""
+    timing, then_ms = card["measured"][card["budget"]["file"]], (card["predicted"] or {}).get("reference_ms")
+    slower = timing["reference_ms"] / then_ms if then_ms else 1.0
+    if slower < NOTICED_SLOWER:
+        return ""
+    at_then = timing["latency_ms"] / slower
+    return f" (it takes {at_then:.3f} ms at the speed of the table; the device is {slower:.2f} times as slow now)"
+
+
+def _amount(value: float) -> str:
+    """Counts in full, measured amounts to three digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,182 @@
+"""Fourth stage: export, accuracy with the runtime itself, timing of every file on the device, and the card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sculptnet.accuracy import Accuracy
+from sculptnet.arch import Architecture, Recipe, to_json
+from sculptnet.cost import LatencyTable, Precision, conv_fc_weights, cost_of, macs, parameters
+from sculptnet.data import EvaluationBatches, subset
+from sculptnet.devices import FileMemo, Timing, measure_onnx
+from sculptnet.devices.measure import precisions_of
+from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
+from sculptnet.files import write_json
+from sculptnet.job import Job
+from sculptnet.stages.limits import describe_limits
+from sculptnet.flow.request import RunRequest
+from sculptnet.methods.planning import EVALUATION_BATCH
+from sculptnet.nets import Network
+from sculptnet.search import Limit
+from sculptnet.train import accuracy_of
+
+CALIBRATION_IMAGES = 128
+FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
+
+
+def ship(
+    job: Job,
+    network: Network,
+    recipe: Recipe,
+    table: LatencyTable | None = None,
+    limits: Sequence[Limit] = (),
+) -> Mapping[str, Any]:
+    """Writes `model/` and returns its card; with a table, the card has its prediction, with limits what they limit."""
+    job = job.at(network.architecture.resolution)
+    job.say("Exporting, and measuring every exported file")
+    network.eval()
+    folder = job.run.model
+    save_network(network, folder)
+    write_json(folder / "recipe.json", to_json(recipe))
+    exported = export_files(job, network, folder)
+    accuracies = file_accuracies(job, network, exported)
+    for file in exported.files:
+        if file.precision not in precisions_of(job.device):
+            job.say(f"{job.device.name} runs no {file.precision.value}: {file.path.name} is not timed")
+    timings = time_files(job, network, exported, alternate=True)
+    loops = time_files(job, network, exported, alternate=False)
+    card = {
+        **make_card(job, network.architecture, table, exported, accuracies, timings, loops),
+        "limits": describe_limits(limits, network.architecture),
+    }
+    write_json(job.run.card, card)
+    return card
+
+
+def export_files(job: Job, network: Network, folder: Path) -> Exported:
+    """fp32 and int8 files; activation ranges are seen on training images."""
+    calibration = subset(job.data.train, min(CALIBRATION_IMAGES, len(job.data.train)), job.options.seed)
+    batches = EvaluationBatches(calibration, job.preprocessing, EVALUATION_BATCH)
+    return export_model(
+        network,
+        job.preprocessing,
+        job.data.classes,
+        folder,
+        calibration=[images.numpy() for images, _ in batches],
+        progress=job.listener.progress,
+    )
+
+
+def file_accuracies(job: Job, network: Network, exported: Exported) -> dict[str, Accuracy]:
+    """The accuracy of every file on the test images, with the runtime that will run it; read once, here."""
+    classes = len(job.data.classes)
+    test = EvaluationBatches(job.data.test, job.preprocessing, EVALUATION_BATCH, job.num_workers())
+    found = {
+        "weights.safetensors": accuracy_of(
+            network, job.counted(test, "testing weights"), classes, job.accelerator
+        )
+    }
+    network.to("cpu")
+    for name, path in exported.paths().items():
+        found[name] = accuracy_of_file(
+            path,
+            job.counted(test, f"testing {name}"),
+            classes,
+            threads=job.options.threads,
+        )
+    for name, accuracy in found.items():
+        job.log({"event": "test", "file": name, "accuracy": accuracy.to_json()})
+    return found
+
+
+def time_files(job: Job, network: Network, exported: Exported, *, alternate: bool) -> dict[str, Timing]:
+    """The latency, now, of every file that the device can run; some devices run `network` in the fp32 file's place.
+
+    Args:
+        job: the run.
+        network: what was exported.
+        exported: the files.
+        alternate: between other work, as the table has it; else in a loop of nothing else, as benchmarks do.
+    """
+    able = precisions_of(job.device)
+    return measure_onnx(
+        {file.path.name: file.path.read_bytes() for file in exported.files if file.precision in able},
+        job.device,
+        modules={file.path.name: network for file in exported.files if file.precision is Precision.FP32},
+        reference=job.reference(),
+        alternate=alternate,
+        memo=FileMemo(job.run.measurements),
+        progress=job.listener.progress,
+    )
+
+
+def make_card(
+    job: Job,
+    architecture: Architecture,
+    table: LatencyTable | None,
+    exported: Exported,
+    accuracies: Mapping[str, Accuracy],
+    timings: Mapping[str, Timing],
+    loops: Mapping[str, Timing],
+) -> dict[str, Any]:
+    """What is known of the model, as plain JSON."""
+    request = job.options
+    judged = timings[FILE_OF[request.precision]]
+    return {
+        "schema": 1,
+        "name": job.run.folder.name,
+        "budget": describe_budget(request),
+        "within_budget": None if request.latency_ms is None else judged.median_ms <= request.latency_ms,
+        "predicted": None if table is None else describe_prediction(table, architecture),
+        "measured": {name: describe_timing(timing, loops[name]) for name, timing in timings.items()},
+        "accuracy": {name: accuracy.to_json() for name, accuracy in accuracies.items()},
+        "parity": exported.parities(),
+        "macs": macs(architecture),
+        "conv_fc_weights": conv_fc_weights(architecture),
+        "parameters": parameters(architecture),
+        "classes": list(job.data.classes),
+        "preprocessing": to_json(job.preprocessing),
+        "data": {
+            "name": job.data.name,
+            "train_images": len(job.data.train),
+            "test_images": len(job.data.test),
+            "grey": job.data.grey,
+            "notes": list(job.data.notes),
+            "fingerprint": job.loaded.fingerprint,
+        },
+        **request.origin(),
+        "seed": request.seed,
+        "device": {"name": job.device.name, **job.device.describe()},
+        "versions": versions(),
+    }
+
+
+def describe_budget(request: RunRequest) -> dict[str, Any] | None:
+    """The budget and the file that it judges, as the card holds them; None without a budget."""
+    if request.latency_ms is None:
+        return None
+    return {
+        "metric": "latency_ms",
+        "at_most": request.latency_ms,
+        "precision": request.precision.value,
+        "file": FILE_OF[request.precision],
+    }
+
+
+def describe_prediction(table: LatencyTable, architecture: Architecture) -> dict[str, float | None]:
+    """What the table says, and the speed of the device that it says it for: the reference network's time then."""
+    return {"latency_ms": cost_of(table, architecture), "reference_ms": table.reference_ms}
+
+
+def describe_timing(timing: Timing, loop: Timing) -> dict[str, float]:
+    """A timing as the card holds it; `loop_ms`, for comparison with benchmarks, at the speed of its own time."""
+    return {
+        "latency_ms": timing.median_ms,
+        "low_ms": timing.low_ms,
+        "high_ms": timing.high_ms,
+        "noise_percent": timing.noise_percent,
+        "reference_ms": timing.reference_ms,
+        "loop_ms": loop.median_ms,
+    }

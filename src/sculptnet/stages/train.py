@@ -1,0 +1,65 @@
+"""Third stage: the best finalist trained from scratch on the training images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from sculptnet import nets
+from sculptnet.arch import Candidate, Recipe
+from sculptnet.data import EvaluationBatches, Split
+from sculptnet.job import Job
+from sculptnet.stages.plan import Plan
+from sculptnet.methods.planning import EVALUATION_BATCH, training_batches
+from sculptnet.nets import Network
+from sculptnet.state import Event
+from sculptnet.streams import stream_seed
+from sculptnet.train import accuracy_of, rescaled, train_network
+
+MONITOR_SHARE, MOST_MONITORED = 0.1, 2000  # training images that are kept back to draw the curve
+
+
+def final_parts(job: Job) -> tuple[Split, Split]:
+    """The images that the shipped network is trained on, and a few that are kept back for its curve."""
+    images = len(job.data.train)
+    share = min(MONITOR_SHARE, MOST_MONITORED / images)
+    return job.data.hold_out(share, stream_seed(job.options.seed, "monitor"))
+
+
+def train_candidate(job: Job, candidate: Candidate, plan: Plan, name: str = "final") -> Network:
+    """Trains the network of `candidate` for `plan.epochs`, or goes on where an earlier call stopped."""
+    network = Network(candidate.architecture)
+    nets.initialise(network, stream_seed(job.options.seed, f"weights/{name}"))
+    here = job.at(candidate.architecture.resolution)
+    train_module(here, network, rescaled(candidate.recipe, plan.epochs), name)
+    return network
+
+
+def train_module(job: Job, network: nn.Module, recipe: Recipe, name: str) -> None:
+    """Trains `network` in place; `name` keeps its checkpoints and events apart."""
+    train_part, monitor = final_parts(job)
+    judged = EvaluationBatches(monitor, job.preprocessing, EVALUATION_BATCH, job.num_workers())
+    classes = len(job.data.classes)
+
+    def evaluate(module: nn.Module) -> Mapping[str, float]:
+        accuracy = accuracy_of(module, judged, classes, job.accelerator)
+        return {"top1": accuracy.top1, "balanced": accuracy.balanced}
+
+    def log(event: Event) -> None:
+        job.log({**event, "trial": name})
+
+    train_network(
+        network,
+        recipe,
+        training_batches(job, train_part, recipe),
+        num_classes=classes,
+        seed=stream_seed(job.options.seed, f"training/{name}"),
+        evaluate=evaluate,
+        checkpoint=job.run.checkpoint(name),
+        clock=job.clock,
+        log=log,
+        progress=job.listener.progress,
+        accelerator=job.accelerator,
+    )
+    network.to("cpu")
