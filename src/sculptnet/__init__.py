@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from sculptnet._detect import DetectionResult, fit_detector
-    from sculptnet._fit import FitResult, fit, fit_network, fit_recipe
-    from sculptnet._specialize import Specialized, specialize
+from sculptnet._version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from sculptnet.api import detect, fit, resume, search_recipe, specialize, train
+    from sculptnet.listening import Listener
+    from sculptnet.result import FitResult
+    from sculptnet.specialized import Specialized
+    from sculptnet.tasks.detect_result import DetectionResult
+
+_WHERE = {
+    "DetectionResult": "sculptnet.tasks.detect_result",
+    "FitResult": "sculptnet.result",
+    "Listener": "sculptnet.listening",
+    "Specialized": "sculptnet.specialized",
+    "detect": "sculptnet.api",
+    "fit": "sculptnet.api",
+    "resume": "sculptnet.api",
+    "search_recipe": "sculptnet.api",
+    "specialize": "sculptnet.api",
+    "train": "sculptnet.api",
+}
 
 __all__ = [
     "DetectionResult",
     "FitResult",
+    "Listener",
     "Specialized",
     "__version__",
+    "detect",
     "fit",
-    "fit_detector",
-    "fit_network",
-    "fit_recipe",
+    "resume",
+    "search_recipe",
     "specialize",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """What loads torch is imported when it is first used."""
-    if name in ("FitResult", "fit", "fit_network", "fit_recipe"):
-        from sculptnet import _fit
-
-        return getattr(_fit, name)
-    if name in ("Specialized", "specialize"):
-        from sculptnet import _specialize
-
-        return getattr(_specialize, name)
-    if name in ("DetectionResult", "fit_detector"):
-        from sculptnet import _detect
-
-        return getattr(_detect, name)
-    raise AttributeError(f"module 'sculptnet' has no attribute {name!r}")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'sculptnet' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from contextlib import suppress
@@ -58,3 +59,8 @@ def read_given(path: Path, expected: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise InvalidValue(f"{path} cannot be read as JSON ({error}); name {expected}") from error
+
+
+def digest(value: Any) -> str:
+    """A short hash of plain JSON data."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

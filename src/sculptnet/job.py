@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
 from torch import Tensor
 
@@ -19,13 +19,15 @@ from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.tables import REFERENCE_RESOLUTION, reference_network
 from sculptnet.errors import InvalidValue
 from sculptnet.listening import Listener
-from sculptnet.methods.base import Method, Subject
-from sculptnet.options import ImageOptions
+from sculptnet.options import FitOptions, ImageOptions, TrialOptions
 from sculptnet.runs import RunDirectory
 from sculptnet.runs.codec import read_record, write_record
 from sculptnet.state import Event
 
-O = TypeVar("O", bound=ImageOptions)  # noqa: E741
+if TYPE_CHECKING:
+    from sculptnet.method import Method, Subject
+
+O = TypeVar("O", bound=ImageOptions, covariant=True)  # noqa: E741
 R = TypeVar("R")
 
 
@@ -72,13 +74,18 @@ class OpenRun:
         """Seconds since the command began."""
         return self.clock() - self.started
 
+    def kept(self, name: str, kind: type[R]) -> R | None:
+        """What the run keeps under `name`; None if it is not there."""
+        path = self.run.record(name)
+        return read_record(path, kind) if path.exists() else None
+
     def once(self, name: str, kind: type[R], make: Callable[[], R]) -> R:
         """What the run keeps under `name`; made and kept if it is not there yet. All resumption between stages."""
-        path = self.run.record(name)
-        if path.exists():
-            return read_record(path, kind)
+        found = self.kept(name, kind)
+        if found is not None:
+            return found
         value = make()
-        write_record(path, value)
+        write_record(self.run.record(name), value)
         return value
 
 
@@ -97,7 +104,7 @@ class Job(OpenRun, Generic[O]):
     """
 
     options: O
-    method: Method[O]
+    method: Method[Any]
     subject: Subject
     loaded: ImageData
     data: ImageData
@@ -160,3 +167,8 @@ class Job(OpenRun, Generic[O]):
             yield images, labels
             done += len(labels)
             self.listener.progress(what, done, total)
+
+
+ImageJob: TypeAlias = Job[ImageOptions]
+TrialJob: TypeAlias = Job[TrialOptions]
+FitJob: TypeAlias = Job[FitOptions]

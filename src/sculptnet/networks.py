@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from sculptnet import blocks, zoo
 from sculptnet.arch import Architecture, Recipe, SearchSpace, architecture_from_json
@@ -13,39 +13,68 @@ from sculptnet.arch.choice import require_decided
 from sculptnet.errors import InvalidValue
 from sculptnet.files import read_given
 from sculptnet.named import find
+from sculptnet.runs import RunDirectory
 from sculptnet.spaces import fbnetv3_recipe, with_recipe
 from sculptnet.zoo import Published
 
+NetworkName: TypeAlias = Architecture | Published | Path | str
 ARCHITECTURE_FILE = "an architecture file, such as RUN/model/architecture.json"
 LARGE_BATCH, LARGE_BATCH_RESOLUTION, SMALL_BATCH = 128, 96, 32  # 128 images of 224 px need about 9 GB in MobileNetV2
 
 
-def is_architecture_file(network: str) -> bool:
-    """Whether the network is an architecture file, not a name of the zoo."""
-    return network not in zoo.BY_NAME and Path(network).suffix == ".json"
+def is_architecture_file(network: NetworkName) -> bool:
+    """Whether the network is an architecture file, not a value or a name of the zoo."""
+    if isinstance(network, (Architecture, Published)):
+        return False
+    return str(network) not in zoo.BY_NAME and Path(network).suffix == ".json"
 
 
-def name_of(network: str) -> str:
+def name_of(network: NetworkName) -> str:
     """The network as cards name it: files without their folders."""
-    return Path(network).name if is_architecture_file(network) else network
+    if isinstance(network, Architecture):
+        return "an architecture"
+    if isinstance(network, Published):
+        return network.name
+    return Path(network).name if is_architecture_file(network) else str(network)
 
 
-def published_of(network: str) -> Published:
+def beginning_problems(network: NetworkName, pretrained: bool, weights: Path | None) -> list[str]:
+    """Why the first weights of a network cannot be had."""
+    problems = []
+    if pretrained and weights is not None:
+        problems.append(f"pretrained and weights {weights} are two beginnings; give one of them")
+    if pretrained and (is_architecture_file(network) or isinstance(network, Architecture)):
+        problems.append(f"pretrained: nobody publishes weights of {name_of(network)}; give weights, a file")
+    if weights is not None and not weights.is_file():
+        problems.append(f"weights {weights} does not exist; give a .safetensors or .pth file")
+    return problems
+
+
+def published_of(network: NetworkName) -> Published:
     """The network as it was published, or as the file or the user's code has it.
 
     Raises:
         InvalidValue: there is none (near misses are suggested), or it is no network, or one with open values.
     """
-    if is_architecture_file(network):
-        found: object = _of_file(Path(network))
-    else:
-        found = find(network, zoo.BY_NAME, "network")
+    found: object = network
+    if isinstance(network, (Path, str)):
+        found = _of_file(Path(network)) if is_architecture_file(network) else _named(str(network))
     if isinstance(found, Architecture):
-        found = Published(network, found, "the user's own", None, None, "nothing is stated")
+        found = Published(name_of(network), found, "the user's own", None, None, "nothing is stated")
     if not isinstance(found, Published):
         raise InvalidValue(f"network {network!r} is of the class {type(found).__name__}; name an Architecture")
-    require_decided(found.architecture, f"network {network!r}")
+    require_decided(found.architecture, f"network {name_of(network)!r}")
     return found
+
+
+def _named(name: str) -> object:
+    path = Path(name)
+    if name not in zoo.BY_NAME and path.is_dir():
+        shipped = RunDirectory(path).model / "architecture.json"
+        if shipped.is_file():
+            raise InvalidValue(f"{path} is a run; the network that it shipped is {shipped}: name that")
+        raise InvalidValue(f"{path} is a folder; the network comes first: `sculptnet train NETWORK DATA`")
+    return find(name, zoo.BY_NAME, "network")
 
 
 def _of_file(path: Path) -> Architecture:
@@ -75,22 +104,19 @@ def recipes_at(resolution: int) -> Recipe:
     return fbnetv3_recipe(batch_size=batch_size, learning_rate_factor=batch_size / 256)
 
 
-def opened(space: Callable[..., SearchSpace], arguments: Mapping[str, Any]) -> Callable[[int, int], SearchSpace]:
-    """The space with these `arguments` and an open recipe, FBNetV3's unless it has one.
-
-    `open_recipe=False` among the arguments leaves its recipe as it is.
-    """
+def with_open_recipe(space: Callable[..., SearchSpace]) -> Callable[[int, int], SearchSpace]:
+    """A function that makes the space with an open recipe, FBNetV3's unless it has one."""
 
     def maker(num_classes: int, resolution: int) -> SearchSpace:
-        made = space(num_classes, resolution, **arguments)
-        if arguments.get("open_recipe") is False or any(path.startswith("recipe.") for path in made.decisions):
+        made = space(num_classes, resolution)
+        if any(path.startswith("recipe.") for path in made.decisions):
             return made
         return with_recipe(made, recipes_at(resolution))
 
     return maker
 
 
-def recipes_of(network: str) -> Callable[[int, int], SearchSpace]:
+def recipes_of(network: NetworkName) -> Callable[[int, int], SearchSpace]:
     """A space of recipes for the network: classes and resolution make it, as other spaces.
 
     The recipes are FBNetV3's (`recipes_at`).

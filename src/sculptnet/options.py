@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from sculptnet.errors import InvalidValue, collected
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sculptnet.data import ImageData
     from sculptnet.data.detection import BoxData
     from sculptnet.devices import Device
-    from sculptnet.methods import Method
+    from sculptnet.method import Method, NamedMethod
     from sculptnet.nets.ssdlite import DetectorSettings
     from sculptnet.search import Limit
     from sculptnet.search.workers import Workers
@@ -231,6 +232,7 @@ class Effort(Options):
 class ListenGroup(Options):
     """Whom the work talks to."""
 
+    given: frozenset[str] = option("The names of the options that were given.", default=frozenset(), kind=None)
     listener: Listener = option(
         "Is told sentences and progress; by default the logger `sculptnet`, so that nothing prints.",
         default=LOGGED,
@@ -298,10 +300,10 @@ FEWEST_COMPARED = 4  # networks, of a rank correlation
 
 
 @options
-class SearchGroup(LimitGroup, TrialGroup):
+class SearchGroup(LimitGroup):
     """How and where to search."""
 
-    method: Method | type[Method] | str | None = option(
+    method: Method[Any] | type[Method[Any]] | NamedMethod | str | None = option(
         "How to search: a name of `sculptnet show methods`, or package.module:name.", default=None
     )
     space: SearchSpace | Callable[..., SearchSpace] | str | None = option(
@@ -359,7 +361,12 @@ class ImageOptions(RecipeGroup, Place, Effort, FileGroup, Target, DataGroup):
 
 
 @options
-class FitOptions(SearchGroup, ImageOptions):
+class TrialOptions(TrialGroup, ImageOptions):
+    """Of every run with trials."""
+
+
+@options
+class FitOptions(SearchGroup, TrialOptions):
     """Of `fit`: images, a budget, and how to search."""
 
 
@@ -369,10 +376,10 @@ class TrainOptions(BeginningGroup, ImageOptions, NetworkGroup):
 
 
 @options
-class RecipeOptions(TrialGroup, ImageOptions, NetworkGroup):
+class RecipeOptions(TrialOptions, NetworkGroup):
     """Of `search_recipe`: a network whose recipe is searched; a budget only judges it."""
 
-    method: Method | type[Method] | str = option(
+    method: Method[Any] | type[Method[Any]] | NamedMethod | str = option(
         "How to search; one that learns from trials alone.", default="evolution"
     )
 
@@ -430,3 +437,14 @@ class SpecializeOptions(LimitGroup, ListenGroup):
         """The budgets, milliseconds."""
         given = self.latency_ms
         return (given,) if isinstance(given, (int, float)) else tuple(given)
+
+
+VERBS: Mapping[str, type[Options]] = MappingProxyType(
+    {
+        "fit": FitOptions,
+        "train": TrainOptions,
+        "search-recipe": RecipeOptions,
+        "detect": DetectOptions,
+        "specialize": SpecializeOptions,
+    }
+)

@@ -110,8 +110,8 @@ def bind(function: Callable[..., Any], given: Mapping[str, str], group: str) -> 
     return values
 
 
-def apply(value: V, given: Mapping[str, str], group: str) -> V:
-    """`value`, a frozen dataclass, with the fields changed that `given` names by dotted paths.
+def apply(value: V, given: Mapping[str, object], group: str) -> V:
+    """`value`, a frozen dataclass, with the fields changed that `given` names by dotted paths, as values or as texts.
 
     A field that holds one of several classes takes a class name: `recipe.optimizer=AdamW`.
 
@@ -130,14 +130,37 @@ def apply(value: V, given: Mapping[str, str], group: str) -> V:
     return value
 
 
-def _changed(value: Any, path: Sequence[str], text: str) -> Any:
+def decided(value: V, given: V | Mapping[str, object] | None, group: str) -> V:
+    """A whole value that is `given` in its place, or `value` with what a mapping of dotted names decides.
+
+    Raises:
+        InvalidValue: with every problem.
+    """
+    if given is None:
+        return value
+    return apply(value, given, group) if isinstance(given, Mapping) else given
+
+
+def text_of(value: object) -> str:
+    """A value as `parse` reads it."""
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, tuple):
+        between = ";" if value and isinstance(value[0], tuple) else ","
+        return between.join(map(text_of, value))
+    if is_dataclass(value):
+        return type(value).__name__
+    return str(value)
+
+
+def _changed(value: Any, path: Sequence[str], text: object) -> Any:
     hints = typing.get_type_hints(type(value))
     known = [field.name for field in fields(value)]
     name, *rest = path
     if name not in known:
         raise InvalidValue(f"{type(value).__name__} has no field {name!r}; {suggestion(name, known)}")
     if not rest:
-        return replace(value, **{name: parse(text, hints[name])})
+        return replace(value, **{name: parse(text, hints[name]) if isinstance(text, str) else text})
     inner = getattr(value, name)
     kinds = [kind for kind in typing.get_args(hints[name]) or (hints[name],) if isinstance(kind, type)]
     if any(map(is_dataclass, kinds)) and not isinstance(inner, tuple(kinds)):

@@ -5,85 +5,62 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from sculptnet.cost import FactoredCost, LatencyTable, Precision
+from sculptnet.cost import FactoredCost, LatencyTable
 from sculptnet.devices import Device, open_device
 from sculptnet.devices.energy import POWERCAP
-from sculptnet.errors import Infeasible, InvalidValue, RunError, collected
+from sculptnet.errors import Infeasible, InvalidValue, RunError
 from sculptnet.files import read_json
-from sculptnet.flow.common_request import from_plain
-from sculptnet.job import Job, Listener, identity_of, open_context, open_run, searched
-from sculptnet.stages.table import budget_at_table_speed, check_limits, limits_beside, measured_table
-from sculptnet.flow.request import FitRequest
-from sculptnet.stages.ship import ship
-from sculptnet.specialized import Specialized, device_networks, write_specialized_report
+from sculptnet.job import FitJob
+from sculptnet.learn import process_as_found, rescaled
+from sculptnet.methods import OnceForAll, made
+from sculptnet.methods.searching import Target, problem_of
 from sculptnet.methods.supernet_learning import Learned, fine_tuning, load_learned
 from sculptnet.methods.supernet_plan import SupernetPlan
 from sculptnet.methods.supernet_search import find_specialised, pareto_front
+from sculptnet.options import FitOptions, SpecializeOptions
+from sculptnet.plain import from_command
+from sculptnet.precision import Precision
+from sculptnet.runs import RunDirectory, read_record
+from sculptnet.search import Limit
+from sculptnet.specialized import Specialized, device_networks, write_specialized_report
+from sculptnet.stages.feasibility import budget_at_table_speed, budget_ms, check_limits
+from sculptnet.stages.ship import ship
+from sculptnet.stages.table import measured_table
 from sculptnet.stages.train import train_module
-from sculptnet.runs import RunDirectory
-from sculptnet.search import Limit, Objective, Problem
 from sculptnet.streams import stream_seed
-from sculptnet.train import rescaled
+from sculptnet.tasks.classify import open_run, opened
 
 
-@dataclass(frozen=True)
-class SpecializeRequest:
-    """What is wanted of a run's supernet; None is as in the run.
-
-    Attributes:
-        run: the directory of a run that trained a supernet.
-        latencies_ms: the budgets, milliseconds for one image on the device.
-        device, threads, precision: what they are measured on, and which exported file they judge.
-        table: a latency table of that device, measured before; it is checked on three networks.
-        limits: beside latency, `NAME=VALUE` each.
-        fine_tune_epochs: each network is trained on for so long after it was cut out; 25 and 75 in the paper.
+def requests_of(options: SpecializeOptions) -> tuple[FitOptions, ...]:
+    """The options of each budget: the run's own, for this device, kept inside the run.
 
     Raises:
-        InvalidValue: with everything that is wrong.
+        RunError: the run has no supernet.
+        InvalidValue: something cannot be had, such as a device that is unknown.
     """
-
-    run: Path
-    latencies_ms: tuple[float, ...]
-    device: str | None = None
-    threads: int | None = None
-    precision: Precision | None = None
-    table: Path | None = None
-    limits: tuple[str, ...] = ()
-    fine_tune_epochs: int = 0
-
-    def __post_init__(self) -> None:
-        problems = [] if self.latencies_ms else ["the budgets are missing; give --latency-ms, once or several times"]
-        repeated = [value for value in dict.fromkeys(self.latencies_ms) if self.latencies_ms.count(value) > 1]
-        problems += [f"--latency-ms {value:g} is given twice" for value in repeated]
-        if self.fine_tune_epochs < 0:
-            problems.append(f"--fine-tune-epochs must be at least 0, got {self.fine_tune_epochs}")
-        if problems:
-            raise InvalidValue(collected(problems, "The request"))
-
-    def requests(self) -> tuple[FitRequest, ...]:
-        """One request for each budget: the run's own, for this device, kept inside the run.
-
-        Raises:
-            RunError: the run has no supernet.
-            InvalidValue: something cannot be had, such as a device that is unknown.
-        """
-        command = supernet_run(self.run).info()["command"]
-        changes = {"device": self.device, "threads": self.threads, "precision": self.precision}
-        asked = {**command, **{name: value for name, value in changes.items() if value is not None}}
-        asked = {**asked, "table": self.table, "limits": self.limits, "baselines": False}
-        device = open_device(asked["device"], asked["threads"])
-        folder = device_folder(self.run, device, Precision(asked["precision"]))
-        return tuple(
-            from_plain(FitRequest, {**asked, "latency_ms": value, "run_dir": folder / budget_name(value, self.limits)})
-            for value in self.latencies_ms
-        )
+    folder = Path(options.run)
+    there = from_command(FitOptions, supernet_run(folder).info().command, {"listener": options.listener})
+    asked = replace(
+        there,
+        device=there.device if options.device is None else options.device,
+        threads=there.threads if options.threads is None else options.threads,
+        precision=options.precision or there.precision,
+        table=options.table,
+        limits=tuple(options.limits),
+        baselines=False,
+    )
+    device = open_device(asked.device, asked.threads) if isinstance(asked.device, str) else asked.device
+    place = device_folder(folder, device, asked.precision)
+    return tuple(
+        replace(asked, latency_ms=value, run_dir=place / budget_name(value, asked.limits))
+        for value in options.budgets()
+    )
 
 
 def supernet_run(folder: Path) -> RunDirectory:
@@ -94,16 +71,14 @@ def supernet_run(folder: Path) -> RunDirectory:
     """
     run = RunDirectory(folder)
     info = run.info()
-    if run.supernet.load() is None or "plan" not in info:
-        method = info["command"].get("method")
+    if run.supernet.load() is None or not run.record("plan").exists():
         if run.predictor.load() is not None:
             raise RunError(
-                f"{folder} has no supernet, but a predictor (its method is {method}): `sculptnet fit DATA --from-run "
-                f"{folder} --latency-ms X` searches with it for another budget or device"
+                f"{folder} has no supernet, but a predictor: `sculptnet fit DATA --from-run {folder} --latency-ms X` "
+                "searches with it for another budget or device"
             )
-        searched = "it searched nothing" if method is None else f"its method is {method}"
         raise RunError(
-            f"{folder} has no supernet ({searched}); `sculptnet fit DATA --latency-ms X --method ofa` "
+            f"{folder} has no supernet (it is a run of `{info.verb}`); `sculptnet fit DATA --latency-ms X --method ofa` "
             "trains one, and a run that was interrupted goes on with `sculptnet fit RUN`"
         )
     return run
@@ -115,14 +90,14 @@ def device_folder(run: Path, device: Device, precision: Precision) -> Path:
     return RunDirectory(run).specialized / (name if precision is Precision.FP32 else f"{name}-{precision.value}")
 
 
-def budget_name(latency_ms: float, limits: Sequence[str]) -> str:
+def budget_name(latency_ms: float, limits: Sequence[Limit | str]) -> str:
     """The folder of a budget: `5ms`, or `5ms-macs-2e7` with a limit beside."""
-    return "-".join([f"{latency_ms:g}ms", *(re.sub(r"[^A-Za-z0-9.]+", "-", limit) for limit in sorted(limits))])
+    beside = [re.sub(r"[^A-Za-z0-9.]+", "-", limit) for limit in sorted(map(str, limits))]
+    return "-".join([f"{latency_ms:g}ms", *beside])
 
 
 def specialize_run(
-    request: SpecializeRequest,
-    listener: Listener,
+    options: SpecializeOptions,
     clock: Callable[[], float] = time.monotonic,
     powercap: Path = POWERCAP,
 ) -> Specialized:
@@ -132,33 +107,36 @@ def specialize_run(
 
     Raises:
         RunError: the run has no supernet, or its images have changed since.
-        InvalidValue: with everything that is wrong with the request.
+        InvalidValue: with everything that is wrong with the options.
         Infeasible: budgets under the fastest network of the space on this device, or limits that nothing meets.
     """
-    requests, origin = request.requests(), supernet_run(request.run)
-    with origin.locked():
-        folders = [shipped_in(one, request.fine_tune_epochs) for one in requests]
+    requests, origin = requests_of(options), supernet_run(Path(options.run))
+    with origin.locked(), process_as_found():
+        folders = [shipped_in(one, options.fine_tune_epochs) for one in requests]
         if not all(run.card.exists() for run in folders):
-            device = RunDirectory(folders[0].folder.parent)
-            job = open_context(requests[0], listener, clock, powercap, device)
-            _specialize(job, requests, request.fine_tune_epochs, origin)
+            device, method = RunDirectory(folders[0].folder.parent), made(requests[0].method or OnceForAll)
+            assert isinstance(method, OnceForAll)  # runs of others have no supernet
+            job = opened("fit", requests[0], method, clock, powercap, device)
+            _specialize(job, method, requests, options.fine_tune_epochs, origin)
         networks = device_networks(folders)
-        report = write_specialized_report(origin, listener.say)
-    return Specialized(request.run, networks, report)
+        report = write_specialized_report(origin, options.listener.say)
+    return Specialized(Path(options.run), networks, report)
 
 
-def shipped_in(request: FitRequest, fine_tune_epochs: int) -> RunDirectory:
+def shipped_in(request: FitOptions, fine_tune_epochs: int) -> RunDirectory:
     """Where the network of a budget is shipped; fine-tuned ones have folders of their own, beside the one found."""
     assert request.run_dir is not None
     folder = request.run_dir
     return RunDirectory(folder.with_name(f"{folder.name}-{fine_tune_epochs}epochs") if fine_tune_epochs else folder)
 
 
-def _specialize(job: Job, requests: Sequence[FitRequest], fine_tune_epochs: int, origin: RunDirectory) -> None:
+def _specialize(
+    job: FitJob, method: OnceForAll, requests: Sequence[FitOptions], fine_tune_epochs: int, origin: RunDirectory
+) -> None:
     """Works on all budgets; `job` is the device's, whose folder keeps what does not depend on a budget."""
-    plan = SupernetPlan.from_json(origin.info()["plan"])
+    plan = read_record(origin.record("plan"), SupernetPlan)
     torch.set_num_threads(plan.torch_threads)  # another number would round differently
-    there, here = origin.info()["identity"]["data_fingerprint"], job.loaded.fingerprint
+    there, here = origin.info().identity["data_fingerprint"], job.loaded.fingerprint
     if there != here:
         raise RunError(
             f"the images of {job.loaded.name} have changed since {origin.folder} was trained (fingerprint {there} "
@@ -166,81 +144,86 @@ def _specialize(job: Job, requests: Sequence[FitRequest], fine_tune_epochs: int,
         )
     _check_table(requests[0], job.run)
     job.run.folder.mkdir(parents=True, exist_ok=True)
-    table = measured_table(job, max(request.budget_ms for request in requests))
-    on_device = OnDevice(job, table, FactoredCost(job.space, table), limits_beside(job, table))
+    table = measured_table(job, max(map(budget_ms, requests)))
+    on_device = OnDevice(job, table, FactoredCost(job.space, table))
     on_device.check(requests)
-    found = load_learned(job, replace(job, run=origin), plan)
+    found = load_learned(job, replace(job, run=origin), method, plan)
     if not any(event["event"] == "front" for event in job.events()):
         points = pareto_front(table, found.predictor, stream_seed(job.options.seed, "front"))
         job.log({"event": "front", "device": job.device.name, "points": points})
     for request in requests:
-        _one(on_device, request, found, plan, fine_tune_epochs)
+        _one(on_device, method, request, found, plan, fine_tune_epochs)
 
 
 @dataclass(frozen=True, eq=False)
 class OnDevice:
-    """What all budgets of a device share: the data and the space, the table, the limits beside latency."""
+    """What all budgets of a device share: the data and the space, and the table."""
 
-    job: Job
+    job: FitJob
     table: LatencyTable
     cost: FactoredCost
-    limits: tuple[Limit, ...]
 
-    def problem(self, at_most_ms: float) -> Problem:
-        """Accuracy within the limits."""
-        return Problem(self.job.space, (Objective("top1"),), (Limit(self.table, at_most_ms), *self.limits))
-
-    def check(self, requests: Sequence[FitRequest]) -> None:
+    def check(self, requests: Sequence[FitOptions]) -> None:
         """Raises `Infeasible` if no network is within a budget and the limits."""
         _check_budgets(requests, self.cost, self.table)
         for request in requests:
-            check_limits(replace(self.job, request=request), self.problem(request.budget_ms))
+            here = replace(self.job, options=request)
+            check_limits(here, problem_of(here, self.table, budget_ms(request)))
 
-    def opened(self, request: FitRequest, folder: RunDirectory, more: Mapping[str, Any]) -> Job:
-        """The same for one budget, in `folder`; `more` makes it what it is besides."""
-        job, request = self.job, replace(request, run_dir=folder.folder)
-        identity = identity_of(request, job.loaded, job.preprocessing.resolution)
-        identity = {**identity, **searched(request, job.space), **more}
-        return replace(job, request=request, run=open_run(request, job.loaded, identity, job.listener))
+    def opened(self, method: OnceForAll, request: FitOptions, folder: RunDirectory, fine_tune_epochs: int) -> FitJob:
+        """The same for one budget, in `folder`."""
+        request = replace(request, run_dir=folder.folder)
+        tuned = replace(method, fine_tune_epochs=fine_tune_epochs) if fine_tune_epochs else method
+        run = open_run("fit", request, tuned, self.job.loaded, self.job.subject)
+        return replace(self.job, options=request, run=run)
 
 
-def _check_table(request: FitRequest, run: RunDirectory) -> None:
+def _check_table(request: FitOptions, run: RunDirectory) -> None:
     """One table for each device."""
     if request.table is None or not run.table.exists():
         return
     if json.loads(request.table.read_text()) != read_json(run.table):
         raise InvalidValue(
-            f"--table {request.table} is not the table that earlier networks for this device were found with; leave "
+            f"table {request.table} is not the table that earlier networks for this device were found with; leave "
             f"it out, or remove {run.folder} to begin with another"
         )
 
 
-def _check_budgets(requests: Sequence[FitRequest], cost: FactoredCost, table: LatencyTable) -> None:
+def _check_budgets(requests: Sequence[FitOptions], cost: FactoredCost, table: LatencyTable) -> None:
     (_, fastest), (_, slowest) = cost.extremes()
-    under = [f"{request.budget_ms:g} ms" for request in requests if request.budget_ms < fastest]
+    under = [f"{budget_ms(request):g} ms" for request in requests if budget_ms(request) < fastest]
     if under:
         raise Infeasible(
             f"{' and '.join(under)}: under the fastest network of this supernet on {table.device}, {fastest:.3g} ms "
-            f"(the slowest takes {slowest:.3g} ms); raise --latency-ms above that"
+            f"(the slowest takes {slowest:.3g} ms); raise latency_ms above that"
         )
 
 
-def _one(on_device: OnDevice, request: FitRequest, found: Learned, plan: SupernetPlan, fine_tune_epochs: int) -> None:
+def _one(
+    on_device: OnDevice,
+    method: OnceForAll,
+    request: FitOptions,
+    found: Learned,
+    plan: SupernetPlan,
+    fine_tune_epochs: int,
+) -> None:
     """Finds the network of a budget in the budget's folder, and ships it there, or fine-tuned in one beside it."""
     shipped = shipped_in(request, fine_tune_epochs)
     if shipped.card.exists():
         return
-    here = job = on_device.opened(request, shipped_in(request, 0), {})
+    here = job = on_device.opened(method, request, shipped_in(request, 0), 0)
     if fine_tune_epochs:
-        job = on_device.opened(request, shipped, {"fine_tune_epochs": fine_tune_epochs})
+        job = on_device.opened(method, request, shipped, fine_tune_epochs)
     table, begun = on_device.table, job.clock()
-    best = find_specialised(here, on_device.problem(budget_at_table_speed(here, table, on_device.cost)), table, found)
+    at_most_ms = budget_at_table_speed(here, table, on_device.cost)
+    target = Target(problem_of(here, table, at_most_ms), table, on_device.cost)
+    best = find_specialised(here, target, found, method.draws, method)
     job.log(
         {
             "event": "specialized",
             "seconds": round(job.clock() - begun, 2),
             "predicted_top1": float(found.predictor.of(best.choices)[0]),
-            "metrics": _numbers(best.metrics),
+            "metrics": {name: float(value) for name, value in best.metrics.items()},
             "fine_tune_epochs": fine_tune_epochs,
         }
     )
@@ -248,12 +231,8 @@ def _one(on_device: OnDevice, request: FitRequest, found: Learned, plan: Superne
     network, recipe = found.judge.network(architecture).to("cpu"), job.recipe()
     if fine_tune_epochs:
         recipe = fine_tuning(recipe, fine_tune_epochs)
-        job.say(f"Fine-tuning the network for {request.budget_ms:g} ms, {fine_tune_epochs} epochs")
+        job.say(f"Fine-tuning the network for {budget_ms(request):g} ms, {fine_tune_epochs} epochs")
         train_module(job.at(architecture.resolution), network, recipe, "final")
     else:
         recipe = rescaled(recipe, sum(plan.epochs.values()))
-    ship(job, network, recipe, table, on_device.limits)
-
-
-def _numbers(metrics: Mapping[str, float]) -> dict[str, Any]:
-    return {name: float(value) for name, value in metrics.items()}
+    ship(job, network, recipe, table, target.problem.limits[1:])

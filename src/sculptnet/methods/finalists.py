@@ -16,17 +16,17 @@ from sculptnet.cost import LatencyTable, cost_of
 from sculptnet.devices import Device, FileMemo, Model, Timing, measure_networks
 from sculptnet.errors import Infeasible
 from sculptnet.evaluate import ByTraining
-from sculptnet.job import Job
-from sculptnet.stages.plan import Plan
-from sculptnet.methods.trials import of_one_length
-from sculptnet.methods.planning import make_search, several
-from sculptnet.stages.workers import on_accelerator
+from sculptnet.job import FitJob, TrialJob
+from sculptnet.stages.plan import SearchPlan
+from sculptnet.methods.searching import Target
+from sculptnet.stages.workers import as_workers, on_accelerator
 from sculptnet.runs import FileCheckpoint
-from sculptnet.search import Evaluate, Job, Problem, Proposals, RandomSearch, Results, Search, TrialRecord, run
+from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, run
+from sculptnet.search.records import of_one_length
 from sculptnet.streams import stream_seed
+from sculptnet.words import several
 
 SPEED_MARGIN = 1.03  # a device's own speed drifts by about so much between two measurements
-DRAWN_WITHIN = 16  # networks, where a search that only prefers what is within the budget found none
 ROUNDS = 4  # batches of draws that are measured before the search gives up on the budget
 
 
@@ -95,34 +95,21 @@ class Lasting:
         return self.training(candidate, replace(job, epochs=self.epochs if job.epochs is None else job.epochs))
 
 
-def find_best(job: Job, problem: Problem, table: LatencyTable, plan: Plan) -> TrialRecord:
-    """Runs the search and returns the best trial whose measured latency is within the budget.
-
-    Raises:
-        Infeasible: the search proposed nothing that the device runs within the budget.
-    """
-    method, evaluate = job.options.chosen_method()[0], measured_by(job, problem, table, plan)
-    if method.supernet is None:
-        return best_sampled(job, problem, evaluate, plan)
-    fitting = measured_draws(job, problem, replace(evaluate, training=None), plan)
-    return best_of_finalists(job, problem, evaluate, plan, fitting)
-
-
-def measured_by(job: Job, problem: Problem, table: LatencyTable, plan: Plan) -> Measured:
-    """Measures candidates whole, and trains those within the budget for as long as the plan has for them."""
+def measured_by(job: FitJob, target: Target, epochs: int, training: Evaluate) -> Measured:
+    """Measures candidates whole; those within the budget are judged by `training`, for `epochs` where it trains."""
     return Measured(
         device=job.device,
-        table=table,
+        table=target.table,
         memo=FileMemo(job.run.measurements),
         reference=job.reference(),
-        epochs=plan.trial_epochs,
-        at_most=problem.limits[0].at_most / SPEED_MARGIN,
-        training=by_training(job),
+        epochs=epochs,
+        at_most=target.problem.limits[0].at_most / SPEED_MARGIN,
+        training=training,
     )
 
 
 def best_of_finalists(
-    job: Job, problem: Problem, evaluate: Measured, plan: Plan, fitting: Sequence[TrialRecord]
+    job: TrialJob, problem: Problem, evaluate: Measured, plan: SearchPlan, fitting: Sequence[TrialRecord]
 ) -> TrialRecord:
     """The most accurate of networks that were measured within the budget, each trained with its recipe.
 
@@ -139,7 +126,7 @@ def best_of_finalists(
 
 
 def best_in_full(
-    job: Job, problem: Problem, evaluate: Measured, plan: Plan, records: Sequence[TrialRecord]
+    job: TrialJob, problem: Problem, evaluate: Measured, plan: SearchPlan, records: Sequence[TrialRecord]
 ) -> TrialRecord:
     """The most accurate within the budget; where the plan says so, of the best few after training in full.
 
@@ -155,46 +142,8 @@ def best_in_full(
     return chosen(job, run_logged(job, given(rows, plan.epochs), problem, evaluate, len(rows)))
 
 
-def best_sampled(job: Job, problem: Problem, evaluate: Measured, plan: Plan) -> TrialRecord:
-    """Of a search that learns from its trials, the best within the budget; the best few are first trained in full.
-
-    Some searches also learn from what is over the budget, which is trained like the rest; where they find nothing else,
-    random networks within the budget are drawn.
-    """
-    method, _ = job.options.chosen_method()
-    anything = replace(evaluate, at_most=math.inf) if method.beyond else evaluate
-    # one that ends by itself is asked for one trial more: so it is told what became of its last ones, and logs it
-    trials = plan.trials + (method.planned is not None)
-    records = run_logged(job, make_search(job, problem, plan), problem, anything, trials)
-    if method.beyond and not any("top1" in one.metrics and within(one, evaluate.at_most) for one in records):
-        job.say(f"None of {len(records)} trials ran within the budget; drawing networks within it")
-        search = RandomSearch().search(problem, stream_seed(job.options.seed, "flow/within"))
-        records = run_logged(job, search, problem, evaluate, DRAWN_WITHIN)
-    return best_in_full(job, problem, evaluate, plan, records)
-
-
-def measured_draws(job: Job, problem: Problem, evaluate: Measured, plan: Plan) -> Sequence[TrialRecord]:
-    """Draws of the search, measured whole, until enough are within the budget; those, at most `plan.trials`."""
-    fitting: list[TrialRecord] = []
-    for number in range(1, ROUNDS + 1):
-        job.say(
-            "Searching" if number == 1 else "Too few draws were within the budget when measured; drawing more"
-        )
-        records = run_logged(job, make_search(job, problem, plan), problem, evaluate, number * plan.draws)
-        fitting = [record for record in records if within(record, evaluate.at_most)]
-        if len(fitting) >= plan.trials or len(records) < number * plan.draws:
-            break
-    if not fitting:
-        fastest = min(record.metrics["measured_latency_ms"] for record in records)
-        raise Infeasible(
-            f"none of {len(records)} draws ran within {evaluate.at_most:g} ms on {job.device.name}, the fastest in "
-            f"{fastest:.3g} ms; the table promises too much: raise --latency-ms, or stop other programs"
-        )
-    return fitting[: plan.trials]
-
-
 def run_logged(
-    job: Job, search: Search, problem: Problem, evaluate: Measured, trials: int
+    job: TrialJob, search: Search, problem: Problem, evaluate: Measured, trials: int
 ) -> Sequence[TrialRecord]:
     """Runs `search` with the run's log of trials as memory; returns the trials that this search asked for.
 
@@ -208,7 +157,7 @@ def run_logged(
 
 
 def run_trials(
-    job: Job,
+    job: TrialJob,
     search: Search,
     problem: Problem,
     evaluate: Evaluate,
@@ -219,7 +168,7 @@ def run_trials(
 ) -> Sequence[TrialRecord]:
     """The same with any evaluation; `side_by_side` by the workers that were asked for."""
     known = [TrialRecord.from_json(line) for line in job.run.trials(job.say)]
-    asked = job.options.chosen_workers()
+    asked = as_workers(job.options.workers)
     return run(
         search,
         problem,
@@ -245,7 +194,7 @@ def within(record: TrialRecord, at_most: float) -> bool:
     return record.error is None and record.metrics["measured_latency_high_ms"] <= at_most
 
 
-def chosen(job: Job, records: Sequence[TrialRecord]) -> TrialRecord:
+def chosen(job: TrialJob, records: Sequence[TrialRecord]) -> TrialRecord:
     """The most accurate trial that was trained.
 
     Raises:
@@ -258,7 +207,7 @@ def chosen(job: Job, records: Sequence[TrialRecord]) -> TrialRecord:
     return max(trained, key=lambda record: record.metrics["top1"])
 
 
-def by_training(job: Job) -> ByTraining:
+def by_training(job: TrialJob) -> ByTraining:
     """Short training on 80 % of the training images, judged on the rest."""
     train_part, select_part = job.search_parts()
     return ByTraining(

@@ -1,33 +1,51 @@
-"""One given network, trained on images and shipped exactly as the flow ships what it finds."""
+"""A network that is given: searched for nothing, trained from drawn or from given weights, and shipped."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
-import torch
+import numpy as np
 
-from sculptnet import blocks
-from sculptnet.arch import Recipe, classes_in
+from sculptnet import settings, zoo
+from sculptnet.arch import Architecture, Candidate, Recipe, Sgd, to_json
 from sculptnet.cost import macs
-from sculptnet.errors import InvalidValue
-from sculptnet.export import load_network
-from sculptnet.files import read_json
-from sculptnet.job import Listener
-from sculptnet.stages.data import look
-from sculptnet.methods.given_context import NetworkContext, first_network, open_network_context
-from sculptnet.methods.given_request import NetworkRequest
-from sculptnet.result import FitResult
-from sculptnet.methods.planning import minutes, several, training_batches
-from sculptnet.stages.ship import ship
+from sculptnet.data import ImageData, Preprocessing
+from sculptnet.files import digest
+from sculptnet.job import Job
+from sculptnet.listening import Listener
+from sculptnet.method import Found, Method, Subject
+from sculptnet.methods.planning import fixed_names
+from sculptnet.methods.searching import LARGEST_NATIVE
+from sculptnet.nets import Network
+from sculptnet.networks import (
+    LARGE_BATCH,
+    batch_size_at,
+    beginning_problems,
+    fitted,
+    is_architecture_file,
+    name_of,
+    published_of,
+)
+from sculptnet.options import TrainOptions
+from sculptnet.stages.batches import training_batches
+from sculptnet.stages.plan import planned, warn_if_late
 from sculptnet.stages.speed import measure_training
 from sculptnet.stages.train import train_module
-from sculptnet.stages.working_time import timed
-from sculptnet.stages.page import write_run_report
+from sculptnet.streams import stream_seed
 from sculptnet.train import rescaled
+from sculptnet.words import minutes, several
+from sculptnet.zoo.starting import normalised_as
+
+if TYPE_CHECKING:
+    from sculptnet.report import ReportData, SectionMaker
+
+FINE_TUNING_SHARE = 0.1  # of the learning rate from scratch
+SMALLEST_FEATURES = 3  # pixels a side; with fewer, most of a 3x3 or 5x5 kernel sees padding alone
 
 
 @dataclass(frozen=True)
@@ -47,73 +65,127 @@ class TrainingPlan:
     torch_threads: int
 
 
-def run_network(request: NetworkRequest, listener: Listener, clock: Callable[[], float] = time.monotonic) -> FitResult:
-    """Trains, exports, measures and reports; what earlier calls finished is read, not done again."""
-    job = open_network_context(request, listener, clock)
-    run = job.run
-    with run.locked():
-        if run.card.exists() and run.report.exists():
-            classes = (*blocks.ALL, *classes_in(job.architecture))
-            architecture = load_network(run.model, blocks=classes).architecture
-            return FitResult(run.folder, architecture, read_json(run.card), run.report)
-        with timed(job, "report"):
-            if not run.card.exists():
-                _train_and_ship(job)
-            card = read_json(run.card)
-            report = write_run_report(job, job.architecture, card)
-        return FitResult(run.folder, job.architecture, card, report)
+@final
+@dataclass(frozen=True)
+class Given(Method[TrainOptions]):
+    """Trains the network of the options; what `train` does."""
+
+    name: ClassVar[str] = "given"
+
+    def problems(self, options: TrainOptions) -> list[str]:
+        published_of(options.network)
+        return beginning_problems(options.network, options.pretrained, options.weights)
+
+    def resolution(self, options: TrainOptions, data: ImageData, accelerator: str) -> int:
+        """The network's own; the images' where they are small, no weights know another, and no file says so."""
+        size = int(np.median(data.train.sizes.min(axis=1)))
+        small = size <= LARGEST_NATIVE and not fine_tunes(options) and not is_architecture_file(options.network)
+        return size if small else published_of(options.network).architecture.resolution
+
+    def subject(self, options: TrainOptions, num_classes: int, resolution: int) -> Architecture:
+        return fitted(published_of(options.network).architecture, resolution, num_classes)
+
+    def identity(self, options: TrainOptions) -> dict[str, Any]:
+        """The weights that it starts from."""
+        begins: object = options.pretrained
+        if options.weights is not None:
+            begins = hashlib.sha256(options.weights.read_bytes()).hexdigest()[:16]
+        return {"network": digest(to_json(published_of(options.network).architecture)), "starting_weights": begins}
+
+    def begin(self, options: TrainOptions, subject: Subject) -> None:
+        """Raises `InvalidValue` where there are no such weights, or they are those of another network."""
+        assert isinstance(subject, Architecture)
+        first_network(options, subject)
+
+    def preprocessing(self, options: TrainOptions, plain: Preprocessing, listener: Listener) -> Preprocessing:
+        """As for the weights, where somebody states it."""
+        if not fine_tunes(options):
+            return plain
+        name, published = name_of(options.network), published_of(options.network)
+        return normalised_as(plain, name, options.weights, published, listener.say)
+
+    def find(self, job: Job[TrainOptions]) -> Found:
+        architecture = job.subject
+        assert isinstance(architecture, Architecture)
+        warn_of_small_features(job, architecture)
+        recipe = recipe_of(job.options, job.preprocessing.resolution)
+        plan = planned(job, TrainingPlan, lambda: _made_plan(job, architecture, recipe))
+        return Found(Candidate(architecture, rescaled(recipe, plan.epochs)))
+
+    def network(self, job: Job[TrainOptions], found: Found) -> Network:
+        architecture, recipe = found.candidate.architecture, found.candidate.recipe
+        network = first_network(job.options, architecture)
+        begins = "Fine-tuning" if fine_tunes(job.options) else "Training"
+        job.say(f"{begins} {name_of(job.options.network)}, {macs(architecture) / 1e6:.1f} M MACs")
+        train_module(job, network, recipe, "final")
+        return network
+
+    def origin(self, options: TrainOptions) -> dict[str, Any]:
+        weights = "published" if options.pretrained else "drawn" if options.weights is None else options.weights.name
+        return {"network": name_of(options.network), "starting_weights": weights}
+
+    def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
+        from sculptnet.report.page import SECTIONS_OF_A_GIVEN_NETWORK
+
+        return SECTIONS_OF_A_GIVEN_NETWORK
 
 
-def _train_and_ship(job: NetworkContext) -> None:
-    look(job)
-    recipe = job.options.recipe(job.preprocessing.resolution)
-    recipe = rescaled(recipe, planned(job, recipe).epochs)
-    network = first_network(job.options, job.published)
-    begins = "Fine-tuning" if job.options.fine_tunes else "Training"
-    job.say(f"{begins} {job.options.network}, {macs(job.architecture) / 1e6:.1f} M MACs")
-    train_module(job, network, recipe, "final")
-    ship(job, network, recipe)
+def fine_tunes(options: TrainOptions) -> bool:
+    """Whether training starts from weights that were trained before."""
+    return options.pretrained or options.weights is not None
 
 
-def planned(job: NetworkContext, recipe: Recipe) -> TrainingPlan:
-    """The run's plan: read if it is there, else made once."""
-    info = job.run.info()
-    if "plan" in info:
-        plan = plan_from_json(info["plan"])
-        torch.set_num_threads(plan.torch_threads)  # another number would round differently
-        return plan
+def first_network(options: TrainOptions, architecture: Architecture) -> Network:
+    """The network as its training starts.
+
+    Raises:
+        InvalidValue: there are no such weights, or they are those of another network.
+    """
+    published = replace(published_of(options.network), architecture=architecture)
+    beginning: bool | Path = options.pretrained if options.weights is None else options.weights
+    seed = stream_seed(options.seed, "weights/final")
+    return zoo.load_published(published, pretrained=beginning, num_classes=architecture.num_classes, seed=seed)
+
+
+def recipe_of(options: TrainOptions, resolution: int) -> Recipe:
+    """The recipe, its epochs aside where the plan sets them.
+
+    From scratch the learning rate is 0.1 for 128 images a step, in proportion for 32 (Goyal et al. 2017, the linear
+    scaling rule); fine-tuning takes a tenth of it.
+    """
+    batch_size = batch_size_at(resolution)
+    rate = Sgd().learning_rate * batch_size / LARGE_BATCH * (FINE_TUNING_SHARE if fine_tunes(options) else 1)
+    plain = Recipe(batch_size=batch_size, optimizer=Sgd(learning_rate=rate))
+    return settings.decided(plain, options.recipe, "recipe")
+
+
+def _made_plan(job: Job[TrainOptions], architecture: Architecture, recipe: Recipe) -> TrainingPlan:
     job.say("Timing trial steps")
     batches = training_batches(job, job.data.train, recipe)
-    speed = measure_training(job, batches, job.architecture)
+    speed = measure_training(job, batches, architecture)
     epoch_s = speed.train_step_s * batches.steps_per_epoch
     left_s = job.options.minutes * 60 - job.elapsed_s() - speed.shipping_s
-    epochs = job.options.fixed_epochs() or max(1, math.floor(left_s / epoch_s))
+    fixed = "epochs" in fixed_names(job.options)
+    epochs = recipe.epochs if fixed else max(1, math.floor(left_s / epoch_s))
     seconds = {"training": epochs * epoch_s, "shipping": speed.shipping_s}
     plan = TrainingPlan(epochs, seconds, speed.peak_bytes, speed.torch_threads)
-    job.run.note("plan", asdict(plan))
-    tell(job, plan)
-    return plan
-
-
-def plan_from_json(data: Mapping[str, Any]) -> TrainingPlan:
-    """The plan that `run.json` holds."""
-    try:
-        return TrainingPlan(**data)
-    except TypeError as error:
-        raise InvalidValue(f"run.json: the plan cannot be read ({error}); start anew with --fresh") from error
-
-
-def tell(job: NetworkContext, plan: TrainingPlan) -> None:
-    """Says what will be done and how long it takes."""
-    times = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in plan.seconds.items())
+    times = ", ".join(f"{name} {minutes(value)}" for name, value in seconds.items())
     job.say(
-        f"Plan: {several(plan.epochs, 'epoch')}\nExpected: {minutes(sum(plan.seconds.values()))} ({times}); "
+        f"Plan: {several(plan.epochs, 'epoch')}\nExpected: {minutes(sum(seconds.values()))} ({times}); "
         f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; "
         f"torch uses {several(plan.torch_threads, 'thread')}"
     )
-    expected_s = job.elapsed_s() + sum(plan.seconds.values())
-    if expected_s > 1.1 * 60 * job.options.minutes:
+    warn_if_late(job, plan, job.options.minutes, "fewer images, a lower resolution or a smaller network help")
+    return plan
+
+
+def warn_of_small_features(job: Job[TrainOptions], architecture: Architecture) -> None:
+    """Says when a network made for photographs sees images that are too small for its strides."""
+    size = next(shape.height for path, _, shape in architecture.blocks() if path == "head")
+    if size < SMALLEST_FEATURES:
+        resolution = architecture.resolution
         job.say(
-            f"Warning: that takes {minutes(expected_s)} in all, more than the --minutes {job.options.minutes:g} "
-            "asked for; fewer images, a lower --resolution or a smaller network help"
+            f"Warning: images of {resolution} px are {size}x{size} pixels where this network ends: its strides, "
+            f"{round(resolution / size)} in all, are made for photographs. --resolution {resolution * 4} enlarges "
+            "images; an architecture file may have smaller strides; `sculptnet fit` searches one that has"
         )

@@ -1,111 +1,89 @@
-"""Second stage: the plan, and the search that it makes possible."""
+"""The plan of a search whose networks are trained from scratch: made once, from trial steps and the minutes left."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
-import torch
+from sculptnet.arch import Architecture, Recipe, SearchSpace
+from sculptnet.cost import macs
+from sculptnet.data import Preprocessing, TrainingBatches
+from sculptnet.job import TrialJob
+from sculptnet.options import ImageOptions
+from sculptnet.search import Problem
+from sculptnet.stages.batches import training_batches
+from sculptnet.stages.plan import SearchPlan, Speed, Wishes, make_plan, planned, warn_if_late
+from sculptnet.streams import stream
+from sculptnet.words import minutes, several
 
-from sculptnet.arch import Block, Recipe, SearchSpace
-from sculptnet.cost import LatencyTable, macs
-from sculptnet.data import Preprocessing, Split, TrainingBatches, subset
-from sculptnet.job import Job, Job
-from sculptnet.stages.table import limits_beside
-from sculptnet.stages.plan import FEW_STEPS, WEIGHT_SHARE, Plan, Wishes, make_plan
-from sculptnet.methods.trials import cost_of_proposals, sampling_search, wished_trials
-from sculptnet.stages.speed import measure_speed
-from sculptnet.search import Limit, Objective, Problem, Search
-from sculptnet.streams import stream, stream_seed
-
-PAPER_TAU_DECAY, PAPER_EPOCHS = 0.045, 90  # FBNet: tau falls by exp(-0.045) an epoch, over 90 epochs
-EVALUATION_BATCH = 256
 FEW_EPOCHS = 8  # Fashion-MNIST, 2 epochs: 83.8 % with shifts and label smoothing, 88.7 % without
+LATE_REMEDY = "fewer images, a lower resolution or a narrower space (width 0.5) help"
+
+Timed: TypeAlias = Callable[[TrainingBatches, Architecture], Speed]
+Notes: TypeAlias = Callable[[SearchPlan, Speed], list[str]]
 
 
-def make_problem(job: Job, table: LatencyTable, at_most_ms: float) -> Problem:
-    """Accuracy, with at most `at_most_ms` by the table, and within the other limits."""
-    limits = (Limit(table, at_most_ms), *limits_beside(job, table))
-    return Problem(job.space, (Objective("top1"),), limits)
+def planned_search(job: TrialJob, problem: Problem, wishes: Wishes, timed: Timed, notes: Notes) -> SearchPlan:
+    """The run's plan: read if it is there, else made once, told, and kept.
 
+    Args:
+        job: the run.
+        problem: within its limits a typical network is drawn.
+        wishes: what the method and its settings fix; what the options fix is added here.
+        timed: times trial steps of the typical network, and whatever else the method trains.
+        notes: what the method has to say of a plan.
+    """
 
-def planned(job: Job, problem: Problem) -> Plan:
-    """The run's plan: read if it is there, else made once from trial steps and the minutes left."""
-    info = job.run.info()
-    if "plan" in info:
-        plan = Plan.from_json(info["plan"])
-        torch.set_num_threads(plan.torch_threads)  # another number would round differently
+    def make() -> SearchPlan:
+        options, recipe = job.options, job.recipe()
+        typical = job.space.decode(problem.sample(stream(options.seed, "flow/typical"), 1)[0]).architecture
+        job.say("Timing trial steps")
+        speed = timed(training_batches(job, job.data.train, recipe), typical)
+        fixed = replace(
+            wishes,
+            epochs=recipe.epochs if "epochs" in fixed_names(options) else None,
+            full_trials=options.full_trials,
+            recipes=has_recipes(job.space),
+        )
+        plan = make_plan(options.minutes * 60 - job.elapsed_s(), speed, len(job.data.train), fixed)
+        job.say(describe_plan(plan, macs(typical)))
+        for note in [*notes(plan, speed), *length_notes(job, plan)]:
+            job.say(f"Note: {note}")
+        warn_if_late(job, plan, options.minutes, LATE_REMEDY)
         return plan
-    request, recipe = job.options, job.recipe()
-    method, settings = request.chosen_method()
-    rng = stream(request.seed, "flow/typical")
-    typical = job.space.decode(problem.sample(rng, 1)[0]).architecture
-    job.say("Timing trial steps")
-    speed = measure_speed(
-        job,
-        training_batches(job, job.data.train, recipe),
-        branches_of(job),
-        typical,
-        method.supernet,
-    )
-    fixed = request.given()["recipe"]
-    wishes = Wishes(
-        search_epochs=settings.get("epochs"),
-        search_warmup_epochs=settings.get("warmup_epochs"),
-        epochs=recipe.epochs if "epochs" in fixed else None,
-        trials=settings.get("finalists") if request.from_run is not None else wished_trials(method, settings),
-        full_trials=request.full_trials,
-        searches=method.supernet is not None,
-        samples_branches=branches_of(job) is not None,
-        run_share=run_share(branches_of(job), job.space),
-        trial_cost=cost_of_proposals(problem, request.seed) if method.soft else 1.0,
-        fewest_trials=2 if method.fewest is None else method.fewest(settings),
-        predicts=request.from_run is not None,
-        recipes=has_recipes(job.space),
-    )
-    plan = make_plan(request.minutes * 60 - job.elapsed_s(), speed, len(job.data.train), wishes)
-    job.run.note("plan", plan.to_json())
-    job.say(describe_plan(plan, macs(typical)))
-    _warn(job, plan, steps_of_a_candidate(plan, speed.batch_size, wishes.run_share))
-    return plan
+
+    return planned(job, SearchPlan, make)
 
 
-def _warn(job: Job, plan: Plan, steps: float) -> None:
-    """Says what the plan is too short for."""
-    request, recipe = job.options, job.recipe()
-    method, _ = request.chosen_method()
-    if method.supernet is not None and steps < FEW_STEPS:
-        job.say(
-            f"Note: this search trains each candidate block in {_about(steps)}; below about {FEW_STEPS} it hardly "
-            "tells blocks apart, and its draws are near random ones within the budget. More --minutes help; "
-            "--method random trains finalists instead"
-        )
-    hindering = hindrances(recipe, job.preprocessing, request.given()["recipe"]) if plan.epochs < FEW_EPOCHS else []
+def fixed_names(options: ImageOptions) -> Collection[str]:
+    """The fields of the recipe that the user decided, by dotted names; of a whole recipe all that plans look at."""
+    if isinstance(options.recipe, Recipe):
+        return ("epochs", "label_smoothing", "augmentation.crop_padding", "augmentation.crop_scale")
+    return (options.recipe or {}).keys()
+
+
+def length_notes(job: TrialJob, plan: SearchPlan) -> list[str]:
+    """What the trainings of a plan are too short for."""
+    recipe, found = job.recipe(), []
     epochs = several(plan.epochs, "epoch")
+    short = plan.epochs < FEW_EPOCHS
+    hindering = hindrances(recipe, job.preprocessing, fixed_names(job.options)) if short else []
     if hindering:
-        job.say(
-            f"Note: in {epochs}, what makes training images harder costs more accuracy than it gives; for a "
-            f"network to use, give more --minutes; for a quick try, {' '.join(f'--set {one}' for one in hindering)}"
+        found.append(
+            f"in {epochs}, what makes training images harder costs more accuracy than it gives; for a network to use, "
+            f"give more --minutes; for a quick try, {' '.join(f'--set {one}' for one in hindering)}"
         )
-    if plan.epochs < FEW_EPOCHS and (method.open_recipe or request.recipe_only is not None):
-        alone = "; --set space.open_recipe=false (space fbnetv3) searches the architecture alone"
-        job.say(
-            f"Note: FBNetV3's recipes are for long trainings; in {epochs} they cost accuracy, which more "
-            f"--minutes give back{'' if request.recipe_only is not None else alone}"
+    if has_recipes(job.space) and short:
+        found.append(
+            f"FBNetV3's recipes are for long trainings; in {epochs} they cost accuracy, which more --minutes give back"
         )
-    elif 0 < plan.trial_epochs < FEW_EPOCHS and has_recipes(job.space):
-        job.say(
-            f"Note: trials of {several(plan.trial_epochs, 'epoch')} choose recipes for short trainings, which cost "
-            f"accuracy in {epochs}; more --minutes make trials longer"
+    elif has_recipes(job.space) and 0 < plan.trial_epochs < FEW_EPOCHS:
+        found.append(
+            f"trials of {several(plan.trial_epochs, 'epoch')} choose recipes for short trainings, which cost accuracy "
+            f"in {epochs}; more --minutes make trials longer"
         )
-    expected_s = job.elapsed_s() + sum(plan.seconds.values())
-    if expected_s > 1.1 * 60 * request.minutes:
-        job.say(
-            f"Warning: the least sensible plan takes {minutes(expected_s)} in all, measuring included, more than the "
-            f"--minutes {request.minutes:g} asked for; fewer images, a lower --resolution or a narrower space "
-            "(--set space.width=0.5) help"
-        )
+    return found
 
 
 def has_recipes(space: SearchSpace) -> bool:
@@ -113,23 +91,7 @@ def has_recipes(space: SearchSpace) -> bool:
     return any(path.startswith("recipe.") for path in space.decisions)
 
 
-def _about(steps: float) -> str:
-    return f"about {several(round(steps), 'step')}" if steps >= 1 else "less than one step"
-
-
-def run_share(branches: int | None, space: SearchSpace) -> float:
-    """The part of a slot's candidates that one step of the search trains, on average."""
-    counts = [len(node.options) for node in space.decisions.values() if isinstance(node.options[0], Block)]
-    options = sum(counts) / max(1, len(counts))
-    return 1.0 if branches is None else min(1.0, branches / max(1.0, options))
-
-
-def steps_of_a_candidate(plan: Plan, batch_size: int, share: float) -> float:
-    """How often the search updates the weights of one candidate block, on average; `share`: see `run_share`."""
-    return WEIGHT_SHARE * plan.search_epochs * plan.search_images / batch_size * share
-
-
-def hindrances(recipe: Recipe, preprocessing: Preprocessing, fixed: Mapping[str, str]) -> list[str]:
+def hindrances(recipe: Recipe, preprocessing: Preprocessing, fixed: Collection[str]) -> list[str]:
     """The settings that would switch off what pays in long trainings only, apart from those that the user `fixed`."""
     augmentation, whole = recipe.augmentation, preprocessing.resize == preprocessing.resolution
     off = {"label_smoothing": (recipe.label_smoothing, 0.0)}
@@ -140,7 +102,7 @@ def hindrances(recipe: Recipe, preprocessing: Preprocessing, fixed: Mapping[str,
     return [f"recipe.{name}={to:g}" for name, (now, to) in off.items() if now != to and name not in fixed]
 
 
-def describe_plan(plan: Plan, typical_macs: int) -> str:
+def describe_plan(plan: SearchPlan, typical_macs: int) -> str:
     """The plan as people read it: what will be done, how long it takes, how much memory was held in trial steps."""
     parts = (
         [f"search {several(plan.search_epochs, 'epoch')} of {plan.search_images} images"] if plan.search_epochs else []
@@ -161,80 +123,3 @@ def describe_plan(plan: Plan, typical_macs: int) -> str:
         f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; "
         f"torch uses {several(plan.torch_threads, 'thread')}"
     )
-
-
-def several(count: int, what: str) -> str:
-    """`1 epoch`, `2 epochs`."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def minutes(seconds: float) -> str:
-    """`2:05 h`, `3:10 min` or `12 s`."""
-    if seconds >= 3600:
-        return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d} h"
-    return f"{int(seconds // 60)}:{int(seconds % 60):02d} min" if seconds >= 60 else f"{math.ceil(seconds)} s"
-
-
-def branches_of(job: Job) -> int | None:
-    """Candidates a slot in one search step: as set; else one on a CPU, and all, as published, with CUDA."""
-    _, settings = job.options.chosen_method()
-    if "branches" in settings:
-        chosen: int | None = settings["branches"]
-        return chosen
-    return 1 if job.accelerator == "cpu" else None
-
-
-def training_batches(job: Job, split: Split, recipe: Recipe) -> TrainingBatches:
-    """Augmented batches of `split`."""
-    return TrainingBatches(
-        split,
-        job.preprocessing,
-        recipe.augmentation,
-        recipe.batch_size,
-        stream_seed(job.options.seed, "batches"),
-        num_workers=job.num_workers(),
-    )
-
-
-def make_search(job: Job, problem: Problem, plan: Plan) -> Search:
-    """The method's generator, with the settings of the user and of the plan."""
-    method, settings = job.options.chosen_method()
-    seed = job.options.seed
-    if method.supernet is None:
-        kept = job.run.predictor
-        return sampling_search(method, problem, seed, settings, plan.trials, job.log, kept)
-    weights_part, theta_part = job.search_parts()
-    recipe = job.recipe()
-    # label-preserving augmentation alone: a search sees each image a few times only
-    light = replace(recipe, augmentation=replace(recipe.augmentation, mixup=0.0, randaugment_layers=0))
-    share = plan.search_images / len(job.data.train)
-    parts = [
-        training_batches(job, _share_of(part, share, recipe.batch_size, seed), light)
-        for part in (weights_part, theta_part)
-    ]
-    supernet = method.supernet(job.space)
-    planned = {
-        "epochs": plan.search_epochs,
-        "warmup_epochs": plan.search_warmup_epochs,
-        "tau_decay": math.exp(-PAPER_TAU_DECAY * PAPER_EPOCHS / plan.search_epochs),
-        "branches": branches_of(job),
-        "accelerator": job.accelerator,
-    }
-    return method.search(
-        problem,
-        seed,
-        supernet=supernet,
-        weight_batches=parts[0],
-        theta_batches=parts[1],
-        checkpoint=job.run.checkpoint("search"),
-        clock=job.clock,
-        log=job.log,
-        progress=job.listener.progress,
-        **{**planned, **settings, "draws": plan.draws},
-    )
-
-
-def _share_of(split: Split, share: float, at_least: int, seed: int) -> Split:
-    """`share` of the images of `split`, one batch at least."""
-    count = min(len(split), max(at_least, round(len(split) * share)))
-    return split if count == len(split) else subset(split, count, seed)

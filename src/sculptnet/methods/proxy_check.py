@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
 from sculptnet.arch import Choices
 from sculptnet.errors import InvalidValue
-from sculptnet.job import Job
+from sculptnet.job import FitJob
 from sculptnet.methods.finalists import Lasting, by_training, given, run_trials
-from sculptnet.stages.plan import Plan
-from sculptnet.stages.proxy import EVENT, ProxyCheck, rank_correlations
+from sculptnet.stages.plan import SearchPlan
+from sculptnet.stages.proxy import EVENT, ProxyCheck, newest_check, rank_correlations
 from sculptnet.search import Problem, TrialRecord
 from sculptnet.streams import stream
 
 DRAWS = 20  # of as many networks as are missing; small spaces have no more
 
 
-def check_proxy(job: Job, problem: Problem, plan: Plan) -> ProxyCheck:
+@contextmanager
+def proxied(job: FitJob, problem: Problem, plan: SearchPlan) -> Iterator[None]:
+    """Checks the proxy after the search inside, if that was asked for and not done; lengths before hours of trials."""
+    unchecked = job.options.check_proxy and newest_check(job.events(), job.options.proxy_networks) is None
+    if unchecked:
+        check_lengths(plan)
+    yield
+    if unchecked:
+        check_proxy(job, problem, plan)
+
+
+def check_proxy(job: FitJob, problem: Problem, plan: SearchPlan) -> ProxyCheck:
     """Trains some of the run's trials for as long as the network that is shipped, logs and says how the ranks agree.
 
     They lie evenly over the accuracies that trials reached; those that were trained so long anyway are among them.
@@ -47,7 +59,7 @@ def check_proxy(job: Job, problem: Problem, plan: Plan) -> ProxyCheck:
     return check
 
 
-def check_lengths(plan: Plan) -> None:
+def check_lengths(plan: SearchPlan) -> None:
     """Raises `InvalidValue` where trials are not shorter than the training of the network that is shipped."""
     if not 0 < plan.trial_epochs < plan.epochs:
         raise InvalidValue(
@@ -56,16 +68,7 @@ def check_lengths(plan: Plan) -> None:
         )
 
 
-def found_check(job: Job) -> ProxyCheck | None:
-    """The newest check that the run has logged, if it has one of as many networks as are asked for."""
-    events = [event for event in job.events() if event.get("event") == EVENT]
-    fitting = [
-        one for one in events if not job.options.check_proxy or one["asked"] == job.options.proxy_networks
-    ]
-    return ProxyCheck.from_json(fitting[-1]) if fitting else None
-
-
-def trained(job: Job, *epochs: int | None) -> dict[Choices, TrialRecord]:
+def trained(job: FitJob, *epochs: int | None) -> dict[Choices, TrialRecord]:
     """The run's trials of these lengths that came out with an accuracy, the first of each network."""
     found: dict[Choices, TrialRecord] = {}
     for line in job.run.trials(job.say):
@@ -76,7 +79,7 @@ def trained(job: Job, *epochs: int | None) -> dict[Choices, TrialRecord]:
 
 
 def _with_more(
-    job: Job, problem: Problem, plan: Plan, short: Mapping[Choices, TrialRecord], number: int
+    job: FitJob, problem: Problem, plan: SearchPlan, short: Mapping[Choices, TrialRecord], number: int
 ) -> dict[Choices, TrialRecord]:
     """`short` and random networks, so that there are `number` if the space has them."""
     rng, rows = stream(job.options.seed, EVENT), dict.fromkeys(short)

@@ -2,85 +2,99 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from sculptnet.arch import Candidate
-from sculptnet.files import read_json
+from sculptnet import settings
+from sculptnet.arch import Candidate, SearchSpace
+from sculptnet.data import ImageData
 from sculptnet.job import Job
+from sculptnet.method import Found, Method
 from sculptnet.methods.finalists import Lasting, by_training, chosen, given, run_trials
-from sculptnet.stages.data import look
-from sculptnet.stages.plan import Plan
-from sculptnet.result import FitResult
-from sculptnet.methods.trials import of_one_length
-from sculptnet.methods.planning import make_search, planned
-from sculptnet.stages.ship import ship
-from sculptnet.flow.stages import Stage
-from sculptnet.stages.train import train_candidate
-from sculptnet.stages.page import write_run_report
+from sculptnet.methods.searching import native_resolution
+from sculptnet.methods.trials import Evolution, Trials
+from sculptnet.nets import Network
+from sculptnet.networks import name_of, published_of, recipes_of
+from sculptnet.options import RecipeOptions
 from sculptnet.report.recipe_sections import set_options
-from sculptnet.search import Objective, Problem, TrialRecord
+from sculptnet.search import Objective, Problem
+from sculptnet.search.records import of_one_length
+from sculptnet.stages.plan import SearchPlan
+from sculptnet.stages.train import train_candidate
 from sculptnet.train import rescaled
 
-
-@dataclass(frozen=True, eq=False)
-class FoundRecipe:
-    """The best trial, and how the network is trained with its recipe."""
-
-    record: TrialRecord
-    candidate: Candidate
-    plan: Plan
-
-    def options(self) -> str:
-        """The recipe as it can be typed."""
-        return " ".join(f"--set {option}" for option in set_options(rescaled(self.candidate.recipe, self.plan.epochs)))
+if TYPE_CHECKING:
+    from sculptnet.report import ReportData, SectionMaker
 
 
-def search_recipe(job: Job, until: Stage) -> FitResult:
-    """The stages up to `until`; there is no table, and latency plays no part in the search.
+@final
+@dataclass(frozen=True)
+class SearchRecipe(Method[RecipeOptions]):
+    """Searches how one network is trained; there is no table, and latency plays no part.
 
-    Raises:
-        Infeasible: no trial came out; the message says why.
+    Attributes:
+        trials: how to search: a method that learns from trials alone.
     """
-    run, request = job.run, job.options
-    look(job)
-    found = find_recipe(job)
-    architecture, recipe = found.candidate.architecture, rescaled(found.candidate.recipe, found.plan.epochs)
-    if until is Stage.SEARCH:
-        return FitResult(run.folder, architecture, None, None)
-    if not run.card.exists():
-        job.say(f"Training {request.recipe_only} with the best recipe")
-        network = train_candidate(job, found.candidate, found.plan)
-        if until is Stage.TRAIN:
-            return FitResult(run.folder, architecture, None, None)
-        ship(job, network, recipe)
-    card = read_json(run.card)
-    if until is Stage.EXPORT:
-        return FitResult(run.folder, architecture, card, None)
-    return FitResult(run.folder, architecture, card, write_run_report(job, architecture, card))
 
+    name: ClassVar[str] = "recipe"
 
-def find_recipe(job: Job) -> FoundRecipe:
-    """The most accurate trial; where there is time, of the best few, trained in full.
+    trials: Trials = field(default_factory=Evolution)
 
-    Raises:
-        Infeasible: no trial came out; the message says why.
-    """
-    problem = Problem(job.space, (Objective("top1"),))
-    plan = planned(job, problem)
-    training = Lasting(by_training(job), plan.trial_epochs)
-    search = make_search(job, problem, plan)
-    # one that ends by itself is asked for one trial more: so it is told what became of its last ones
-    trials = plan.trials + (job.options.chosen_method()[0].planned is not None)
-    records = run_trials(job, search, problem, training, trials, side_by_side=True)
-    ranked = sorted(of_one_length(records), key=lambda record: -record.metrics["top1"])
-    best = ranked[: plan.full_trials]
-    if len(best) > 1:
-        job.say(f"Training with the best {len(best)} of {len(records)} recipes for {plan.epochs} epochs")
-        rows = np.array([record.choices for record in best])
-        records = run_trials(job, given(rows, plan.epochs), problem, training, len(rows), side_by_side=True)
-    record = chosen(job, of_one_length(records) or records)
-    found = FoundRecipe(record, job.space.decode(record.choices), plan)
-    job.say(f"Best recipe: {record.metrics['top1']:.2%} on held-back training images\n{found.options()}")
-    return found
+    def problems(self, options: RecipeOptions) -> list[str]:
+        published_of(options.network)
+        return self.trials.recipe_problems()
+
+    def require(self) -> None:
+        self.trials.require()
+
+    def resolution(self, options: RecipeOptions, data: ImageData, accelerator: str) -> int:
+        return native_resolution(data, accelerator)
+
+    def subject(self, options: RecipeOptions, num_classes: int, resolution: int) -> SearchSpace:
+        space = recipes_of(options.network)(num_classes, resolution)
+        return replace(space, recipe=settings.decided(space.recipe, options.recipe, "recipe"))
+
+    def identity(self, options: RecipeOptions) -> dict[str, Any]:
+        return {"full_trials": options.full_trials} if options.full_trials else {}
+
+    def find(self, job: Job[RecipeOptions]) -> Found:
+        """The most accurate trial; where there is time, of the best few, trained in full.
+
+        Raises:
+            Infeasible: no trial came out; the message says why.
+        """
+        problem = Problem(job.space, (Objective("top1"),))
+        plan = self.trials.planned_trials(job, problem)
+        training = Lasting(by_training(job), plan.trial_epochs)
+        search, number = self.trials.proposals(job, problem, plan.trials), self.trials.driven(plan.trials)
+        records = run_trials(job, search, problem, training, number, side_by_side=True)
+        ranked = sorted(of_one_length(records), key=lambda record: -record.metrics["top1"])
+        best = ranked[: plan.full_trials]
+        if len(best) > 1:
+            job.say(f"Training with the best {len(best)} of {len(records)} recipes for {plan.epochs} epochs")
+            rows = np.array([record.choices for record in best])
+            records = run_trials(job, given(rows, plan.epochs), problem, training, len(rows), side_by_side=True)
+        record = chosen(job, of_one_length(records) or records)
+        candidate = job.space.decode(record.choices)
+        recipe = rescaled(candidate.recipe, plan.epochs)
+        typed = " ".join(f"--set {option}" for option in set_options(recipe))
+        job.say(f"Best recipe: {record.metrics['top1']:.2%} on held-back training images\n{typed}")
+        return Found(Candidate(candidate.architecture, recipe))
+
+    def network(self, job: Job[RecipeOptions], found: Found) -> Network:
+        job.say(f"Training {name_of(job.options.network)} with the best recipe")
+        return train_candidate(job, found.candidate)
+
+    def longer_epochs(self, job: Job[RecipeOptions]) -> int | None:
+        plan = job.kept("plan", SearchPlan)
+        return None if plan is None or plan.epochs == plan.trial_epochs else plan.epochs
+
+    def origin(self, options: RecipeOptions) -> dict[str, Any]:
+        return {"method": self.trials.name, "network": name_of(options.network)}
+
+    def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
+        from sculptnet.report.page import recipe_alone
+
+        return recipe_alone(source)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from sculptnet.arch import IntMatrix
-from sculptnet.cost import LatencyTable
 from sculptnet.errors import Infeasible, InvalidValue, RunError
-from sculptnet.job import Job
-from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, best_of_finalists, measured_by, run_logged, within
-from sculptnet.stages.plan import Plan
+from sculptnet.job import FitJob
+from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, Measured, run_logged, within
+from sculptnet.stages.plan import SearchPlan
 from sculptnet.runs import RunDirectory
 from sculptnet.search import FineStage, Limit, Problem, Proposals, Search, TrialRecord
 from sculptnet.search.joint_search.fine_stage import refine
@@ -22,17 +21,18 @@ from sculptnet.state import Log
 from sculptnet.streams import stream_seed
 
 
-def find_refined(job: Job, problem: Problem, table: LatencyTable, plan: Plan) -> TrialRecord:
-    """The best of what the other run's predictor likes most within this budget, measured whole.
+def refined(
+    job: FitJob, problem: Problem, evaluate: Measured, plan: SearchPlan, fine: FineStage
+) -> Sequence[TrialRecord]:
+    """What the other run's predictor likes most within this budget, measured whole; at most `plan.trials`.
 
     Raises:
         InvalidValue: the predictor is of another space.
         RunError: it was learned on other images.
         Infeasible: nothing that it likes runs within the budget.
     """
-    predictor, evaluate = learned_predictor(job), measured_by(job, problem, table, plan)
+    predictor = learned_predictor(job)
     job.say("Searching with the predictor; the networks that it likes most are measured whole")
-    fine: FineStage = job.options.chosen_method()[1].get("fine", FineStage())
     search = refined_search(
         problem,
         predictor,
@@ -48,14 +48,14 @@ def find_refined(job: Job, problem: Problem, table: LatencyTable, plan: Plan) ->
     if not fitting:
         raise Infeasible(
             f"none of {len(records)} networks ran within {evaluate.at_most:g} ms on {job.device.name}; raise "
-            "--latency-ms, or stop other programs"
+            "latency_ms, or stop other programs"
         )
     told = ", ".join(f"{value:.2%}" for value in predictor.of([record.choices for record in fitting]))
     job.say(f"Predicted top-1 of {len(fitting)} within the budget, as after trials there: {told}")
-    return best_of_finalists(job, problem, evaluate, plan, fitting)
+    return fitting
 
 
-def learned_predictor(job: Job) -> JointPredictor:
+def learned_predictor(job: FitJob) -> JointPredictor:
     """The predictor of the run that was named.
 
     Raises:
@@ -64,16 +64,16 @@ def learned_predictor(job: Job) -> JointPredictor:
     """
     assert job.options.from_run is not None
     run = RunDirectory(job.options.from_run)
-    there, here = run.info()["identity"]["data_fingerprint"], job.loaded.fingerprint
+    there, here = run.info().identity["data_fingerprint"], job.loaded.fingerprint
     if there != here:
         raise RunError(
             f"the predictor of {run.folder} was learned on other images than {job.loaded.name} has (fingerprint "
-            f"{there} there, {here} here); name those, or search anew without --from-run"
+            f"{there} there, {here} here); name those, or search anew without from_run"
         )
     try:
         return load_joint_predictor(run.predictor, job.space)
     except InvalidValue as error:
-        raise InvalidValue(f"--from-run {run.folder}: {error}") from error
+        raise InvalidValue(f"from_run {run.folder}: {error}") from error
 
 
 def refined_search(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sculptnet.errors import InvalidValue, RunError, collected
-from sculptnet.runs import RunDirectory
+from sculptnet.arch import Recipe
+from sculptnet.errors import InvalidValue, RunError
+from sculptnet.options import FitOptions
+from sculptnet.plain import from_command
+from sculptnet.runs import RunDirectory, RunInfo
 
-OF_THE_SPACE = ("space.", "recipe.")  # settings that make the space, and so belong to the predictor
-OF_THE_FINE_STAGE = ("search.finalists", "search.fine.")  # what is left to search with it
+if TYPE_CHECKING:
+    from sculptnet.methods.fbnetv3 import FBNetV3
+
+BELONG = ("space", "recipe", "resolution", "seed", "test_fraction", "skip_broken")  # to the predictor
+OF_THE_FINE_STAGE = ("finalists", "fine")  # what is left to search with it
 
 
-def searched_run(folder: Path) -> Mapping[str, Any]:
-    """`run.json` of the run in `folder`.
+def searched_run(folder: Path) -> RunInfo:
+    """What is known of the run in `folder`.
 
     Raises:
         RunError: it is none, or has learned no predictor.
@@ -23,62 +29,54 @@ def searched_run(folder: Path) -> Mapping[str, Any]:
     run = RunDirectory(folder)
     info = run.info()
     if run.predictor.load() is None:
-        method = info["command"].get("method", "none")
         raise RunError(
-            f"{folder} has no predictor of accuracies (its method is {method}); `sculptnet fit DATA --latency-ms X "
-            "--method fbnetv3` learns one, and a run that was interrupted goes on with `sculptnet fit RUN`"
+            f"{folder} has no predictor of accuracies; `sculptnet fit DATA --latency-ms X --method fbnetv3` learns one, "
+            "and a run that was interrupted goes on with `sculptnet fit RUN`"
         )
-    if info["command"].get("recipe_only"):
+    if "network" in info.command:
         raise InvalidValue(
-            f"{folder} searched recipes for {info['command']['recipe_only']}: its predictor knows no other network"
+            f"{folder} searched recipes for {info.command['network']}: its predictor knows no other network"
         )
     return info
 
 
-def check_reuse(folder: Path, given: Mapping[str, object], settings: Sequence[str], others: Sequence[str]) -> None:
-    """Whether a request leaves alone what the predictor in `folder` belongs to.
-
-    Args:
-        folder: of the run.
-        given: `method`, `space`, `resolution` and `seed` of the request.
-        settings: of the request.
-        others: options that searches anew alone have.
+def reuse_problems(folder: Path, options: FitOptions, method: FBNetV3) -> list[str]:
+    """What of a request does not go with the predictor in `folder`.
 
     Raises:
-        RunError, InvalidValue: as `searched_run`; or with everything that does not go with the predictor.
+        RunError, InvalidValue: as `searched_run`.
     """
-    info = searched_run(folder)
-    command, size = info["command"], info["identity"]["resolution"]
-    problems = [f"{option}: the predictor belongs to the networks of {folder}; leave it out" for option in others]
-    if given["method"] != command["method"]:
-        problems.append(f"--method {given['method']} uses no predictor; give --method {command['method']}")
-    if given["space"] not in (None, command["space"]):
-        problems.append(f"--space {given['space']}: the predictor belongs to the space of {folder}; leave it out")
-    if given["resolution"] not in (None, size):
-        problems.append(f"--resolution {given['resolution']}: the predictor was learned at {size} pixels; leave it out")
-    if given["seed"] not in (0, command["seed"]):
-        problems.append(f"--seed {given['seed']}: {folder} has split the images with {command['seed']}; leave it out")
-    for entry in settings:
-        if entry.startswith(OF_THE_SPACE) and entry not in command["settings"]:
-            problems.append(f"--set {entry}: space and recipes are those of {folder}; leave it out")
-        if entry.startswith("search.") and not entry.startswith(OF_THE_FINE_STAGE):
-            problems.append(f"--set {entry}: nothing is learned; search.finalists and search.fine can be set")
-        if entry.replace(" ", "") == "search.finalists=0":
-            problems.append(f"--set {entry}: what is shipped is one of them; give 1 at least")
-    if problems:
-        raise InvalidValue(collected(problems, f"--from-run {folder}"))
+    there = from_command(FitOptions, searched_run(folder).command, {"run_dir": folder})
+    problems = [f"start {options.start}: the predictor belongs to the networks of {folder}"] if options.start else []
+    for name in sorted(options.given & set(BELONG)):
+        if getattr(options, name) != getattr(there, name):
+            problems.append(f"{name}: {folder} has learned with {getattr(there, name)}; leave it out")
+    own = [
+        field.name
+        for field in fields(method)
+        if field.name not in (*OF_THE_FINE_STAGE, "recipes") and getattr(method, field.name) != field.default
+    ]
+    problems += [f"search.{name}: nothing is learned; search.finalists and search.fine can be set" for name in own]
+    if method.finalists == 0:
+        problems.append("search.finalists=0: what is shipped is one of them; give 1 at least")
+    return problems
 
 
-def decided_by(folder: Path, settings: Sequence[str]) -> dict[str, Any]:
-    """The fields of a request that the predictor in `folder` belongs to; `settings`: of the request."""
+def decided_by(folder: Path, options: FitOptions) -> FitOptions:
+    """The options with what the predictor in `folder` belongs to."""
     info = searched_run(folder)
-    command = info["command"]
-    kept = [entry for entry in command["settings"] if entry.startswith(OF_THE_SPACE)]
-    return {
-        "space": command["space"],
-        "resolution": info["identity"]["resolution"],
-        "seed": command["seed"],
-        "settings": (*kept, *(entry for entry in settings if entry not in kept)),
-        "test_fraction": command["test_fraction"],
-        "skip_broken": command["skip_broken"],
-    }
+    there = from_command(FitOptions, info.command, {"run_dir": folder})
+    recipe = there.recipe
+    if isinstance(options.recipe, Recipe) or isinstance(recipe, Recipe):
+        recipe = there.recipe if options.recipe is None else options.recipe
+    else:
+        recipe = {**(there.recipe or {}), **(options.recipe or {})} or None
+    return replace(
+        options,
+        space=there.space,
+        recipe=recipe,
+        resolution=info.identity["resolution"],
+        seed=there.seed,
+        test_fraction=there.test_fraction,
+        skip_broken=there.skip_broken,
+    )

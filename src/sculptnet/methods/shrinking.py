@@ -10,7 +10,7 @@ from itertools import chain, count, islice
 from torch import Tensor
 
 from sculptnet.arch import Recipe, SearchSpace
-from sculptnet.errors import InvalidValue, collected
+from sculptnet.rules import at_least, require
 from sculptnet.train import BatchSource, Phase, progressive, rescaled, sandwich
 
 PAPER_RATE = 2.6  # the full network's learning rate, to which those of all phases are set in proportion
@@ -54,15 +54,9 @@ class Shrinking:
     fine_tune_epochs: int | None = None
 
     def __post_init__(self) -> None:
-        least = {"epochs": 1, "samples": 25, "calibration_images": 2, "draws": 1, "fine_tune_epochs": 0}
-        values = {name: getattr(self, name) for name in least}
-        problems = [
-            f"search.{name} must be at least {least[name]}, got {value}"
-            for name, value in values.items()
-            if value is not None and value < least[name]
-        ]
-        if problems:
-            raise InvalidValue(collected(problems, "--set"))
+        problems = at_least(self, 1, "epochs", "draws") + at_least(self, 25, "samples")
+        problems += at_least(self, 2, "calibration_images") + at_least(self, 0, "fine_tune_epochs")
+        require(problems, "Shrinking")
 
 
 def phases_of(space: SearchSpace, schedule: Schedule, recipe: Recipe) -> tuple[Phase, ...]:

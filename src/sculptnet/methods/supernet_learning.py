@@ -15,18 +15,19 @@ from sculptnet.data import EvaluationBatches, Split, subset
 from sculptnet.errors import InvalidSpace, InvalidValue, RunError
 from sculptnet.evaluate import FromSupernet
 from sculptnet.evaluate.prepared import PreparedImages
-from sculptnet.job import Job
-from sculptnet.methods.given_request import FINE_TUNING_SHARE
-from sculptnet.methods.planning import EVALUATION_BATCH, training_batches
+from sculptnet.job import FitJob
+from sculptnet.methods.given import FINE_TUNING_SHARE
 from sculptnet.methods.shrinking import ShortEpochs, Shrinking, phases_of, shortened
 from sculptnet.methods.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
 from sculptnet.nets import AccuracyPredictor, ElasticSupernet, Network, fit_accuracy_predictor, initialise
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import Objective, Problem, RandomSearch, TrialRecord, run
-from sculptnet.settings import settings_of
+from sculptnet.stages.batches import EVALUATION_BATCH, training_batches
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
 from sculptnet.train import BatchSource, Phase, accuracy_of, rescaled, shrink
+from sculptnet.words import differences
+from sculptnet.zoo.starting import parse_start
 
 KIND = "elastic supernet"
 
@@ -44,18 +45,12 @@ class Learned:
     predictor: AccuracyPredictor
 
 
-def shrinking_of(job: Job) -> Shrinking:
-    """The settings of the supernet's training."""
-    _, settings = job.options.chosen_method()
-    return Shrinking(**{name: settings[name] for name in settings_of(Shrinking) if name in settings})
-
-
-def phases_for(job: Job) -> tuple[Phase, ...]:
+def phases_for(job: FitJob, shrinking: Shrinking) -> tuple[Phase, ...]:
     """The phases with their published epochs."""
-    return phases_of(job.space, shrinking_of(job).schedule, supernet_recipe(job))
+    return phases_of(job.space, shrinking.schedule, supernet_recipe(job))
 
 
-def supernet_recipe(job: Job) -> Recipe:
+def supernet_recipe(job: FitJob) -> Recipe:
     """The recipe of the supernet: the run's, without mixup, since soft labels are of the images as they are.
 
     Weights that are trained already take a tenth of the learning rate.
@@ -74,7 +69,7 @@ def fine_tuning(recipe: Recipe, epochs: int) -> Recipe:
     return rescaled(replace(recipe, optimizer=replace(recipe.optimizer, learning_rate=rate)), epochs)
 
 
-def check_space(job: Job) -> None:
+def check_space(job: FitJob, shrinking: Shrinking) -> None:
     """Whether a supernet can hold the space, and whether there are images to recalibrate with.
 
     Said before anything is measured.
@@ -88,28 +83,29 @@ def check_space(job: Job) -> None:
             supernet = ElasticSupernet(job.space)
     except InvalidSpace as error:
         raise InvalidSpace(
-            f"--method {job.options.method} cuts networks out of one set of weights, so all that is open must be "
-            f"sizes, as in --space ofa_mobilenet_v3\n{error}"
+            f"method {job.method.name} cuts networks out of one set of weights, so all that is open must be "
+            f"sizes, as in space ofa_mobilenet_v3\n{error}"
         ) from error
     weights_part, held_out = job.search_parts()
-    judge_of(job, supernet, wanted_images(job, weights_part), held_out)
+    judge_of(job, supernet, wanted_images(shrinking, weights_part), held_out)
     if job.options.start is not None and job.run.supernet.load() is None:
         new_supernet(job)
 
 
-def learned(job: Job, plan: SupernetPlan) -> Learned:
+def learned(job: FitJob, shrinking: Shrinking, plan: SupernetPlan) -> Learned:
     """Trains the supernet, samples it, fits the predictor; what earlier calls finished is read, not done again."""
     if job.run.supernet.load() is None:
-        _train(job, plan)
-    return load_learned(job, job, plan)
+        _train(job, shrinking, plan)
+    return load_learned(job, job, shrinking, plan)
 
 
-def load_learned(job: Job, trained: Job, plan: SupernetPlan) -> Learned:
+def load_learned(job: FitJob, trained: FitJob, shrinking: Shrinking, plan: SupernetPlan) -> Learned:
     """What a run learned, for use in a job whose data and space are the same.
 
     Args:
         job: where it is used.
         trained: the run that has the supernet; samples that it lacks are added there.
+        shrinking: how that run trained it.
         plan: that run's.
 
     Raises:
@@ -119,7 +115,7 @@ def load_learned(job: Job, trained: Job, plan: SupernetPlan) -> Learned:
     supernet, source = load_supernet(trained.run.supernet, job.space)
     supernet.to(job.accelerator)
     weights_part, held_out = job.search_parts()
-    judge = judge_of(job, supernet, wanted_images(job, weights_part), held_out)
+    judge = judge_of(job, supernet, wanted_images(shrinking, weights_part), held_out)
     records = _samples(trained, judge, plan, source)
     predictor = fit_accuracy_predictor(
         job.space,
@@ -133,19 +129,19 @@ def load_learned(job: Job, trained: Job, plan: SupernetPlan) -> Learned:
     return Learned(judge, predictor)
 
 
-def _log_once(job: Job, event: Event) -> None:
+def _log_once(job: FitJob, event: Event) -> None:
     """Logs what every call finds out anew, unless an earlier one did."""
     logged = job.events()
     if not any({**one, "time": None} == {**event, "time": None} for one in logged):
         job.log(event)
 
 
-def wanted_images(job: Job, weights_part: Split) -> int:
+def wanted_images(shrinking: Shrinking, weights_part: Split) -> int:
     """How many images the batch-norm statistics of finalists and of what is shipped are made from."""
-    return shrinking_of(job).calibration_images or min(PAPER_IMAGES, len(weights_part))
+    return shrinking.calibration_images or min(PAPER_IMAGES, len(weights_part))
 
 
-def judge_of(job: Job, supernet: ElasticSupernet, calibration_images: int, held_out: Split) -> FromSupernet:
+def judge_of(job: FitJob, supernet: ElasticSupernet, calibration_images: int, held_out: Split) -> FromSupernet:
     """Judges networks of `supernet` by `held_out`, with statistics from that many of the images it was trained on."""
     weights_part, _ = job.search_parts()
     return FromSupernet(
@@ -160,7 +156,7 @@ def judge_of(job: Job, supernet: ElasticSupernet, calibration_images: int, held_
     )
 
 
-def new_supernet(job: Job) -> ElasticSupernet:
+def new_supernet(job: FitJob) -> ElasticSupernet:
     """The supernet as its training starts: drawn, or with the weights of the network that its space is around.
 
     Raises:
@@ -168,13 +164,13 @@ def new_supernet(job: Job) -> ElasticSupernet:
     """
     supernet, seed = ElasticSupernet(job.space), stream_seed(job.options.seed, "weights/supernet")
     initialise(supernet, seed)
-    start = job.options.chosen_start()
-    if start is not None:
+    if job.options.start is not None:
+        start = parse_start(job.options.start)
         supernet.load_full(start.network(supernet.full, seed))
     return supernet
 
 
-def _train(job: Job, plan: SupernetPlan) -> None:
+def _train(job: FitJob, shrinking: Shrinking, plan: SupernetPlan) -> None:
     supernet = new_supernet(job)
     weights_part, held_out = job.search_parts()
     watched = PreparedImages(subset(held_out, plan.held_out_images, job.options.seed))
@@ -191,7 +187,7 @@ def _train(job: Job, plan: SupernetPlan) -> None:
 
     shrunk = shrink(
         supernet,
-        shortened(phases_for(job), plan.epochs),
+        shortened(phases_for(job, shrinking), plan.epochs),
         supernet_batches(job, weights_part, plan),
         evaluate=evaluate,
         seed=stream_seed(job.options.seed, "supernet"),
@@ -208,7 +204,7 @@ def _train(job: Job, plan: SupernetPlan) -> None:
     save_supernet(job.run.supernet, supernet)
 
 
-def supernet_batches(job: Job, split: Split, plan: SupernetPlan) -> BatchSource:
+def supernet_batches(job: FitJob, split: Split, plan: SupernetPlan) -> BatchSource:
     """Augmented batches in epochs as long as the plan has them."""
     batches = training_batches(job, split, supernet_recipe(job))
     return batches if plan.images >= len(split) else ShortEpochs(batches, steps_of(plan.images, batches.batch_size))
@@ -230,7 +226,7 @@ def read_samples(path: Path, source: str, warn: Callable[[str], None]) -> list[T
     return [TrialRecord.from_json(line) for line in lines]
 
 
-def _samples(job: Job, judge: FromSupernet, plan: SupernetPlan, source: str) -> tuple[TrialRecord, ...]:
+def _samples(job: FitJob, judge: FromSupernet, plan: SupernetPlan, source: str) -> tuple[TrialRecord, ...]:
     """Random networks of the whole space with their accuracies; those that a run has already are read."""
     known = read_samples(job.run.samples, source, job.say)
     if len(known) < plan.samples:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from sculptnet.errors import InvalidValue
+from dataclasses import dataclass
 
 SHARES = {"supernet": 0.65, "samples": 0.15, "fine_tuning": 0.2}  # of what is left after measuring and shipping
 PAPER_IMAGES = 2000  # for batch-norm statistics; as many judge a sample (10,000 in the paper)
@@ -63,18 +60,6 @@ class SupernetPlan:
     seconds: Mapping[str, float]
     peak_bytes: int
     torch_threads: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data."""
-        return {**asdict(self), "epochs": dict(self.epochs), "seconds": dict(self.seconds)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> SupernetPlan:
-        """The plan that `to_json` wrote."""
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise InvalidValue(f"run.json: the plan cannot be read ({error}); start anew with --fresh") from error
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,18 @@ from torch import Tensor
 from sculptnet.arch import Architecture, Candidate
 from sculptnet.cost import macs
 from sculptnet.data import subset
-from sculptnet.job import Job
-from sculptnet.stages.plan import FEW_STEPS
-from sculptnet.methods.planning import minutes, several, training_batches
+from sculptnet.job import FitJob
+from sculptnet.methods.planning import LATE_REMEDY
+from sculptnet.methods.shrinking import Shrinking
+from sculptnet.stages.batches import training_batches
+from sculptnet.stages.plan import FEW_STEPS, planned, warn_if_late
 from sculptnet.stages.speed import measure_training, peak_bytes
-from sculptnet.methods.supernet_learning import judge_of, new_supernet, phases_for, shrinking_of, supernet_recipe
+from sculptnet.methods.supernet_learning import judge_of, new_supernet, phases_for, supernet_recipe
 from sculptnet.methods.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan, steps_of
 from sculptnet.nets import ElasticSupernet
 from sculptnet.search import Job, Problem
 from sculptnet.streams import stream
+from sculptnet.words import minutes, several
 from sculptnet.train import Phase, open_machine
 from sculptnet.train.shrinking_steps import SupernetTraining
 
@@ -28,35 +31,33 @@ TRIAL_IMAGES = 128  # that judge one network
 TRIAL_RATE = 1e-6
 
 
-def supernet_planned(job: Job, problem: Problem) -> SupernetPlan:
+def supernet_planned(job: FitJob, shrinking: Shrinking, problem: Problem) -> SupernetPlan:
     """The run's plan: read if it is there, else made once from trial steps and the minutes left."""
-    info = job.run.info()
-    if "plan" in info:
-        plan = SupernetPlan.from_json(info["plan"])
-        torch.set_num_threads(plan.torch_threads)  # another number would round differently
-        return plan
+    return planned(job, SupernetPlan, lambda: _made(job, shrinking, problem))
+
+
+def _made(job: FitJob, shrinking: Shrinking, problem: Problem) -> SupernetPlan:
     rng = stream(job.options.seed, "flow/typical")
     typical = job.space.decode(problem.sample(rng, 1)[0]).architecture
     job.say("Timing trial steps")
-    wished, phases = shrinking_of(job), phases_for(job)
+    phases = phases_for(job, shrinking)
     parts = job.search_parts()
     wishes = SupernetWishes(
         {phase.name: phase.recipe.epochs for phase in phases},
-        wished.epochs,
-        wished.samples,
-        wished.calibration_images,
-        wished.fine_tune_epochs,
+        shrinking.epochs,
+        shrinking.samples,
+        shrinking.calibration_images,
+        shrinking.fine_tune_epochs,
     )
     left_s = job.options.minutes * 60 - job.elapsed_s()
     plan = make_supernet_plan(
         left_s, measure_supernet(job, typical, phases), (len(parts[0]), len(parts[1])), wishes
     )
-    job.run.note("plan", plan.to_json())
     _tell(job, plan, typical)
     return plan
 
 
-def measure_supernet(job: Job, typical: Architecture, phases: tuple[Phase, ...]) -> SupernetSpeed:
+def measure_supernet(job: FitJob, typical: Architecture, phases: tuple[Phase, ...]) -> SupernetSpeed:
     """Times steps of every phase, of fine-tuning `typical`, and how long it takes to judge a network."""
     recipe = supernet_recipe(job)
     weights_part, held_out = job.search_parts()
@@ -86,7 +87,7 @@ def measure_supernet(job: Job, typical: Architecture, phases: tuple[Phase, ...])
     )
 
 
-def _step_seconds(job: Job, supernet: ElasticSupernet, phase: Phase, images: Tensor, labels: Tensor) -> float:
+def _step_seconds(job: FitJob, supernet: ElasticSupernet, phase: Phase, images: Tensor, labels: Tensor) -> float:
     optimizer = replace(phase.recipe.optimizer, learning_rate=TRIAL_RATE)
     slow = replace(phase, recipe=replace(phase.recipe, optimizer=optimizer))
     teacher = supernet.subnet(supernet.full).eval() if phase.needs_teacher else None
@@ -103,7 +104,7 @@ def _step_seconds(job: Job, supernet: ElasticSupernet, phase: Phase, images: Ten
     return max(1e-9, median(seconds[1:]))
 
 
-def _tell(job: Job, plan: SupernetPlan, typical: Architecture) -> None:
+def _tell(job: FitJob, plan: SupernetPlan, typical: Architecture) -> None:
     """Says what will be done, how long it takes, and what is too little."""
     images = len(job.search_parts()[0])
     times = ", ".join(f"{name.replace('_', '-')} {minutes(seconds)}" for name, seconds in plan.seconds.items())
@@ -117,13 +118,7 @@ def _tell(job: Job, plan: SupernetPlan, typical: Architecture) -> None:
     note = few_steps(plan, job.recipe().batch_size)
     if note is not None:
         job.say(note)
-    expected_s = job.elapsed_s() + sum(plan.seconds.values())
-    if expected_s > 1.1 * 60 * job.options.minutes:
-        job.say(
-            f"Warning: the least sensible plan takes {minutes(expected_s)} in all, more than the "
-            f"{job.options.minutes:g} minutes asked for; a lower --resolution, a narrower space "
-            "(--set space.width=0.5) or fewer images help"
-        )
+    warn_if_late(job, plan, job.options.minutes, LATE_REMEDY)
 
 
 def few_steps(plan: SupernetPlan, batch_size: int) -> str | None:

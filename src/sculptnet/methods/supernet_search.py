@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from sculptnet.arch import IntMatrix, SearchSpace
 from sculptnet.cost import FactoredCost, LatencyTable
-from sculptnet.devices import FileMemo
 from sculptnet.errors import Infeasible
 from sculptnet.evaluate import FromPredictor
-from sculptnet.job import Job
-from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, Measured, chosen, run_logged
-from sculptnet.methods.shrinking import Shrinking
-from sculptnet.methods.supernet_learning import Learned, shrinking_of
+from sculptnet.job import FitJob
+from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, chosen, measured_by, run_logged
+from sculptnet.methods.searching import Target
+from sculptnet.methods.supernet_learning import Learned
 from sculptnet.nets import AccuracyPredictor
 from sculptnet.nets.elastic_range import largest, smallest
 from sculptnet.search import Evolution, Limit, Objective, Problem, Proposals, Search, TrialRecord, drive
 from sculptnet.search.pareto import front
 from sculptnet.search.protocol import Columns
-from sculptnet.settings import settings_of
 from sculptnet.streams import stream_seed
 
 PREDICTED = "predicted_top1"
 FRONT_GENERATIONS = 100  # of evolution with two objectives
 
 
-def find_specialised(job: Job, problem: Problem, table: LatencyTable, found: Learned) -> TrialRecord:
+def find_specialised(
+    job: FitJob, target: Target, found: Learned, draws: int, evolution: Evolution
+) -> TrialRecord:
     """Evolution on predictions; the best are measured whole; of those within the budget, the most accurate trial.
 
     Raises:
         Infeasible: nothing that was proposed runs within the budget.
     """
-    evaluate = Measured(
-        device=job.device,
-        table=table,
-        memo=FileMemo(job.run.measurements),
-        reference=job.reference(),
-        epochs=0,
-        at_most=problem.limits[0].at_most / SPEED_MARGIN,
-        training=found.judge,
-    )
-    draws = shrinking_of(job).draws
+    problem, evaluate = target.problem, measured_by(job, target, 0, found.judge)
     job.say("Searching with predicted accuracies; the best networks are measured whole")
     seed = stream_seed(job.options.seed, "specialised")
-    search = best_predicted(problem, seed, found.predictor, draws, evolution_settings(job))
+    search = best_predicted(problem, seed, found.predictor, draws, evolution)
     return chosen(job, run_logged(job, search, problem, evaluate, ROUNDS * draws + len(ends_of(problem.space))))
 
 
@@ -55,14 +43,8 @@ def ends_of(space: SearchSpace) -> IntMatrix:
     return np.array([space.encode(smallest(space)), space.encode(largest(space))], dtype=np.int64)
 
 
-def evolution_settings(job: Job) -> dict[str, Any]:
-    """What the user set of the evolution."""
-    _, settings = job.options.chosen_method()
-    return {name: value for name, value in settings.items() if name not in settings_of(Shrinking)}
-
-
 def best_predicted(
-    problem: Problem, seed: int, predictor: AccuracyPredictor, draws: int, settings: Mapping[str, Any]
+    problem: Problem, seed: int, predictor: AccuracyPredictor, draws: int, evolution: Evolution
 ) -> Search:
     """Proposes the `draws` networks of the best predicted accuracy until one of them is within the budget.
 
@@ -78,7 +60,7 @@ def best_predicted(
         seed: of the evolution.
         predictor: of accuracies.
         draws: networks a round.
-        settings: of `evolution`.
+        evolution: how.
     """
     latency, *others = problem.limits
     (_, fastest_ms), _ = _factored(problem).extremes()
@@ -86,7 +68,7 @@ def best_predicted(
         at_most = max(latency.at_most / SPEED_MARGIN**number, min(fastest_ms, latency.at_most))
         narrowed = Problem(problem.space, (Objective(PREDICTED),), (Limit(latency.cost, at_most), *others))
         try:
-            rows = _evolved(narrowed, stream_seed(seed, "round", number), predictor, draws, settings)
+            rows = _evolved(narrowed, stream_seed(seed, "round", number), predictor, draws, evolution)
         except Infeasible:
             if number == 1:
                 raise
@@ -113,9 +95,9 @@ def pareto_front(table: LatencyTable, predictor: AccuracyPredictor, seed: int) -
 
 
 def _evolved(
-    problem: Problem, seed: int, predictor: AccuracyPredictor, count: int, settings: Mapping[str, Any]
+    problem: Problem, seed: int, predictor: AccuracyPredictor, count: int, evolution: Evolution
 ) -> IntMatrix:
-    found = drive(Evolution(**settings).search(problem, seed), FromPredictor(predictor, PREDICTED).score)
+    found = drive(evolution.search(problem, seed), FromPredictor(predictor, PREDICTED).score)
     order = np.argsort(-found.column(PREDICTED), kind="stable")[:count]
     return found.choices[order]
 

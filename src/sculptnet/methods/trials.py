@@ -1,76 +1,130 @@
-"""Searches that learn from trials, without a supernet: how many trials, what they cost, with which settings."""
+"""Searches that learn from trials, without a supernet; random search, evolution, NSGA-II and Optuna's samplers."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, final
 
-from sculptnet.cost import Macs
-from sculptnet.flow.methods import Method
-from sculptnet.search import Limit, Objective, Problem, Search, TrialRecord
-from sculptnet.spaces import fbnet
-from sculptnet.state import Checkpoint, Log, NoCheckpoint, no_log
-from sculptnet.streams import stream
+from sculptnet import search
+from sculptnet.job import FitJob, TrialJob
+from sculptnet.methods.finalists import Measured, best_in_full, by_training, measured_by, run_logged
+from sculptnet.methods.planning import planned_search
+from sculptnet.methods.proxy_check import proxied
+from sculptnet.methods.scratch import FromScratch
+from sculptnet.methods.searching import Target
+from sculptnet.options import FitOptions
+from sculptnet.search import Problem, Search, TrialRecord
+from sculptnet.search.optuna_samplers import require_optuna
+from sculptnet.stages.plan import SearchPlan, Speed, Wishes
+from sculptnet.stages.speed import measure_training
 
-TYPICAL_OF = 256
-
-
-def wished_trials(method: Method, settings: Mapping[str, Any]) -> int | None:
-    """As many as the user's settings make; None leaves it to the plan."""
-    if "batches" in settings:
-        batch = settings.get("batch", method.settings()["batch"].default)
-        return int(settings["batches"] * batch)
-    if {"rounds", "batch"} <= settings.keys():
-        return int(settings["rounds"] * settings["batch"] + settings.get("finalists", settings["batch"]))
-    draws: int | None = settings.get("draws")
-    return draws
+FEWEST_TRIALS = 2
 
 
-def check_settings(method: Method, settings: Mapping[str, Any]) -> None:
-    """Lets the search say what is wrong with its settings before anything is measured: on a problem of one layer.
+class Trials(FromScratch):
+    """A search that proposes candidates, is told how good they are, and learns from that.
 
-    Raises:
-        InvalidValue: with everything that is.
+    Every proposal is measured whole and trained briefly; what is over the budget when it is measured is not trained.
     """
-    space = fbnet(2, 8, channels=(8,), layers=(1,), strides=(1,), stem_channels=8, head_channels=8)
-    problem = Problem(space, (Objective("top1"),), (Limit(Macs(), 1e12),))
-    with closing(sampling_search(method, problem, 0, settings, TYPICAL_OF, no_log, NoCheckpoint())) as search:
-        if inspect.isgeneratorfunction(method.search):
-            next(search)
+
+    @abstractmethod
+    def search(self, problem: Problem, seed: int) -> Search:
+        """Proposals within the limits of `problem`; `seed` is that of all draws."""
+
+    def wished_trials(self) -> int | None:
+        """How many trials the settings ask for; None leaves it to the plan."""
+        return None
+
+    def fewest_trials(self) -> int:
+        """How many trials it needs, however few the minutes."""
+        return FEWEST_TRIALS
+
+    def trial_cost(self, problem: Problem, seed: int) -> float:
+        """What a trial costs over what one within the limits does."""
+        return 1.0
+
+    def proposals(self, job: TrialJob, problem: Problem, trials: int) -> Search:
+        """The search for so many trials."""
+        return self.search(problem, job.options.seed)
+
+    def recipe_problems(self) -> list[str]:
+        """Why it cannot search how a given network is trained; nothing where it can."""
+        return []
+
+    def driven(self, trials: int) -> int:
+        """How many trials a driver asks the search for, of so many."""
+        return trials
+
+    def plan(self, job: FitJob, problem: Problem) -> SearchPlan:
+        return self.planned_trials(job, problem)
+
+    def planned_trials(self, job: TrialJob, problem: Problem) -> SearchPlan:
+        """The plan of a run that learns from trials, whatever is open."""
+        wishes = Wishes(
+            trials=self.wished_trials(),
+            searches=False,
+            trial_cost=self.trial_cost(problem, job.options.seed),
+            fewest_trials=self.fewest_trials(),
+        )
+        return planned_search(job, problem, wishes, partial(measure_training, job), _no_notes)
+
+    def problems(self, options: FitOptions) -> list[str]:
+        found, wished = super().problems(options), self.wished_trials()
+        if wished is not None and options.full_trials is not None and wished < options.full_trials:
+            found.append(
+                f"full_trials {options.full_trials}: the settings of search make only {wished} trials; raise them, or "
+                "leave one of the two out"
+            )
+        return found
+
+    def best(self, job: FitJob, target: Target, plan: SearchPlan) -> TrialRecord:
+        with proxied(job, target.problem, plan):
+            evaluate = measured_by(job, target, plan.trial_epochs, by_training(job))
+            records = self.tried(job, target.problem, evaluate, plan)
+            return best_in_full(job, target.problem, evaluate, plan, records)
+
+    def tried(self, job: FitJob, problem: Problem, evaluate: Measured, plan: SearchPlan) -> Sequence[TrialRecord]:
+        """The trials."""
+        return run_logged(job, self.proposals(job, problem, plan.trials), problem, evaluate, self.driven(plan.trials))
 
 
-def cost_of_proposals(problem: Problem, seed: int) -> float:
-    """What a random candidate costs over what one within the limits does: what a soft search proposes at first."""
-    rng, cost = stream(seed, "flow/sampling"), problem.factored[0]
-    anything, within = problem.space.sample(rng, TYPICAL_OF), problem.sample(rng, TYPICAL_OF)
-    return float(cost.of(anything).mean() / cost.of(within).mean())
+def _no_notes(plan: SearchPlan, speed: Speed) -> list[str]:
+    return []
 
 
-def sampling_search(
-    method: Method,
-    problem: Problem,
-    seed: int,
-    settings: Mapping[str, Any],
-    trials: int,
-    log: Log,
-    checkpoint: Checkpoint,
-) -> Search:
-    """The method's generator: settings of the user, then of the method for so many trials.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Random(search.RandomSearch, Trials):
+    """Random search: the baseline that every method has to beat."""
 
-    It gets the log, and the checkpoint for what it learns, if it takes them.
-    """
-    planned = method.planned(trials, settings) if method.planned is not None else {}
-    parameters = inspect.signature(method.search).parameters
-    kept = {name: one for name, one in {"log": log, "checkpoint": checkpoint}.items() if name in parameters}
-    return method.search(problem, seed, **{**planned, **settings, **kept})
+    name: ClassVar[str] = "random"
 
 
-def of_one_length(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials that came out, of the length that the plan has for them; those that a search cut short only if none.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Evolution(search.Evolution, Trials):
+    """Evolution with mutation and crossover, on trials."""
 
-    Accuracies after trainings of different lengths do not tell which network is better.
-    """
-    trained = [record for record in records if "top1" in record.metrics]
-    return [record for record in trained if record.epochs is None] or trained
+    name: ClassVar[str] = "evolution"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Nsga2(search.Nsga2, Trials):
+    """NSGA-II, on trials."""
+
+    name: ClassVar[str] = "nsga2"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Optuna(search.OptunaSearch, Trials):
+    """Optuna's samplers, on trials."""
+
+    name: ClassVar[str] = "optuna"
+
+    def require(self) -> None:
+        require_optuna()

@@ -139,3 +139,14 @@ def before_pooling(head: nn.Module) -> nn.Sequential:
                 break
             kept.add_module(name, layer)
     return kept
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """What `--set detector.NAME=VALUE` changes; see `SsdLite`. None: fitted to the training objects."""
+
+    smallest: float | None = None
+    largest: float | None = None
+    score_threshold: float = 0.02
+    overlap: float = 0.5
+    most_boxes: int = 100

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import TypeAlias
 
-from sculptnet import __version__
+from sculptnet._version import __version__
 from sculptnet.files import write_atomic
 from sculptnet.report.html import Html, element, joined, with_code
 from sculptnet.report.joint_sections import goes_in_rounds, joint_rounds
@@ -14,7 +15,6 @@ from sculptnet.report.parts import Absent, Part, Section
 from sculptnet.report.proxy_section import proxy_checked
 from sculptnet.report.range_sections import numbers_are_open, numbers_chosen
 from sculptnet.report.recipe_sections import recipe_is_open, recipes
-from sculptnet.report.reinforce_sections import layer_diversity
 from sculptnet.report.result_sections import classes_apart, training_curves
 from sculptnet.report.search_sections import (
     accuracy_over_latency,
@@ -31,27 +31,15 @@ from sculptnet.report.supernet_sections import (
     fine_tuning,
     nothing_compared,
     supernet_phases,
-    trains_a_supernet,
 )
 
 PAGE = "report.html"
 FIGURES = "figures"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # the browser itself refuses to load anything
 
-SECTIONS: tuple[Callable[[ReportData], Part], ...] = (
-    accuracy_over_latency,
-    baselines_compared,
-    network,
-    layer_diversity,
-    classes_apart,
-    budget_in_space,
-    table_checked,
-    search_over_epochs,
-    proxy_checked,
-    training_curves,
-    what_was_used,
-)
-SECTIONS_WITH_A_SUPERNET: tuple[Callable[[ReportData], Part], ...] = (
+SectionMaker: TypeAlias = Callable[[ReportData], Part]
+
+SECTIONS_WITH_A_SUPERNET: tuple[SectionMaker, ...] = (
     accuracy_over_latency,
     nothing_compared,
     network,
@@ -63,11 +51,36 @@ SECTIONS_WITH_A_SUPERNET: tuple[Callable[[ReportData], Part], ...] = (
     fine_tuning,
     what_was_used,
 )
-SECTIONS_OF_A_GIVEN_NETWORK = (network, classes_apart, training_curves, what_was_used)
+SECTIONS_OF_A_GIVEN_NETWORK: tuple[SectionMaker, ...] = (network, classes_apart, training_curves, what_was_used)
 
 
-def write_report(source: ReportData, folder: Path) -> Path:
-    """Writes `report.html` and `figures/NAME.png` into `folder`; returns the page's path.
+def searched_from_scratch(source: ReportData, *course: SectionMaker) -> tuple[SectionMaker, ...]:
+    """The sections of a search whose network is trained from scratch; `course` tells how the search went."""
+    numbers = (numbers_chosen,) if numbers_are_open(source) else ()
+    opened = (recipes,) if recipe_is_open(source) else ()
+    return (
+        accuracy_over_latency,
+        baselines_compared,
+        network,
+        *numbers,
+        *opened,
+        classes_apart,
+        budget_in_space,
+        table_checked,
+        *course,
+        proxy_checked,
+        training_curves,
+        what_was_used,
+    )
+
+
+def recipe_alone(source: ReportData) -> tuple[SectionMaker, ...]:
+    """The sections of a search for the recipe of a given network."""
+    return (recipes, *((joint_rounds,) if goes_in_rounds(source) else ()), *SECTIONS_OF_A_GIVEN_NETWORK)
+
+
+def write_report(source: ReportData, sections: Sequence[SectionMaker], folder: Path) -> Path:
+    """Writes `report.html` and `figures/NAME.png` of `sections` into `folder`; returns the page's path.
 
     The page follows the reader's light or dark scheme, loads nothing, and holds every figure as SVG. Equal `source`
     gives equal bytes.
@@ -75,21 +88,7 @@ def write_report(source: ReportData, folder: Path) -> Path:
     Raises:
         RunError: a file could not be written; what was there before stays.
     """
-    return write_page(folder, source.title, header(source), [make(source) for make in _sections(source)])
-
-
-def _sections(source: ReportData) -> Sequence[Callable[[ReportData], Part]]:
-    if source.given is not None:
-        searched = (*(recipes,) * recipe_is_open(source), *(joint_rounds,) * goes_in_rounds(source))
-        return (*searched, *SECTIONS_OF_A_GIVEN_NETWORK)
-    if trains_a_supernet(source):
-        return SECTIONS_WITH_A_SUPERNET
-    after_network = SECTIONS.index(network) + 1
-    more = (*(numbers_chosen,) * numbers_are_open(source), *(recipes,) * recipe_is_open(source))
-    later = SECTIONS[after_network:]
-    if goes_in_rounds(source):
-        later = tuple(joint_rounds if one is search_over_epochs else one for one in later)
-    return (*SECTIONS[:after_network], *more, *later)
+    return write_page(folder, source.title, header(source), [make(source) for make in sections])
 
 
 def write_page(folder: Path, title: str, head: Html, parts: Sequence[Part]) -> Path:

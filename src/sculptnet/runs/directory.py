@@ -1,6 +1,7 @@
 """The run directory: the only module that knows file names.
 
-    run.json          command, identity (settings, seed, data, device), plan, schema version
+    run.json          verb, command, identity (settings, seed, data, device)
+    plan.json         how long everything is          slowed.json       the device's speed when the search began
     space.json        the templates searched          table.json        the latency table
     energy.json       the power, where energy is limited
     trials.jsonl      one trial a line                metrics.jsonl     one event a line
@@ -28,11 +29,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, final
 
 from sculptnet.errors import RunError
 from sculptnet.files import read_json, write_atomic, write_json
+from sculptnet.runs.codec import read_record, write_record
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SCHEMA = 1
+RUN = "run.json"
 LOCK = ".lock"
 
 
@@ -142,25 +144,40 @@ class FileCheckpoint:
 
 @final
 @dataclass(frozen=True)
+class RunInfo:
+    """What a run is.
+
+    Attributes:
+        verb: what was called: `fit`, `train`, `search_recipe`, `detect` or `specialize`.
+        identity: what makes it this run: its settings, space and data fingerprint; plain JSON.
+        command: what was asked, in full; plain JSON.
+    """
+
+    verb: str
+    identity: Mapping[str, Any]
+    command: Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
 class RunDirectory:
     """One run on disk."""
 
     folder: Path
 
     # ------------------------------------------------------------------ identity
-    def open(self, identity: Mapping[str, Any], command: Mapping[str, Any], *, fresh: bool) -> bool:
-        """Makes the directory for `identity`, or checks that it holds the same run.
+    def open(self, info: RunInfo, *, fresh: bool) -> bool:
+        """Makes the directory for a run, or checks that it holds the same one.
 
         Args:
-            identity: what makes a run this run: its settings, space and data fingerprint; plain JSON.
-            command: what was asked, in full; plain JSON, kept when the directory is made.
+            info: what it is; kept when the directory is made.
             fresh: remove what an earlier run left.
 
         Returns:
             Whether an earlier run is continued.
 
         Raises:
-            RunError: the directory holds another run, a newer schema, or is no run directory.
+            RunError: the directory holds another run, one of another version, or is no run directory.
         """
         if fresh and self.exists():
             for path in self.folder.iterdir():
@@ -168,46 +185,36 @@ class RunDirectory:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         self._refuse_foreign()
         if not self.exists():
-            write_json(
-                self.folder / "run.json", {"schema": SCHEMA, "identity": dict(identity), "command": dict(command)}
-            )
+            write_record(self.folder / RUN, info)
             return False
-        there = self.info()["identity"]
-        differing = sorted(key for key in {*there, *identity} if there.get(key) != identity.get(key))
-        if differing:
+        there, here = ({"verb": one.verb, **one.identity} for one in (self.info(), info))
+        if there != here:
+            names = sorted(key for key in {*there, *here} if there.get(key) != here.get(key))
             lines = "".join(
-                f"\n  - {key}: there {_short(there.get(key))}, now {_short(identity.get(key))}" for key in differing
+                f"\n  - {name}: there {_short(there.get(name))}, now {_short(here.get(name))}" for name in names
             )
-            raise RunError(f"{self.folder} holds another run; give another --run-dir, or --fresh to replace it{lines}")
+            raise RunError(
+                f"{self.folder} holds another run; give another run_dir, or fresh=True (--fresh) to replace it{lines}"
+            )
         return True
 
     def _refuse_foreign(self) -> None:
         if self.folder.is_dir() and not self.exists() and any(path.name != LOCK for path in self.folder.iterdir()):
-            raise RunError(f"{self.folder} is not empty and no run directory; give another --run-dir")
+            raise RunError(f"{self.folder} is not empty and no run directory; give another run_dir (--run-dir)")
 
     def exists(self) -> bool:
         """Whether a run was begun here."""
-        return (self.folder / "run.json").exists()
+        return (self.folder / RUN).exists()
 
-    def info(self) -> dict[str, Any]:
-        """`run.json`.
+    def info(self) -> RunInfo:
+        """What the run is.
 
         Raises:
-            RunError: absent, damaged, or written by a newer version.
+            RunError: absent, damaged, or of another version.
         """
         if not self.exists():
-            raise RunError(f"{self.folder} is no run directory (no run.json); `sculptnet fit` makes one")
-        info = read_json(self.folder / "run.json")
-        schema = info.get("schema") if isinstance(info, dict) else None
-        if not isinstance(schema, int) or "identity" not in info:
-            raise RunError(f"{self.folder}/run.json is no description of a run; start anew with --fresh")
-        if schema > SCHEMA:
-            raise RunError(f"{self.folder} has schema {schema}, this version reads up to {SCHEMA}; update SculptNet")
-        return dict(info)
-
-    def note(self, key: str, value: Any) -> None:
-        """Keeps `value` under `key` in `run.json`."""
-        write_json(self.folder / "run.json", {**self.info(), key: value})
+            raise RunError(f"{self.folder} is no run directory (no {RUN}); `sculptnet fit` makes one")
+        return read_record(self.folder / RUN, RunInfo)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -222,7 +229,7 @@ class RunDirectory:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise RunError(f"{self.folder} is in use by another process; wait for it or give --run-dir") from error
+                raise RunError(f"{self.folder} is in use by another process; wait for it or give run_dir (--run-dir)") from error
             yield
 
     # ------------------------------------------------------------------ logs
@@ -250,6 +257,10 @@ class RunDirectory:
     def trial_folder(self, trial: int) -> Path:
         """Where a trial leaves what it made."""
         return self.folder / "trials" / f"{trial:06d}"
+
+    def record(self, name: str) -> Path:
+        """What a stage decided once, such as `plan`."""
+        return self.folder / f"{name}.json"
 
     @property
     def space(self) -> Path:

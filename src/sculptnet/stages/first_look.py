@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sculptnet.cost import FactoredCost, Macs
-from sculptnet.devices import FileMemo, Quality, Timing, measure_networks
+from sculptnet.devices import Quality, Timing
 from sculptnet.devices.tables import MOST_ENTRIES
 from sculptnet.errors import Infeasible
-from sculptnet.job import Job
+from sculptnet.job import FitJob
 
 HOPELESS = 3.0  # times the budget; the network of fewest multiply-adds is not the fastest, and the device may be busy
 TABLE_SHARE, FEWEST_ENTRIES = 0.2, 150  # of the minutes, for blocks of a table; so many are measured however few those
@@ -14,21 +14,14 @@ EXPORT_S = 0.2  # of a block, and opening it, about, seconds
 RUNS_OF_REFERENCE, TRIED_AGAIN = 5, 1.25  # in a chunk where the reference takes most of it; tries of a chunk, about
 
 
-def look_first(job: Job, at_most_ms: float) -> Timing:
+def look_first(job: FitJob, at_most_ms: float) -> Timing:
     """The time of the space's network of fewest multiply-adds, measured once a run.
 
     Raises:
         Infeasible: it is several times `at_most_ms`, which a table of all blocks would tell minutes later.
     """
     (choices, macs), _ = FactoredCost(job.space, Macs()).extremes()
-    timing = measure_networks(
-        {"smallest network": job.space.decode(choices).architecture},
-        job.device,
-        precision=job.options.precision,
-        reference=job.reference(),
-        alternate=True,
-        memo=FileMemo(job.run.measurements),
-    )["smallest network"]
+    timing = job.timings({"smallest network": job.space.decode(choices).architecture})["smallest network"]
     if timing.low_ms > HOPELESS * at_most_ms:
         raise Infeasible(
             f"the budget of {at_most_ms:g} ms is far under what networks of this space take on {job.device.name}: "

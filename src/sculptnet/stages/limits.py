@@ -20,6 +20,7 @@ from sculptnet.cost import (
     cost_of,
     peak_memory,
 )
+from sculptnet.devices import Device
 from sculptnet.devices.opening import REMOTE
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.named import find
@@ -37,31 +38,29 @@ ENERGY = "energy_mj"  # known when the processor's power was measured
 NAMES = (*COSTS, ENERGY)
 
 
-def parse_limits(texts: Sequence[str], device: str) -> dict[str, float]:
-    """The most of each cost that `NAME=VALUE` texts allow; what the costs are is not asked for yet.
+def parse_limits(given: Sequence[Limit | str], device: Device | str) -> dict[str, float | Limit]:
+    """The limits by name: the most of each cost that `NAME=VALUE` texts allow, and limits as they are.
 
     Args:
-        texts: as typed.
-        device: as typed; energy is counted on this machine alone.
+        given: limits, or texts; what their costs are is not asked for yet.
+        device: as named; energy is counted on this machine alone.
 
     Raises:
         InvalidValue: with everything that is wrong with them.
     """
-    limits: dict[str, float] = {}
+    limits: dict[str, float | Limit] = {}
     problems: list[str] = []
-    for text in texts:
+    for one in given:
         try:
-            name, at_most = _parsed(text)
+            name, at_most = (one.metric, one) if isinstance(one, Limit) else _parsed(one)
         except SculptNetError as error:
             problems.append(str(error))
             continue
-        if name == ENERGY and device.startswith(REMOTE):
-            problems.append(
-                f"--limit {text}: energy is counted on this machine, and {device} is another; run fit there"
-            )
+        if name == ENERGY and isinstance(device, str) and device.startswith(REMOTE):
+            problems.append(f"the limit {one}: energy is counted on this machine, and {device} is another; run there")
+        if name in limits:
+            problems.append(f"the limit on {name} is given twice")
         limits[name] = at_most
-    names = [text.partition("=")[0] for text in texts]
-    problems += [f"--limit {name} is given twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:
         raise InvalidValue(collected(problems, "limits"))
     return limits
@@ -75,14 +74,19 @@ def _parsed(text: str) -> tuple[str, float]:
     except ValueError:
         at_most = math.nan
     if not equals or not (math.isfinite(at_most) and at_most > 0):
-        raise InvalidValue(f"--limit {text} must read NAME=NUMBER with a number above 0, such as {name}=1e6")
+        raise InvalidValue(f"the limit {text!r} must read NAME=NUMBER with a number above 0, such as {name}=1e6")
     return name, at_most
 
 
-def make_limits(asked: Mapping[str, float], precision: Precision, energy: Callable[[], Energy]) -> tuple[Limit, ...]:
+def make_limits(
+    asked: Mapping[str, float | Limit], precision: Precision, energy: Callable[[], Energy]
+) -> tuple[Limit, ...]:
     """The limits that were asked for; bytes are those of the file at `precision`, `energy` is called if limited."""
     costs: Mapping[str, Callable[[Precision], CostModel | TotalCost]] = {**COSTS, ENERGY: lambda precision: energy()}
-    return tuple(Limit(find(name, costs, "limit")(precision), at_most) for name, at_most in asked.items())
+    return tuple(
+        given if isinstance(given, Limit) else Limit(find(name, costs, "limit")(precision), given)
+        for name, given in asked.items()
+    )
 
 
 def describe_limits(limits: Sequence[Limit], architecture: Architecture) -> dict[str, dict[str, Any]]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from sculptnet.errors import InvalidValue
+import torch
+
+from sculptnet.job import OpenRun
+from sculptnet.words import minutes
 
 SHARES = {"search": 0.25, "trials": 0.2, "training": 0.55}  # of what is left after measuring and shipping
 SHORT_SEARCH_SHARE = 0.1  # where a quarter would not reach FEW_STEPS: training makes more of the time
@@ -26,6 +29,41 @@ LONGEST_TRIAL = 5  # epochs (MnasNet, section 5), more where these are fewer ste
 # Short trials choose recipes for short trainings: so there are fewer trials of recipes, and longer ones
 MANY_RECIPE_TRIALS, LONGEST_RECIPE_TRIAL = 32, 30
 FULL_TRIALS, FULL_EPOCHS = 3, 30  # so many are trained in full where that leaves so many epochs; 15 in MnasNet
+
+
+class Plan(Protocol):
+    """What a run will do and how long it takes: made once, from trial steps and the minutes left."""
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """The expected time of each stage from here on."""
+        ...
+
+    @property
+    def torch_threads(self) -> int:
+        """With which trial steps were fastest; another number would round differently."""
+        ...
+
+
+P = TypeVar("P", bound=Plan)
+LATE = 1.1  # times the minutes: from there on a plan that takes longer is warned of
+
+
+def planned(run: OpenRun, kind: type[P], make: Callable[[], P]) -> P:
+    """The run's plan: read if it is there, else made once; torch computes with its threads from here on."""
+    plan = run.once("plan", kind, make)
+    torch.set_num_threads(plan.torch_threads)
+    return plan
+
+
+def warn_if_late(run: OpenRun, plan: Plan, asked_minutes: float, remedy: str) -> None:
+    """Says when a plan takes longer than was asked for, what was done before included, and the `remedy`."""
+    expected_s = run.elapsed_s() + sum(plan.seconds.values())
+    if expected_s > LATE * 60 * asked_minutes:
+        run.say(
+            f"Warning: the least sensible plan takes {minutes(expected_s)} in all, measuring included, more than the "
+            f"{asked_minutes:g} minutes asked for; {remedy}"
+        )
 
 
 @dataclass(frozen=True)
@@ -51,7 +89,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """How long everything is. `search_images` are drawn from the training images, the same in every epoch.
 
     `seconds` holds the expected time of each stage from here on. With `trial_epochs` 0 there is one finalist, which
@@ -70,18 +108,6 @@ class Plan:
     peak_bytes: int
     torch_threads: int
     full_trials: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data."""
-        return {**asdict(self), "seconds": dict(self.seconds)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """The plan that `to_json` wrote."""
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise InvalidValue(f"run.json: the plan cannot be read ({error}); start anew with --fresh") from error
 
 
 @dataclass(frozen=True)
@@ -113,7 +139,7 @@ class Wishes:
         return self.searches or self.predicts
 
 
-def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) -> Plan:
+def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) -> SearchPlan:
     """Fills `seconds_left` with search, trials and training; never less than one epoch of search and of training.
 
     Args:
@@ -145,7 +171,7 @@ def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) ->
         "training": epochs * train_epoch,
         "shipping": speed.shipping_s,
     }
-    return Plan(
+    return SearchPlan(
         search_epochs,
         warmup,
         search_images,

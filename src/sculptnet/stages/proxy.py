@@ -60,6 +60,12 @@ class ProxyCheck:
         )
 
 
+def newest_check(events: Sequence[Mapping[str, Any]], asked: int | None = None) -> ProxyCheck | None:
+    """The newest check in a run's log, if it has one; with `asked`, one of as many networks."""
+    fitting = [one for one in events if one.get("event") == EVENT and asked in (None, one["asked"])]
+    return ProxyCheck.from_json(fitting[-1]) if fitting else None
+
+
 def rank_correlations(short: Sequence[float], longer: Sequence[float], seed: int) -> tuple[Correlation, Correlation]:
     """Spearman's and Kendall's (tau-b) rank correlation, with percentile bootstrap intervals."""
     from scipy.stats import kendalltau, spearmanr  # two seconds to import, which few processes need

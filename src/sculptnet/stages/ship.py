@@ -1,4 +1,4 @@
-"""Fourth stage: export, accuracy with the runtime itself, timing of every file on the device, and the card."""
+"""Export, accuracy with the runtime itself, timing of every file on the device, and the card."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sculptnet.devices import FileMemo, Timing, measure_onnx
 from sculptnet.devices.measure import precisions_of
 from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
 from sculptnet.files import write_json
-from sculptnet.job import Job
+from sculptnet.job import ImageJob
 from sculptnet.stages.limits import describe_limits
-from sculptnet.flow.request import RunRequest
-from sculptnet.methods.planning import EVALUATION_BATCH
+from sculptnet.options import ImageOptions
+from sculptnet.stages.batches import EVALUATION_BATCH
 from sculptnet.nets import Network
 from sculptnet.search import Limit
 from sculptnet.train import accuracy_of
@@ -27,7 +27,7 @@ FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
 
 
 def ship(
-    job: Job,
+    job: ImageJob,
     network: Network,
     recipe: Recipe,
     table: LatencyTable | None = None,
@@ -55,7 +55,7 @@ def ship(
     return card
 
 
-def export_files(job: Job, network: Network, folder: Path) -> Exported:
+def export_files(job: ImageJob, network: Network, folder: Path) -> Exported:
     """fp32 and int8 files; activation ranges are seen on training images."""
     calibration = subset(job.data.train, min(CALIBRATION_IMAGES, len(job.data.train)), job.options.seed)
     batches = EvaluationBatches(calibration, job.preprocessing, EVALUATION_BATCH)
@@ -69,7 +69,7 @@ def export_files(job: Job, network: Network, folder: Path) -> Exported:
     )
 
 
-def file_accuracies(job: Job, network: Network, exported: Exported) -> dict[str, Accuracy]:
+def file_accuracies(job: ImageJob, network: Network, exported: Exported) -> dict[str, Accuracy]:
     """The accuracy of every file on the test images, with the runtime that will run it; read once, here."""
     classes = len(job.data.classes)
     test = EvaluationBatches(job.data.test, job.preprocessing, EVALUATION_BATCH, job.num_workers())
@@ -91,7 +91,7 @@ def file_accuracies(job: Job, network: Network, exported: Exported) -> dict[str,
     return found
 
 
-def time_files(job: Job, network: Network, exported: Exported, *, alternate: bool) -> dict[str, Timing]:
+def time_files(job: ImageJob, network: Network, exported: Exported, *, alternate: bool) -> dict[str, Timing]:
     """The latency, now, of every file that the device can run; some devices run `network` in the fp32 file's place.
 
     Args:
@@ -113,7 +113,7 @@ def time_files(job: Job, network: Network, exported: Exported, *, alternate: boo
 
 
 def make_card(
-    job: Job,
+    job: ImageJob,
     architecture: Architecture,
     table: LatencyTable | None,
     exported: Exported,
@@ -146,14 +146,14 @@ def make_card(
             "notes": list(job.data.notes),
             "fingerprint": job.loaded.fingerprint,
         },
-        **request.origin(),
+        **job.method.origin(request),
         "seed": request.seed,
         "device": {"name": job.device.name, **job.device.describe()},
         "versions": versions(),
     }
 
 
-def describe_budget(request: RunRequest) -> dict[str, Any] | None:
+def describe_budget(request: ImageOptions) -> dict[str, Any] | None:
     """The budget and the file that it judges, as the card holds them; None without a budget."""
     if request.latency_ms is None:
         return None

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from sculptnet.arch import Architecture, SearchSpace
 from sculptnet.data import TrainingBatches
-from sculptnet.job import Job, Job
+from sculptnet.job import ImageJob
 from sculptnet.stages.plan import WEIGHT_SHARE, Speed
 from sculptnet.nets import Network, RelaxedSupernet
 from sculptnet.nets.relaxed import LEAST_COMPARED
@@ -31,7 +31,7 @@ RUNTIME_SHARE = 0.35  # of a training step that classifying the same images with
 
 
 def measure_speed(
-    job: Job,
+    job: ImageJob,
     batches: TrainingBatches,
     branches: int | None,
     typical: Architecture,
@@ -61,7 +61,7 @@ def measure_speed(
     return replace(speed, search_step_s=search_s, peak_bytes=peak_bytes())
 
 
-def measure_training(job: Job, batches: TrainingBatches, architecture: Architecture) -> Speed:
+def measure_training(job: ImageJob, batches: TrainingBatches, architecture: Architecture) -> Speed:
     """Times trial steps of a network, and leaves torch with the threads that were fastest.
 
     A thread per core is far slower than one thread where other programs keep a core busy: all threads wait for the one
@@ -76,7 +76,7 @@ def measure_training(job: Job, batches: TrainingBatches, architecture: Architect
     return Speed(0.0, train_s, batches.batch_size, TRIAL_MEASURE_S, shipping_s, peak_bytes(), threads)
 
 
-def _first_batch(job: Job, batches: TrainingBatches) -> tuple[Tensor, Tensor]:
+def _first_batch(job: ImageJob, batches: TrainingBatches) -> tuple[Tensor, Tensor]:
     images, labels = next(iter(batches.epoch(0)))
     placed = images.to(job.accelerator).contiguous(memory_format=torch.channels_last)
     return placed, labels.to(job.accelerator)

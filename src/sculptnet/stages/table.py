@@ -1,4 +1,4 @@
-"""First stage: the latency table of the space on the device, and whether the budget can be met."""
+"""The latency table of the space on the device, and the power of its processor."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from sculptnet.devices.energy import check_counted
 from sculptnet.devices.tables import reference_network
 from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.files import read_given, read_json, write_json
-from sculptnet.job import Job
+from sculptnet.job import FitJob
 from sculptnet.stages.first_look import affordable_entries, look_first
-from sculptnet.stages.limits import ENERGY, make_limits
+from sculptnet.stages.limits import ENERGY, make_limits, parse_limits
 from sculptnet.result import NOTICED_SLOWER
 from sculptnet.search import Limit, Problem
 from sculptnet.streams import stream
@@ -40,19 +40,19 @@ def space_blocks(space: SearchSpace) -> tuple[type, ...]:
     return tuple(dict.fromkeys((*blocks.ALL, *classes_in(space.architecture))))
 
 
-def measured_table(job: Job, at_most_ms: float) -> LatencyTable:
+def measured_table(job: FitJob, at_most_ms: float) -> LatencyTable:
     """The run's table: read if it is there, else taken from `--table` and re-checked, else measured.
 
     Raises:
         Infeasible: before it is measured, where a budget of `at_most_ms` is far from what networks of the space take.
     """
-    run, request = job.run, job.options
+    run, asked = job.run, job.options
     if run.table.exists():
         return table_from_json(read_json(run.table), space_blocks(job.space))
-    if ENERGY in request.chosen_limits() and not run.energy.exists():  # said before minutes are spent
+    if ENERGY in parse_limits(asked.limits, asked.device) and not run.energy.exists():  # said before minutes are spent
         check_counted(job.device)
         open_rapl(job.powercap)
-    table = _given_table(job, request.table) if request.table else _fresh_table(job, at_most_ms)
+    table = _given_table(job, asked.table) if asked.table else _fresh_table(job, at_most_ms)
     write_json(run.table, table.to_json())
     if table.held_out is not None:
         job.say(describe_error(table.held_out))
@@ -61,7 +61,7 @@ def measured_table(job: Job, at_most_ms: float) -> LatencyTable:
     return table
 
 
-def _fresh_table(job: Job, at_most_ms: float) -> LatencyTable:
+def _fresh_table(job: FitJob, at_most_ms: float) -> LatencyTable:
     reference_ms = look_first(job, at_most_ms).reference_ms
     job.say(f"Measuring the space's blocks on {job.device.name} ({job.options.precision.value})")
     return measure_table(
@@ -76,7 +76,7 @@ def _fresh_table(job: Job, at_most_ms: float) -> LatencyTable:
     )
 
 
-def _given_table(job: Job, path: Path) -> LatencyTable:
+def _given_table(job: FitJob, path: Path) -> LatencyTable:
     table = _read_table(path, job.space)
     check_covers(table, job.space)
     if table.precision is not job.options.precision:
@@ -108,17 +108,17 @@ def _read_table(path: Path, space: SearchSpace) -> LatencyTable:
         raise InvalidValue(f"--table {path}: {error}") from error
 
 
-def limits_beside(job: Job, table: LatencyTable) -> tuple[Limit, ...]:
+def limits_beside(job: FitJob, table: LatencyTable) -> tuple[Limit, ...]:
     """The limits beside latency; the power of the processor is measured if energy is limited and the run lacks it.
 
     Raises:
         DeviceError: nothing counts energy here.
     """
-    request = job.options
-    return make_limits(request.chosen_limits(), request.precision, lambda: measured_energy(job, table))
+    limits = parse_limits(job.options.limits, job.options.device)
+    return make_limits(limits, job.options.precision, lambda: measured_energy(job, table))
 
 
-def measured_energy(job: Job, table: LatencyTable) -> Energy:
+def measured_energy(job: FitJob, table: LatencyTable) -> Energy:
     """The run's energy: read if it is there, else measured."""
     path = job.run.energy
     if path.exists():
@@ -138,114 +138,6 @@ def measured_energy(job: Job, table: LatencyTable) -> Energy:
     job.log({"event": "energy", **energy.to_json()})
     job.say(describe_energy(energy))
     return energy
-
-
-def check_feasibility(job: Job, table: LatencyTable) -> FactoredCost:
-    """Says where the budget lies in the space.
-
-    Raises:
-        Infeasible: it is below the fastest network.
-    """
-    cost, at_most = FactoredCost(job.space, table), job.options.budget_ms
-    (_, fastest), (_, slowest) = cost.extremes()
-    drawn = cost.of(job.space.sample(stream(job.options.seed, "flow/feasibility"), FEASIBILITY_SAMPLES))
-    median, share = float(np.median(drawn)), float(np.mean(drawn <= at_most))
-    job.log(
-        {
-            "event": "feasibility",
-            "cost": table.name,
-            "fastest": fastest,
-            "median": median,
-            "slowest": slowest,
-            "at_most": at_most,
-        }
-    )
-    job.say(
-        f"This space on this device: fastest {fastest:.3g} ms, median {median:.3g} ms, slowest {slowest:.3g} ms. "
-        f"Budget {at_most:g} ms: {share:.0%} of random networks fit"
-    )
-    if at_most < fastest:
-        raise Infeasible(
-            f"the budget of {at_most:g} ms is under the fastest network of this space on {table.device}, "
-            f"{fastest:.3g} ms; raise --latency-ms above that, lower --resolution, or narrow the space "
-            f"(--set space.width=0.5). With the same space, --table {job.run.table} spares measuring again"
-        )
-    if at_most >= slowest:
-        job.say(_describe_loose(at_most / slowest))
-    return cost
-
-
-def _describe_loose(times: float) -> str:
-    """What to do with a budget that is so many times the slowest network's latency."""
-    wider = min(LARGEST_WIDENING, math.ceil(2 * times) / 2)  # widths in steps of 8 or 4 stay whole
-    advice = f"The budget does not bind: every network fits. A larger space may be better (--set space.width={wider:g})"
-    if times <= LARGEST_WIDENING:
-        return advice
-    return (
-        f"{advice}, and a higher --resolution: the budget is {times:,.0f} times the slowest network's time. "
-        "--latency-ms is in milliseconds for one image"
-    )
-
-
-def budget_at_table_speed(job: Job, table: LatencyTable, cost: FactoredCost) -> float:
-    """The most milliseconds that a network may take at the speed of the table: the budget, or less.
-
-    The speed of shared and of warm machines moves by half and more. Where the device is slower now than it was when
-    its table was made, what fits at both speeds is looked for; decided once and kept with the run.
-    """
-    at_most, run = job.options.budget_ms, job.run
-    if table.reference_ms is None:
-        return at_most
-    if "slower" not in run.info():
-        run.note("slower", max(1.0, _reference_now_ms(job) / table.reference_ms))
-    slower: float = run.info()["slower"]
-    if slower < NOTICED_SLOWER:
-        return at_most
-    (_, fastest), _ = cost.extremes()
-    if at_most / slower < fastest:
-        job.say(
-            f"Warning: {job.device.name} is {slower:.2f} times as slow as when its table was made, where nothing "
-            f"fits into {at_most:g} ms; the model may be over the budget"
-        )
-        return at_most
-    job.say(
-        f"{job.device.name} is {slower:.2f} times as slow as when its table was made: looking for what fits at "
-        f"both speeds, {at_most / slower:.4g} ms at the table's"
-    )
-    return at_most / slower
-
-
-def _reference_now_ms(job: Job) -> float:
-    timings = measure_networks(
-        {"reference": reference_network(job.space)},
-        job.device,
-        precision=job.options.precision,
-        reference=job.reference(),
-        alternate=True,
-        progress=job.listener.progress,
-    )
-    return timings["reference"].reference_ms
-
-
-def check_limits(job: Job, problem: Problem) -> None:
-    """Says how many random networks meet all limits, if there are any beside latency.
-
-    Raises:
-        Infeasible: practically none does; the message has the least of each cost.
-    """
-    if len(problem.limits) < 2:
-        return
-    rows = job.space.sample(stream(job.options.seed, "flow/limits"), FEASIBILITY_SAMPLES)
-    share, costs = float(problem.feasible(rows).mean()), problem.costs(rows)
-    limits = " and ".join(map(str, problem.limits))
-    try:
-        problem.sample(stream(job.options.seed, "flow/limits/any"), 1)
-    except Infeasible as error:
-        raise Infeasible(f"no network of this space was found that meets {limits}\n{error}") from error
-    ranges = ", ".join(
-        f"{name} {np.quantile(values, 0.05):.3g} to {np.quantile(values, 0.95):.3g}" for name, values in costs.items()
-    )
-    job.say(f"{share:.0%} of random networks meet {limits}; nine of ten lie in {ranges}")
 
 
 def describe_error(error: HeldOut) -> str:

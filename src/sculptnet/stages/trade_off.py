@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from sculptnet.arch import Choices
-from sculptnet.methods.trials import of_one_length
+from sculptnet.search.records import of_one_length
 from sculptnet.search import TrialRecord
 from sculptnet.search.pareto import front
 
@@ -69,9 +69,3 @@ def describe(found: Sequence[TradeOff]) -> list[str]:
         lines.append(f"  trial {one.trial:<5} {one.latency_ms:8.3f} ms   top-1 {one.top1:.2%}{longer}")
     return lines
 
-
-def longer_epochs(info: Mapping[str, Any]) -> int | None:
-    """How long a run's shipped network is trained, by `run.json`; None where trials are trained as long, or not."""
-    plan = info.get("plan") or {}
-    trial, full = plan.get("trial_epochs"), plan.get("epochs")
-    return full if isinstance(trial, int) and isinstance(full, int) and full != trial else None

@@ -1,4 +1,4 @@
-"""Third stage: the best finalist trained from scratch on the training images."""
+"""One network trained on the training images, and a few kept back for its curve."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ from torch import nn
 from sculptnet import nets
 from sculptnet.arch import Candidate, Recipe
 from sculptnet.data import EvaluationBatches, Split
-from sculptnet.job import Job
-from sculptnet.stages.plan import Plan
-from sculptnet.methods.planning import EVALUATION_BATCH, training_batches
+from sculptnet.job import ImageJob
+from sculptnet.stages.batches import EVALUATION_BATCH, training_batches
 from sculptnet.nets import Network
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
-from sculptnet.train import accuracy_of, rescaled, train_network
+from sculptnet.train import accuracy_of, train_network
 
 MONITOR_SHARE, MOST_MONITORED = 0.1, 2000  # training images that are kept back to draw the curve
 
 
-def final_parts(job: Job) -> tuple[Split, Split]:
+def final_parts(job: ImageJob) -> tuple[Split, Split]:
     """The images that the shipped network is trained on, and a few that are kept back for its curve."""
     images = len(job.data.train)
     share = min(MONITOR_SHARE, MOST_MONITORED / images)
     return job.data.hold_out(share, stream_seed(job.options.seed, "monitor"))
 
 
-def train_candidate(job: Job, candidate: Candidate, plan: Plan, name: str = "final") -> Network:
-    """Trains the network of `candidate` for `plan.epochs`, or goes on where an earlier call stopped."""
+def train_candidate(job: ImageJob, candidate: Candidate, name: str = "final") -> Network:
+    """Trains the network of `candidate` with its recipe, or goes on where an earlier call stopped."""
     network = Network(candidate.architecture)
     nets.initialise(network, stream_seed(job.options.seed, f"weights/{name}"))
     here = job.at(candidate.architecture.resolution)
-    train_module(here, network, rescaled(candidate.recipe, plan.epochs), name)
+    train_module(here, network, candidate.recipe, name)
     return network
 
 
-def train_module(job: Job, network: nn.Module, recipe: Recipe, name: str) -> None:
+def train_module(job: ImageJob, network: nn.Module, recipe: Recipe, name: str) -> None:
     """Trains `network` in place; `name` keeps its checkpoints and events apart."""
     train_part, monitor = final_parts(job)
     judged = EvaluationBatches(monitor, job.preprocessing, EVALUATION_BATCH, job.num_workers())

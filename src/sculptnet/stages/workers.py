@@ -14,6 +14,13 @@ from sculptnet.settings import bind
 RAY = "ray"
 
 
+def as_workers(given: Workers | int | str) -> Workers:
+    """Workers as they are, a number of processes of this machine, or what a text names; see `parse_workers`."""
+    if isinstance(given, str):
+        return parse_workers(given)
+    return parse_workers(str(given)) if isinstance(given, int) else given
+
+
 def parse_workers(text: str) -> Workers:
     """`4` processes of this machine, `ray`, or `ray:NAME=VALUE,...` with the arguments of `RayWorkers`.
 

@@ -10,9 +10,10 @@ import numpy as np
 from sculptnet.data.detection import BoxSplit
 from sculptnet.export.detector_files import MODEL, OnnxDetector
 from sculptnet.files import read_json
-from sculptnet.tasks.detect_context import DetectionContext
+from sculptnet.tasks.detect_open import DetectJob
 from sculptnet.stages.working_time import worked_s
-from sculptnet.stages.page import command_line
+from sculptnet.options import DetectOptions
+from sculptnet.plain import command_line
 from sculptnet.report.detector_page import DetectorPage, Drawn, Sample, write_detector_report
 from sculptnet.streams import stream
 
@@ -21,7 +22,7 @@ SHOWN_SCORE = 0.3
 MOST_PIXELS = 640  # the longer side of a sample
 
 
-def report_detection(job: DetectionContext) -> Path:
+def report_detection(job: DetectJob) -> Path:
     """Writes `report.html` and `figures/` into the run directory."""
     run = job.run
     events = run.events(job.say)
@@ -30,7 +31,7 @@ def report_detection(job: DetectionContext) -> Path:
     chosen = np.sort(stream(job.options.seed, "report.samples").permutation(len(test))[:SAMPLES])
     page = DetectorPage(
         title=run.folder.name,
-        command=command_line(run.info()["command"]),
+        command=command_line("detect", DetectOptions, run.info().command),
         card=read_json(run.card),
         events=events,
         recipe=read_json(run.model / "recipe.json"),

@@ -20,7 +20,8 @@ from sculptnet.export.detector_files import MODEL, BoxAgreement, OnnxDetector, e
 from sculptnet.export.detector_graph import raw_graph, timed_copy
 from sculptnet.export.session import Images
 from sculptnet.files import write_json
-from sculptnet.tasks.detect_context import DetectionContext
+from sculptnet.tasks.detect_network import origin_of
+from sculptnet.tasks.detect_open import DetectJob
 from sculptnet.stages.ship import describe_timing
 from sculptnet.nets.detector import Detector
 from sculptnet.train.detection import DetectorRecipe
@@ -29,7 +30,7 @@ COMPARED_PHOTOS = 8
 WITHOUT = "without NMS"  # the network alone: what a device that cannot drop overlaps runs
 
 
-def ship_detector(job: DetectionContext, detector: Detector, recipe: DetectorRecipe) -> None:
+def ship_detector(job: DetectJob, detector: Detector, recipe: DetectorRecipe) -> None:
     """Writes `model/` and its card."""
     job.say("Exporting; judging and measuring what was exported")
     detector.eval()
@@ -47,7 +48,7 @@ def ship_detector(job: DetectionContext, detector: Detector, recipe: DetectorRec
     write_json(job.run.card, card)
 
 
-def judged(job: DetectionContext, model: Path) -> BoxScore:
+def judged(job: DetectJob, model: Path) -> BoxScore:
     """How good the file is on the test photographs, with the runtime that will run it; read once, here."""
     runtime, test = OnnxDetector(model, threads=job.options.threads), job.data.test
     found = []
@@ -58,7 +59,7 @@ def judged(job: DetectionContext, model: Path) -> BoxScore:
 
 
 def timed(
-    job: DetectionContext, detector: Detector, model: Path, photo: Images
+    job: DetectJob, detector: Detector, model: Path, photo: Images
 ) -> tuple[dict[str, Timing], dict[str, Timing]]:
     """The latency of the file and of the network alone: between other work, and in a loop.
 
@@ -88,7 +89,7 @@ def timed(
 
 
 def describe(
-    job: DetectionContext,
+    job: DetectJob,
     detector: Detector,
     exported: Mapping[str, Any],
     agreement: BoxAgreement,
@@ -128,7 +129,7 @@ def describe(
             "dropped": list(data.dropped),
             "fingerprint": data.fingerprint,
         },
-        **request.origin(),
+        **origin_of(request),
         "seed": request.seed,
         "device": {"name": job.device.name, **job.device.describe()},
         "versions": versions(),

@@ -169,3 +169,6 @@ def detect(detector: Detector, batches: Iterable[Tensor], split: BoxSplit, accel
         scale = np.tile(size, 2).astype(np.float32) / np.float32(detector.plan.size)
         results.append((boxes.cpu().numpy() * scale, scores.cpu().numpy(), labels.cpu().numpy()))
     return results
+
+
+DETECTOR_RECIPE_PARTS: tuple[type, ...] = (DetectorRecipe, BoxAugmentation)

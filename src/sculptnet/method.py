@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -39,6 +39,14 @@ class Found:
     limits: tuple[Limit, ...] = ()
 
 
+@dataclass(frozen=True)
+class NamedMethod:
+    """A method by its name, or `package.module:name`, with settings as they are typed: `{"tau": "5"}`."""
+
+    name: str
+    settings: Mapping[str, str]
+
+
 class Method(ABC, Generic[O]):
     """A published system, a baseline, or the training of one network: everything that differs between them.
 
@@ -50,6 +58,12 @@ class Method(ABC, Generic[O]):
     """
 
     name: ClassVar[str]
+
+    @classmethod
+    def address(cls) -> str:
+        """What names it on a command line: its name, or where it is defined where that is not here."""
+        ours = cls.__module__.startswith(f"{__package__}.")
+        return cls.name if ours else f"{cls.__module__}:{cls.__qualname__}"
 
     def problems(self, options: O) -> list[str]:
         """What was asked for that plays no part here, or that contradicts the settings: a sentence each."""
@@ -74,6 +88,9 @@ class Method(ABC, Generic[O]):
         """What makes a run of it another run, beside data, device, budget, settings and subject."""
         return {}
 
+    def begin(self, options: O, subject: Subject) -> None:
+        """Checks what only shows when work begins, before there is a run; raises `InvalidValue`."""
+
     def preprocessing(self, options: O, plain: Preprocessing, listener: Listener) -> Preprocessing:
         """How images are prepared: `plain`, by the images' own mean and deviation, or as for given weights."""
         return plain
@@ -96,6 +113,10 @@ class Method(ABC, Generic[O]):
     def complete(self, job: Job[O]) -> bool:
         """Whether a run that has shipped a model lacks nothing that was asked for."""
         return True
+
+    def longer_epochs(self, job: Job[O]) -> int | None:
+        """How long the shipped network is trained; None where trials are trained as long, or there are none."""
+        return None
 
     @abstractmethod
     def origin(self, options: O) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sculptnet import blocks, settings, zoo
+from sculptnet import blocks, settings
 from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
 from sculptnet.data import Preprocessing
 from sculptnet.data.preprocessing import preprocessing_from_json
@@ -16,7 +16,9 @@ from sculptnet.files import read_json
 from sculptnet.named import find
 from sculptnet.nets import Network
 from sculptnet.spaces import around
-from sculptnet.zoo import Published
+from sculptnet.zoo.catalogue import BY_NAME
+from sculptnet.zoo.published import Published
+from sculptnet.zoo.weights import load_published
 
 Channels: TypeAlias = tuple[float, float, float]
 ARCHITECTURE, WEIGHTS = "architecture.json", "weights.safetensors"  # of a folder that a run ships
@@ -47,7 +49,7 @@ class Start:
             InvalidValue: there are no such weights, or they are those of another network.
         """
         published = replace(self.published, architecture=architecture)
-        return zoo.load_published(published, pretrained=self.weights, num_classes=architecture.num_classes, seed=seed)
+        return load_published(published, pretrained=self.weights, num_classes=architecture.num_classes, seed=seed)
 
 
 def parse_start(text: str) -> Start:
@@ -65,7 +67,7 @@ def parse_start(text: str) -> Start:
         named = Published(str(folder), architecture, "an architecture file", None, None, "nothing is stated")
         return Start(named, folder / WEIGHTS)
     name, equals, file = text.partition("=")
-    published = find(name, zoo.BY_NAME, "network")
+    published = find(name, BY_NAME, "network")
     if equals and not Path(file).is_file():
         raise InvalidValue(f"--start {text}: {file} does not exist; give NAME=FILE, a .safetensors or .pth file")
     return Start(published, Path(file) if equals else True)

@@ -1,1 +1,0 @@
-"""The stages of `sculptnet.fit`, one file each."""

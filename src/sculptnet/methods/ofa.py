@@ -1,0 +1,122 @@
+"""Once-for-All (Cai et al., ICLR 2020, arXiv 1908.09791): one elastic network, specialised without training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+from sculptnet import search
+from sculptnet.arch import Candidate
+from sculptnet.data import Preprocessing
+from sculptnet.job import FitJob
+from sculptnet.listening import Listener
+from sculptnet.method import Found, SpaceMaker
+from sculptnet.methods.searching import Searching, Target
+from sculptnet.methods.shrinking import Shrinking
+from sculptnet.methods.supernet_learning import (
+    check_space,
+    fine_tuning,
+    judge_of,
+    learned,
+    load_supernet,
+    wanted_images,
+)
+from sculptnet.methods.supernet_plan import SupernetPlan
+from sculptnet.methods.supernet_planning import supernet_planned
+from sculptnet.methods.supernet_search import find_specialised
+from sculptnet.nets import Network
+from sculptnet.options import FitOptions
+from sculptnet.search import Problem, TrialRecord
+from sculptnet.spaces.named import NamedSpace
+from sculptnet.stages.train import train_module
+from sculptnet.train import rescaled
+from sculptnet.zoo.starting import normalised_as, parse_start, space_around
+
+if TYPE_CHECKING:
+    from sculptnet.report import ReportData, SectionMaker
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OnceForAll(Shrinking, search.Evolution, Searching[SupernetPlan]):
+    """A supernet is trained first; the best of its networks is cut out and, where there is time, fine-tuned.
+
+    Evolution looks for it among predicted accuracies; its settings stand beside those of the supernet's training.
+    """
+
+    name: ClassVar[str] = "ofa"
+    default_space: ClassVar[str] = "ofa_mobilenet_v3"
+
+    def __post_init__(self) -> None:
+        Shrinking.__post_init__(self)
+        search.Evolution.__post_init__(self)
+
+    def maker(self, options: FitOptions) -> SpaceMaker:
+        if options.start is None:
+            return super().maker(options)
+        given = options.space.settings if isinstance(options.space, NamedSpace) else {}
+        return space_around(parse_start(options.start), dict(given))
+
+    def problems(self, options: FitOptions) -> list[str]:
+        found = super().problems(replace(options, start=None))
+        if options.start is not None:
+            parse_start(options.start)
+            if options.space is not None and not (isinstance(options.space, NamedSpace) and not options.space.name):
+                found.append(f"start {options.start} opens a space of its own; leave the space out")
+        if options.baselines:
+            found.append(
+                "baselines: comparisons are trained for as long as the network that is shipped, and method ofa takes "
+                "that one from a supernet; leave it out"
+            )
+        if options.check_proxy:
+            found.append("check_proxy: method ofa trains no trials; leave it out")
+        if options.full_trials is not None:
+            found.append("full_trials: method ofa takes its network from a supernet; leave it out")
+        return found
+
+    def identity(self, options: FitOptions) -> dict[str, Any]:
+        found = super().identity(options)
+        return found if options.start is None else {**found, "start": str(options.start)}
+
+    def preprocessing(self, options: FitOptions, plain: Preprocessing, listener: Listener) -> Preprocessing:
+        """As for the weights that the supernet starts with, where somebody states it."""
+        if options.start is None:
+            return plain
+        start = parse_start(options.start)
+        file = None if isinstance(start.weights, bool) else start.weights
+        return normalised_as(plain, start.published.name, file, start.published, listener.say)
+
+    def check(self, job: FitJob) -> None:
+        check_space(job, self)
+
+    def plan(self, job: FitJob, problem: Problem) -> SupernetPlan:
+        return supernet_planned(job, self, problem)
+
+    def best(self, job: FitJob, target: Target, plan: SupernetPlan) -> TrialRecord:
+        return find_specialised(job, target, learned(job, self, plan), self.draws, self)
+
+    def trained(self, candidate: Candidate, plan: SupernetPlan) -> Candidate:
+        """With the recipe of fine-tuning; without any, the supernet's."""
+        if plan.fine_tune_epochs:
+            recipe = fine_tuning(candidate.recipe, plan.fine_tune_epochs)
+        else:
+            recipe = rescaled(candidate.recipe, sum(plan.epochs.values()))
+        return replace(candidate, recipe=recipe)
+
+    def network(self, job: FitJob, found: Found) -> Network:
+        architecture, plan = found.candidate.architecture, job.kept("plan", SupernetPlan)
+        assert plan is not None  # a run that has found something has one
+        supernet, _ = load_supernet(job.run.supernet, job.space)
+        supernet.to(job.accelerator)
+        weights_part, held_out = job.search_parts()
+        judge = judge_of(job, supernet, wanted_images(self, weights_part), held_out)
+        network = judge.network(architecture).to("cpu")
+        if plan.fine_tune_epochs:
+            job.say(f"Fine-tuning what was cut out of the supernet, {plan.fine_tune_epochs} epochs")
+            train_module(job.at(architecture.resolution), network, found.candidate.recipe, "final")
+        return network
+
+    def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
+        from sculptnet.report.page import SECTIONS_WITH_A_SUPERNET
+
+        return SECTIONS_WITH_A_SUPERNET

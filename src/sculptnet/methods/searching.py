@@ -1,0 +1,173 @@
+"""What searches have in common: the table, the problem, the plan, and the way from a candidate to a network."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from sculptnet import settings, spaces
+from sculptnet.arch import Candidate, SearchSpace
+from sculptnet.cost import FactoredCost, LatencyTable
+from sculptnet.data import ImageData
+from sculptnet.errors import InvalidValue
+from sculptnet.files import digest
+from sculptnet.job import FitJob
+from sculptnet.method import Found, Method, SpaceMaker
+from sculptnet.named import find
+from sculptnet.nets import Network
+from sculptnet.options import FitOptions
+from sculptnet.search import Limit, Objective, Problem, TrialRecord
+from sculptnet.stages.feasibility import budget_at_table_speed, budget_ms, check_feasibility, check_limits
+from sculptnet.stages.plan import Plan
+from sculptnet.stages.table import limits_beside, measured_table
+from sculptnet.spaces.named import NamedSpace
+from sculptnet.stages.train import train_candidate
+
+if TYPE_CHECKING:
+    from sculptnet.report import ReportData, SectionMaker
+
+P = TypeVar("P", bound=Plan)
+LARGEST_NATIVE = 64  # pixels; images up to here are searched at their own size
+CPU_RESOLUTION, CUDA_RESOLUTION = 96, 224
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What a search may propose.
+
+    Attributes:
+        problem: accuracy within the limits, at the budget that the device keeps now.
+        table: predicts latencies.
+        cost: the same, of whole populations.
+    """
+
+    problem: Problem
+    table: LatencyTable
+    cost: FactoredCost
+
+
+class Searching(Method[FitOptions], Generic[P]):
+    """A method that searches a space under a budget on a device.
+
+    Attributes:
+        default_space: what is searched unless the user says otherwise.
+    """
+
+    default_space: ClassVar[str] = "fbnet"
+
+    # ------------------------------------------------------------------ what differs between searches
+    @abstractmethod
+    def plan(self, job: FitJob, problem: Problem) -> P:
+        """The run's plan: read if it is there, else made once from trial steps and the minutes left."""
+
+    @abstractmethod
+    def best(self, job: FitJob, target: Target, plan: P) -> TrialRecord:
+        """The trial whose network is to be shipped; measured within the budget.
+
+        Raises:
+            Infeasible: nothing that the search proposed is.
+        """
+
+    @abstractmethod
+    def trained(self, candidate: Candidate, plan: P) -> Candidate:
+        """The candidate with the recipe that it is trained with last."""
+
+    def check(self, job: FitJob) -> None:
+        """Whether the method can search the space: said before anything is measured."""
+
+    def maker(self, options: FitOptions) -> SpaceMaker:
+        """What makes the space of classes and a resolution."""
+        chosen = options.space
+        if chosen is None:
+            return NamedSpace(self.default_space, {})
+        if isinstance(chosen, SearchSpace):
+            return lambda num_classes, resolution: chosen
+        return find(chosen, spaces.BY_NAME, "space") if isinstance(chosen, str) else chosen
+
+    # ------------------------------------------------------------------ what all searches do
+    def problems(self, options: FitOptions) -> list[str]:
+        """A missing budget; options of other methods."""
+        found = [] if options.latency_ms is not None else ["the budget is missing; give latency_ms, milliseconds"]
+        if options.from_run is not None:
+            found.append(f"from_run {options.from_run}: method {self.name} uses no predictor; method fbnetv3 does")
+        if options.start is not None:
+            found.append(f"start {options.start}: method {self.name} starts from drawn weights; method ofa does not")
+        return found
+
+    def resolution(self, options: FitOptions, data: ImageData, accelerator: str) -> int:
+        """The size of small images; for photographs 96 pixels on a CPU and 224 with CUDA."""
+        if isinstance(options.space, SearchSpace):
+            return options.space.architecture.resolution
+        return native_resolution(data, accelerator)
+
+    def subject(self, options: FitOptions, num_classes: int, resolution: int) -> SearchSpace:
+        """The space, with what the user decided of the recipe."""
+        space = self.maker(options)(num_classes, resolution)
+        made = space.architecture
+        if (made.num_classes, made.resolution) != (num_classes, resolution):
+            raise InvalidValue(
+                f"the space is for {made.num_classes} classes and {made.resolution} px, and the run has {num_classes} "
+                f"classes at {resolution} px; make it for those, or give a function that makes it"
+            )
+        return replace(space, recipe=settings.decided(space.recipe, options.recipe, "recipe"))
+
+    def identity(self, options: FitOptions) -> dict[str, Any]:
+        """The table, the limits, how many trials are trained in full."""
+        found: dict[str, Any] = {}
+        if options.table is not None and options.table.exists():
+            found["table"] = digest(options.table.read_text())
+        if options.limits:
+            found["limits"] = sorted(map(str, options.limits))
+        if options.full_trials:
+            found["full_trials"] = options.full_trials
+        return found
+
+    def origin(self, options: FitOptions) -> dict[str, Any]:
+        """The method."""
+        return {"method": self.name}
+
+    def target(self, job: FitJob) -> Target:
+        """The table, the problem at the speed of the device, and sentences on where the budget lies.
+
+        Raises:
+            Infeasible: the budget or the limits cannot be met.
+        """
+        at_most_ms = budget_ms(job.options)
+        table = measured_table(job, at_most_ms)
+        cost = check_feasibility(job, table)
+        check_limits(job, problem_of(job, table, at_most_ms))
+        return Target(problem_of(job, table, budget_at_table_speed(job, table, cost)), table, cost)
+
+    def find(self, job: FitJob) -> Found:
+        """Table, problem, plan and search; what earlier calls finished is read, not done again."""
+        self.check(job)
+        target = self.target(job)
+        plan = self.plan(job, target.problem)
+        record = self.best(job, target, plan)
+        candidate = self.trained(job.space.decode(record.choices), plan)
+        return Found(candidate, target.table, target.problem.limits[1:])
+
+    def network(self, job: FitJob, found: Found) -> Network:
+        """Trained from scratch."""
+        return train_candidate(job, found.candidate)
+
+    @abstractmethod
+    def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
+        """The sections of its page, in order."""
+
+
+def native_resolution(data: ImageData, accelerator: str) -> int:
+    """The size of small images; for photographs 96 pixels on a CPU and 224 with CUDA."""
+    size = int(np.median(data.train.sizes.min(axis=1)))
+    if size <= LARGEST_NATIVE:
+        return size
+    return CUDA_RESOLUTION if accelerator == "cuda" else CPU_RESOLUTION
+
+
+def problem_of(job: FitJob, table: LatencyTable, at_most_ms: float) -> Problem:
+    """Accuracy, with at most `at_most_ms` by the table, and within the other limits."""
+    limits = (Limit(table, at_most_ms), *limits_beside(job, table))
+    return Problem(job.space, (Objective("top1"),), limits)

@@ -1,0 +1,163 @@
+"""What was asked, as plain JSON: kept with a run, so that its folder alone continues it and its page shows a command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sculptnet import settings
+from sculptnet.arch import Recipe, from_json, to_json
+from sculptnet.arch.recipe import RECIPE_PARTS
+from sculptnet.errors import RunError
+from sculptnet.method import Method, NamedMethod
+from sculptnet.options import Options, typed_of
+from sculptnet.search.local_workers import LocalWorkers
+from sculptnet.spaces.named import NamedSpace
+from sculptnet.train.detection import DETECTOR_RECIPE_PARTS
+
+V = TypeVar("V", bound=Options)
+VALUE = "value"  # marks what a program gave as a value that no file can bring back
+APART = ("run_dir", "fresh", "listener", "given")  # no part of what was asked
+FREE = ("workers", "baselines", "check_proxy", "proxy_networks")  # what is found does not depend on them
+
+
+def to_command(options: Options) -> dict[str, Any]:
+    """The options that differ from their defaults, paths in full."""
+    found: dict[str, Any] = {}
+    for field in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, field.name)
+        if field.name not in APART and value is not None and (field.default is MISSING or value != field.default):
+            found[field.name] = plain_of(value)
+    return found
+
+
+def plain_of(value: object) -> Any:
+    """A value of an option as plain JSON; what no file can bring back is marked."""
+    if isinstance(value, Path):
+        return str(value.resolve())
+    if isinstance(value, str):
+        return str(Path(value).resolve()) if Path(value).exists() else value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Method):
+        return {"method": value.address(), "settings": _changed(value)}
+    if isinstance(value, NamedMethod):
+        return {"method": value.name, "settings": dict(value.settings)}
+    if isinstance(value, type) and issubclass(value, Method):
+        return {"method": value.address(), "settings": {}}
+    if isinstance(value, NamedSpace):
+        return {"space": value.name, "settings": dict(value.settings)}
+    if isinstance(value, LocalWorkers):
+        return value.number
+    if isinstance(value, Mapping):
+        return {name: plain_of(one) for name, one in value.items()}
+    if isinstance(value, Sequence):
+        return [plain_of(one) for one in value]
+    if isinstance(value, (Recipe, *RECIPE_PARTS, *DETECTOR_RECIPE_PARTS)):
+        return to_json(value)
+    return {VALUE: f"{type(value).__name__} {getattr(value, 'name', '')}".strip()}
+
+
+def _changed(value: object) -> dict[str, Any]:
+    """The fields of a value that differ from their defaults, those of values in it by dotted names."""
+    found: dict[str, Any] = {}
+    for field in fields(value):  # type: ignore[arg-type]
+        own = getattr(value, field.name)
+        if own == field.default:
+            continue
+        if is_dataclass(own) and not isinstance(own, type) and not isinstance(own, Method):
+            found |= {f"{field.name}.{name}": one for name, one in _changed(own).items()}
+        else:
+            found[field.name] = settings.text_of(own)
+    return found
+
+
+def from_command(kind: type[V], command: Mapping[str, Any], changes: Mapping[str, Any]) -> V:
+    """The options that `to_command` made plain.
+
+    Args:
+        kind: of the verb.
+        command: plain.
+        changes: what is given now; those options do not come from `command`.
+
+    Raises:
+        RunError: something was given as a value that no file can bring back.
+    """
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    unknown = [name for name in command if name not in known]
+    if unknown:
+        raise RunError(f"the run was asked for {', '.join(unknown)}, which this version does not know; begin another")
+    lost = [
+        f"{name} ({value[VALUE]})"
+        for name, value in command.items()
+        if isinstance(value, Mapping) and VALUE in value and name not in changes and name not in FREE
+    ]
+    if lost:
+        raise RunError(
+            f"the run was begun by a program that gave {', '.join(lost)} as values; go on with the same call there"
+        )
+    read = {name: value_of(typed_of(known[name]).kind, value) for name, value in command.items() if name not in changes}
+    return kind(**{name: value for name, value in read.items() if not isinstance(value, _Lost)}, **changes)
+
+
+class _Lost:
+    """Stands for a value that is left at its default."""
+
+
+def value_of(kind: type | None, plain: Any) -> Any:
+    """The value that `plain_of` made plain, of an option that is typed as `kind`."""
+    if isinstance(plain, Mapping):
+        if VALUE in plain:
+            return _Lost()
+        if "method" in plain:
+            return NamedMethod(plain["method"], plain["settings"])
+        if "space" in plain and "settings" in plain:
+            return NamedSpace(plain["space"], plain["settings"])
+        if "kind" in plain:
+            return from_json(plain, DETECTOR_RECIPE_PARTS)
+        return {name: value_of(str, one) for name, one in plain.items()}
+    if isinstance(plain, list):
+        return tuple(value_of(kind, one) for one in plain)
+    if kind is not None and issubclass(kind, (Path, Enum)):
+        return kind(plain)
+    return plain
+
+
+# ---------------------------------------------------------------------- as one would type it
+def command_line(verb: str, kind: type[Options], command: Mapping[str, Any]) -> str:
+    """The command that makes such a run, as one would type it."""
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    words = ["sculptnet", verb]
+    words += [_shown(command[name]) for name in ("network", "data") if name in command]
+    for name, value in command.items():
+        if name in ("network", "data", "runs"):
+            continue
+        words += _words(typed_of(known[name]).name or f"--{name.replace('_', '-')}", name, value)
+    return shlex.join(words)
+
+
+def _shown(value: Any) -> str:
+    return str(value[VALUE]) if isinstance(value, Mapping) and VALUE in value else str(value)
+
+
+def _words(option: str, name: str, value: Any) -> Iterator[str]:
+    if value is True:
+        yield option
+    elif isinstance(value, list):
+        for one in value:
+            yield from (option, _shown(one))
+    elif isinstance(value, Mapping) and VALUE not in value:
+        group = {"method": "search", "space": "space"}.get(name, name)
+        if name in value:
+            yield from (option, str(value[name]))
+        texts = value.get("settings", value) if name in value else value
+        for setting, text in texts.items():
+            yield from ("--set", f"{group}.{setting}={text}")
+    else:
+        yield from (option, f"{value:g}" if isinstance(value, float) else _shown(value))

@@ -1,0 +1,224 @@
+"""Classification of images: how a run is opened, and its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, final
+
+from sculptnet import blocks
+from sculptnet import data as sources
+from sculptnet.arch import Architecture, SearchSpace, classes_in, to_json
+from sculptnet.data import ImageData, Request, decoded, default_preprocessing
+from sculptnet.devices.energy import POWERCAP
+from sculptnet.devices.measure import check_precision
+from sculptnet.errors import InvalidValue, SculptNetError, collected
+from sculptnet.export import load_network
+from sculptnet.files import digest, read_json, write_json
+from sculptnet.job import Job
+from sculptnet.listening import Listener
+from sculptnet.method import Found, Method, Subject
+from sculptnet.named import find
+from sculptnet.nets import Network
+from sculptnet.options import ImageOptions
+from sculptnet.plain import to_command
+from sculptnet.result import FitResult
+from sculptnet.runs import RunDirectory, RunInfo
+from sculptnet.search import TrialRecord
+from sculptnet.stages.data import look
+from sculptnet.stages.page import write_run_report
+from sculptnet.stages.proxy import newest_check
+from sculptnet.stages.ship import ship
+from sculptnet.stages.trade_off import trade_offs
+from sculptnet.tasks.base import Task
+from sculptnet.tasks.opening import chosen_accelerator, device_of
+
+O = TypeVar("O", bound=ImageOptions)  # noqa: E741
+
+
+@final
+class Classify(Task[Job[Any], Found, Network, FitResult]):
+    """Finds, trains and ships a classifier, by the method of the run."""
+
+    def look(self, job: Job[Any]) -> None:
+        look(job)
+
+    def find(self, job: Job[Any]) -> Found:
+        found: Found = job.method.find(job)
+        return found
+
+    def train(self, job: Job[Any], found: Found) -> Network:
+        network: Network = job.method.network(job, found)
+        return network
+
+    def ship(self, job: Job[Any], found: Found, network: Network) -> None:
+        ship(job, network, found.candidate.recipe, found.table, found.limits)
+
+    def complete(self, job: Job[Any]) -> bool:
+        return bool(job.method.complete(job))
+
+    def compare(self, job: Job[Any], found: Found) -> None:
+        job.method.compare(job, found)
+
+    def report(self, job: Job[Any], found: Found) -> Path:
+        return write_run_report(job, found.candidate.architecture, read_json(job.run.card), found.table)
+
+    def result(self, job: Job[Any], found: Found | None) -> FitResult:
+        run = job.run
+        if found is None:
+            architecture = load_network(run.model, blocks=known_blocks(job.subject)).architecture
+        else:
+            architecture = found.candidate.architecture
+        records = [TrialRecord.from_json(line) for line in run.trials(job.say)]
+        return FitResult(
+            run.folder,
+            architecture,
+            read_json(run.card) if run.card.exists() else None,
+            run.report if run.report.exists() else None,
+            trade_offs(records, job.method.longer_epochs(job)),
+            newest_check(job.events()),
+        )
+
+
+def known_blocks(subject: Subject) -> tuple[type, ...]:
+    """The classes that files of this run may name: ours, and the user's own that stand in it."""
+    template = subject.architecture if isinstance(subject, SearchSpace) else subject
+    return tuple(dict.fromkeys((*blocks.ALL, *classes_in(template))))
+
+
+def opened(
+    verb: str,
+    options: O,
+    method: Method[O],
+    clock: Callable[[], float],
+    powercap: Path = POWERCAP,
+    run: RunDirectory | None = None,
+) -> Job[O]:
+    """Checks what was asked, loads the data, makes the space, opens the run directory.
+
+    Args:
+        verb: what was called.
+        options: what was asked.
+        method: how to get to a network.
+        clock: seconds.
+        powercap: the folder of this machine's energy counters.
+        run: files go there, and no run is begun.
+
+    Raises:
+        InvalidValue: with everything that is wrong with what was asked.
+        DataError: the images cannot be used as they are.
+    """
+    started, listener = clock(), options.listener
+    check(options, method)
+    options = method.asked(options)
+    data = load_data(options, listener)
+    accelerator = chosen_accelerator(options.accelerator)
+    resolution = options.resolution or method.resolution(options, data, accelerator)
+    subject = method.subject(options, len(data.classes), resolution)
+    plain = default_preprocessing(data, resolution)
+    if run is None:
+        run = open_run(verb, options, method, data, subject)
+    preprocessing = method.preprocessing(options, plain, listener)
+    return Job(
+        run=run,
+        listener=listener,
+        clock=clock,
+        started=started,
+        powercap=powercap,
+        options=options,
+        method=method,
+        subject=subject,
+        loaded=data,
+        data=decoded(data, preprocessing, progress=listener.progress),
+        preprocessing=preprocessing,
+        device=device_of(options),
+        accelerator=accelerator,
+    )
+
+
+def check(options: ImageOptions, method: Method[Any]) -> None:
+    """Whether all of it can be had, before anything expensive starts.
+
+    Raises:
+        InvalidValue: with everything that is wrong.
+    """
+    problems = []
+
+    def device() -> None:
+        check_precision(device_of(options), options.precision)
+
+    def limits() -> None:
+        problems.extend(method.problems(options))
+
+    for checked in (device, limits):
+        try:
+            checked()
+        except SculptNetError as error:
+            problems.append(str(error))
+    if problems:
+        raise InvalidValue(collected(list(dict.fromkeys(problems)), "The request"))
+
+
+def load_data(options: ImageOptions, listener: Listener) -> ImageData:
+    """The data set: as it is, a folder, one of ours by name, or what a function of the user's reads."""
+    given = options.data
+    if isinstance(given, ImageData):
+        return given
+    name = str(given)
+    module, colon, _ = name.partition(":")
+    if colon and module.replace(".", "").isidentifier() and not Path(name).exists():
+        read = find(name, sources.BY_NAME, "data set")
+        return read(Request(options.root, options.test_fraction, options.seed, listener.progress))
+    return sources.load(
+        given,
+        root=options.root,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+        skip_broken=options.skip_broken,
+        progress=listener.progress,
+    )
+
+
+def open_run(
+    verb: str, options: O, method: Method[O], data: ImageData, subject: Subject, folder: Path | None = None
+) -> RunDirectory:
+    """The run directory of what was asked, made or found; `folder`: not where the options say."""
+    identity = identity_of(options, method, data, subject)
+    name = f"{data.name}-{digest(identity)[:8]}"
+    run = RunDirectory(folder or options.run_dir or options.runs / name)
+    if options.fresh or not run.exists():
+        method.begin(options, subject)
+    with run.locked():
+        continued = run.open(RunInfo(verb, identity, to_command(options)), fresh=options.fresh)
+        if isinstance(subject, SearchSpace):
+            write_json(run.space, templates_of(subject))
+    options.listener.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
+    return run
+
+
+def identity_of(options: O, method: Method[O], data: ImageData, subject: Subject) -> dict[str, Any]:
+    """What makes a run this run. Workers and comparisons may be added later, so they are no part of it."""
+    command = to_command(options)
+    resolution = subject.resolution if isinstance(subject, Architecture) else subject.architecture.resolution
+    return {
+        "data": data.name,
+        "data_fingerprint": data.fingerprint,
+        "latency_ms": options.latency_ms,
+        "device": options.device if isinstance(options.device, str) else options.device.name,
+        "threads": options.threads,
+        "precision": options.precision.value,
+        "resolution": to_json(resolution),
+        "minutes": options.minutes,
+        "seed": options.seed,
+        "method": command.get("method", method.name),
+        "recipe": command.get("recipe"),
+        "subject": digest(templates_of(subject)),
+        **method.identity(options),
+    }
+
+
+def templates_of(subject: Subject) -> dict[str, Any]:
+    """The space, or the network, as plain JSON."""
+    if isinstance(subject, Architecture):
+        return {"architecture": to_json(subject)}
+    return {"architecture": to_json(subject.architecture), "recipe": to_json(subject.recipe)}
