@@ -23,8 +23,8 @@ from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import EVALUATION_BATCH, minutes
 from sculptnet.flow.shipping import CALIBRATION_IMAGES, FILE_OF
 from sculptnet.flow.training import train_candidate, train_module
+from sculptnet.learn import rescaled
 from sculptnet.streams import stream, stream_seed
-from sculptnet.train import rescaled
 from sculptnet.zoo.weights import LITE0, LITE0_PACKAGE
 
 NAMES = ("mobilenet_v2", "random", LITE0)

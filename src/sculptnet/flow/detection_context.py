@@ -18,12 +18,12 @@ from sculptnet.devices.local import cores
 from sculptnet.flow.context import OpenRun, Voice, choose_accelerator, digest
 from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.starting import normalisation_of
+from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.nets.detector import Detector, initialise_detector
 from sculptnet.nets.detector_boxes import with_fitted_boxes
 from sculptnet.nets.ssdlite import SsdLite
 from sculptnet.runs import RunDirectory
 from sculptnet.streams import stream_seed
-from sculptnet.train.detection import DetectorRecipe
 from sculptnet.zoo import Published
 
 MEMORY_BYTES = 1 << 29  # of decoded training photographs

@@ -12,10 +12,10 @@ from sculptnet.arch import architecture_from_json
 from sculptnet.errors import InvalidValue
 from sculptnet.files import read_json
 from sculptnet.flow.common_request import CommonRequest, check_beginning, from_plain
+from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.named import find
 from sculptnet.nets.ssdlite import size_problems, stride_problems
 from sculptnet.runs import RunDirectory
-from sculptnet.train.detection import DetectorRecipe
 from sculptnet.zoo import Published
 
 SETTING_GROUPS = ("recipe", "detector")

@@ -26,12 +26,12 @@ from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.detection_shipping import ship_detector
 from sculptnet.flow.searching import minutes
 from sculptnet.flow.working_time import timed
+from sculptnet.learn.detection import DetectorRecipe, DetectorTraining, detect, train_detector
+from sculptnet.learn.machine import open_machine
 from sculptnet.nets.detector import Detector
 from sculptnet.runs import RunDirectory
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
-from sculptnet.train.detection import DetectorRecipe, DetectorTraining, detect, train_detector
-from sculptnet.train.machine import open_machine
 
 EVALUATIONS = 12  # of the curve, at most
 EVALUATION_BATCH = 8

@@ -22,8 +22,8 @@ from sculptnet.export.session import Images
 from sculptnet.files import write_json
 from sculptnet.flow.detection_context import DetectionContext
 from sculptnet.flow.shipping import describe_timing
+from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.nets.detector import Detector
-from sculptnet.train.detection import DetectorRecipe
 
 COMPARED_PHOTOS = 8
 WITHOUT = "without NMS"  # the network alone: what a device that cannot drop overlaps runs

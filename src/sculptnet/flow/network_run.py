@@ -27,7 +27,7 @@ from sculptnet.flow.speed import measure_training
 from sculptnet.flow.training import train_module
 from sculptnet.flow.working_time import timed
 from sculptnet.flow.writing import write_run_report
-from sculptnet.train import rescaled
+from sculptnet.learn import rescaled
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from sculptnet.flow.shipping import ship
 from sculptnet.flow.stages import Stage
 from sculptnet.flow.training import train_candidate
 from sculptnet.flow.writing import write_run_report
+from sculptnet.learn import rescaled
 from sculptnet.report.recipe_sections import set_options
 from sculptnet.search import Objective, Problem, TrialRecord
-from sculptnet.train import rescaled
 
 
 @dataclass(frozen=True, eq=False)

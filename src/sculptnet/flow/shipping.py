@@ -18,9 +18,9 @@ from sculptnet.flow.context import RunContext
 from sculptnet.flow.limits import describe_limits
 from sculptnet.flow.request import RunRequest
 from sculptnet.flow.searching import EVALUATION_BATCH
+from sculptnet.learn import accuracy_of
 from sculptnet.nets import Network
 from sculptnet.search import Limit
-from sculptnet.train import accuracy_of
 
 CALIBRATION_IMAGES = 128
 FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}

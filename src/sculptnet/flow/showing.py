@@ -27,10 +27,10 @@ from sculptnet.flow.detection_request import DetectorSettings
 from sculptnet.flow.given_network import LARGE_BATCH_RESOLUTION, recipes_at
 from sculptnet.flow.measuring_alone import Result, describe_table
 from sculptnet.flow.methods import METHODS, Method
+from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.named import find
 from sculptnet.runs import RunDirectory
 from sculptnet.settings import Setting
-from sculptnet.train.detection import DetectorRecipe
 
 SHOWN_CLASSES = 3
 MODEL = "model.onnx"

@@ -27,10 +27,10 @@ from sculptnet.flow.supernet_learning import Learned, fine_tuning, load_learned
 from sculptnet.flow.supernet_plan import SupernetPlan
 from sculptnet.flow.supernet_search import find_specialised, pareto_front
 from sculptnet.flow.training import train_module
+from sculptnet.learn import rescaled
 from sculptnet.runs import RunDirectory
 from sculptnet.search import Limit, Objective, Problem
 from sculptnet.streams import stream_seed
-from sculptnet.train import rescaled
 
 
 @dataclass(frozen=True)

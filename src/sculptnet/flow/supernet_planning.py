@@ -17,11 +17,11 @@ from sculptnet.flow.searching import minutes, several, training_batches
 from sculptnet.flow.speed import measure_training, peak_bytes
 from sculptnet.flow.supernet_learning import judge_of, new_supernet, phases_for, shrinking_of, supernet_recipe
 from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan, steps_of
+from sculptnet.learn import Phase, open_machine
+from sculptnet.learn.shrinking_steps import SupernetTraining
 from sculptnet.nets import ElasticSupernet
 from sculptnet.search import Job, Problem
 from sculptnet.streams import stream
-from sculptnet.train import Phase, open_machine
-from sculptnet.train.shrinking_steps import SupernetTraining
 
 TRIAL_STEPS = 2  # of each phase, after one that is not counted
 TRIAL_IMAGES = 128  # that judge one network

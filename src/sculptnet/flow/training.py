@@ -12,10 +12,10 @@ from sculptnet.data import EvaluationBatches, Split
 from sculptnet.flow.context import RunContext
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import EVALUATION_BATCH, training_batches
+from sculptnet.learn import accuracy_of, rescaled, train_network
 from sculptnet.nets import Network
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
-from sculptnet.train import accuracy_of, rescaled, train_network
 
 MONITOR_SHARE, MOST_MONITORED = 0.1, 2000  # training images that are kept back to draw the curve
 

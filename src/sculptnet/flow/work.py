@@ -26,9 +26,9 @@ from sculptnet.flow.supernet_plan import SupernetPlan
 from sculptnet.flow.supernet_planning import supernet_planned
 from sculptnet.flow.supernet_search import find_specialised
 from sculptnet.flow.training import train_candidate, train_module
+from sculptnet.learn import rescaled
 from sculptnet.nets import Network
 from sculptnet.search import Problem, TrialRecord
-from sculptnet.train import rescaled
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from sculptnet.arch import Recipe, require_decided
 from sculptnet.errors import InvalidValue
+from sculptnet.learn.machine import Machine, evaluating, open_machine
+from sculptnet.learn.objective import objective_for
+from sculptnet.learn.training import Training
 from sculptnet.state import Checkpoint, Log, NoCheckpoint, Progress, no_log, no_progress
-from sculptnet.train.machine import Machine, evaluating, open_machine
-from sculptnet.train.objective import objective_for
-from sculptnet.train.training import Training
 
 NOWHERE = NoCheckpoint()
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from sculptnet.errors import InvalidValue
-from sculptnet.train import Machine, open_machine
-from sculptnet.train.machine import evaluating
+from sculptnet.learn import Machine, open_machine
+from sculptnet.learn.machine import evaluating
 
 CPU = torch.device("cpu")
 

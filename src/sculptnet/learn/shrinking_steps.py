@@ -11,12 +11,12 @@ from torch.nn.functional import cross_entropy, interpolate, softmax
 
 from sculptnet.arch import Architecture
 from sculptnet.errors import InvalidValue
+from sculptnet.learn.machine import Machine
+from sculptnet.learn.objective import Objective
+from sculptnet.learn.shrinking_phases import Kind, Phase, Rule
+from sculptnet.learn.training import Training
 from sculptnet.nets import ElasticSupernet, Network, set_dropout
 from sculptnet.streams import stream
-from sculptnet.train.machine import Machine
-from sculptnet.train.objective import Objective
-from sculptnet.train.shrinking_phases import Kind, Phase, Rule
-from sculptnet.train.training import Training
 
 
 def resized(images: Tensor, resolution: int) -> Tensor:

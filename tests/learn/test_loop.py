@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from sculptnet.arch import Recipe, Sgd, choice
 from sculptnet.errors import InvalidValue, OpenValue, RunError, TrainingDiverged
+from sculptnet.learn import BatchSource, Machine, Trained, train_network
+from sculptnet.learn.objective import Objective
+from sculptnet.learn.training import Training as InProgress
 from sculptnet.nets import set_dropout
 from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_progress
-from sculptnet.train import BatchSource, Machine, Trained, train_network
-from sculptnet.train.objective import Objective
-from sculptnet.train.training import Training as InProgress
 
 NewNetwork = Callable[[int], nn.Module]
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from sculptnet.arch import to_json
 from sculptnet.arch.choice import join
 from sculptnet.errors import RunError, collected
+from sculptnet.learn.machine import Machine
+from sculptnet.learn.shrinking_phases import Phase
 from sculptnet.nets import ElasticSupernet, Network
 from sculptnet.state import Checkpoint
-from sculptnet.train.machine import Machine
-from sculptnet.train.shrinking_phases import Phase
 
 TEACHER, WEIGHTS = "teacher.", "network."
 SHOWN = 5  # differences that an error lists

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from sculptnet.arch import Recipe, to_json
 from sculptnet.errors import RunError, TrainingDiverged, collected
+from sculptnet.learn.average import average_of
+from sculptnet.learn.machine import Machine, evaluating
+from sculptnet.learn.objective import Objective
+from sculptnet.learn.optimizers import optimizer_for
+from sculptnet.learn.schedules import scheduler_for
+from sculptnet.learn.snapshot import restore, tensors_of
 from sculptnet.nets import set_dropout
 from sculptnet.state import Event
-from sculptnet.train.average import average_of
-from sculptnet.train.machine import Machine, evaluating
-from sculptnet.train.objective import Objective
-from sculptnet.train.optimizers import optimizer_for
-from sculptnet.train.schedules import scheduler_for
-from sculptnet.train.snapshot import restore, tensors_of
 
 CUDA_STEPS_BETWEEN_CHECKS = 50  # there, reading a loss waits for all the work before it
 

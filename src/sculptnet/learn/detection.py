@@ -15,13 +15,13 @@ from sculptnet.arch import AdamW, Cosine, Exponential, Recipe, RmsProp, Sgd, Ste
 from sculptnet.data.detection import BoxAugmentation, BoxSplit
 from sculptnet.data.detection.score import Detected
 from sculptnet.errors import InvalidValue
+from sculptnet.learn.loop import NOWHERE, BatchSource, Surroundings, Trained, require_images, run_training
+from sculptnet.learn.machine import Machine, evaluating, open_machine
+from sculptnet.learn.objective import Objective
+from sculptnet.learn.schedules import rescaled
+from sculptnet.learn.training import Training
 from sculptnet.nets.detector import Detector
 from sculptnet.state import Checkpoint, Log, Progress, no_log, no_progress
-from sculptnet.train.loop import NOWHERE, BatchSource, Surroundings, Trained, require_images, run_training
-from sculptnet.train.machine import Machine, evaluating, open_machine
-from sculptnet.train.objective import Objective
-from sculptnet.train.schedules import rescaled
-from sculptnet.train.training import Training
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class DetectorRecipe:
         )
 
     def rescaled(self, epochs: int) -> DetectorRecipe:
-        """The recipe for a training of `epochs`; see `train.rescaled`."""
+        """The recipe for a training of `epochs`; see `learn.rescaled`."""
         return replace(self, epochs=epochs, schedule=rescaled(self.plain(), epochs).schedule)
 
 
