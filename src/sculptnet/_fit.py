@@ -35,6 +35,7 @@ from sculptnet.flow.trade_off import longer_epochs, trade_offs
 from sculptnet.flow.work import check_method, planned_work
 from sculptnet.flow.working_time import timed
 from sculptnet.flow.writing import write_run_report
+from sculptnet.learn import process_as_found
 from sculptnet.search import TrialRecord
 from sculptnet.state import Progress, no_progress
 
@@ -165,6 +166,7 @@ def fit_recipe(
     return run_flow(request, Stage.REPORT, Voice(say, progress))
 
 
+@process_as_found()
 def run_flow(
     request: FitRequest,
     until: Stage,

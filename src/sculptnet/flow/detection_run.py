@@ -28,6 +28,7 @@ from sculptnet.flow.searching import minutes
 from sculptnet.flow.working_time import timed
 from sculptnet.learn.detection import DetectorRecipe, DetectorTraining, detect, train_detector
 from sculptnet.learn.machine import open_machine
+from sculptnet.learn.process import process_as_found
 from sculptnet.nets.detector import Detector
 from sculptnet.runs import RunDirectory
 from sculptnet.state import Event
@@ -100,6 +101,7 @@ class DetectionResult:
         return {"run": str(self.folder), "card": self.card, "report": str(self.report)}
 
 
+@process_as_found()
 def run_detection(
     request: DetectionRequest, voice: Voice, clock: Callable[[], float] = time.monotonic
 ) -> DetectionResult:

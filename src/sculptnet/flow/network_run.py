@@ -27,7 +27,7 @@ from sculptnet.flow.speed import measure_training
 from sculptnet.flow.training import train_module
 from sculptnet.flow.working_time import timed
 from sculptnet.flow.writing import write_run_report
-from sculptnet.learn import rescaled
+from sculptnet.learn import process_as_found, rescaled
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class TrainingPlan:
     torch_threads: int
 
 
+@process_as_found()
 def run_network(request: NetworkRequest, voice: Voice, clock: Callable[[], float] = time.monotonic) -> FitResult:
     """Trains, exports, measures and reports; what earlier calls finished is read, not done again."""
     context = open_network_context(request, voice, clock)

@@ -27,7 +27,7 @@ from sculptnet.flow.supernet_learning import Learned, fine_tuning, load_learned
 from sculptnet.flow.supernet_plan import SupernetPlan
 from sculptnet.flow.supernet_search import find_specialised, pareto_front
 from sculptnet.flow.training import train_module
-from sculptnet.learn import rescaled
+from sculptnet.learn import process_as_found, rescaled
 from sculptnet.runs import RunDirectory
 from sculptnet.search import Limit, Objective, Problem
 from sculptnet.streams import stream_seed
@@ -120,6 +120,7 @@ def budget_name(latency_ms: float, limits: Sequence[str]) -> str:
     return "-".join([f"{latency_ms:g}ms", *(re.sub(r"[^A-Za-z0-9.]+", "-", limit) for limit in sorted(limits))])
 
 
+@process_as_found()
 def specialize_run(
     request: SpecializeRequest,
     voice: Voice,

@@ -19,13 +19,13 @@ from sculptnet.learn.shrinking_phases import Kind, Phase, widths_of
 from sculptnet.learn.shrinking_state import (
     PhaseCheckpoint,
     Point,
-    copied,
     identity_of,
     read_point,
     require_same_point,
     teacher_of,
 )
 from sculptnet.learn.shrinking_steps import SupernetTraining, resized
+from sculptnet.learn.state import copied
 from sculptnet.nets import ElasticSupernet, Network, calibrate, sort_channels
 from sculptnet.state import Checkpoint, Event, Log, Progress, no_log, no_progress
 from sculptnet.streams import stream, stream_seed
