@@ -35,11 +35,11 @@ from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.cost import FactoredCost, Macs, macs
 from sculptnet.data import EvaluationBatches, ImageData, Preprocessing, Split, TrainingBatches
 from sculptnet.flow.shrinking import ShortEpochs
+from sculptnet.learn import accuracy_of, train_network
 from sculptnet.nets import MaskedSupernet, Network, calibrate, initialise
 from sculptnet.runs import append_line, read_lines
 from sculptnet.search import Limit, Objective, Problem, dnas
 from sculptnet.streams import stream, stream_seed
-from sculptnet.train import accuracy_of, train_network
 
 RESULTS = Path(__file__).parent / "results"
 LINES, PARTS = "fbnetv2_widths.jsonl", ("search", "networks", "alone")

@@ -46,13 +46,13 @@ from sculptnet.cost import Macs, macs
 from sculptnet.data import EvaluationBatches, Preprocessing
 from sculptnet.evaluate import ByTraining
 from sculptnet.evaluate.by_training import WEIGHTS
+from sculptnet.learn import accuracy_of
 from sculptnet.nets import Network
 from sculptnet.report.recipe_sections import set_options
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import Job, Limit, Objective, Problem, TrialRecord, joint, run
 from sculptnet.spaces import fbnetv3, fbnetv3_recipe, with_recipe
 from sculptnet.state import Event
-from sculptnet.train import accuracy_of
 
 RESULTS = Path(__file__).parent / "results"
 NAME = "joint_ablation"

@@ -38,6 +38,7 @@ from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.tables import reference_network
 from sculptnet.evaluate import ByTraining
 from sculptnet.files import read_json, write_atomic, write_json
+from sculptnet.learn import accuracy_of
 from sculptnet.nets import Network
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import (
@@ -54,7 +55,6 @@ from sculptnet.search import (
 )
 from sculptnet.spaces import mnasnet
 from sculptnet.streams import stream
-from sculptnet.train import accuracy_of
 
 RESULTS = Path(__file__).parent / "results"
 RESOLUTION, CLASSES = 28, 10

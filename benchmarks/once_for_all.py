@@ -37,6 +37,7 @@ from sculptnet.evaluate import FromSupernet
 from sculptnet.files import read_json, write_json
 from sculptnet.flow.shrinking import Schedule, ShortEpochs, phases_of, shortened
 from sculptnet.flow.supernet_learning import save_supernet
+from sculptnet.learn import Phase, accuracy_of, shrink, train_network
 from sculptnet.nets import (
     ElasticSupernet,
     Network,
@@ -48,7 +49,6 @@ from sculptnet.nets.elastic_range import by_size
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.state import Event
 from sculptnet.streams import stream, stream_seed
-from sculptnet.train import Phase, accuracy_of, shrink, train_network
 
 RESULTS = Path(__file__).parent / "results" / "once_for_all"
 PIECES = 40  # that a training is cut into, so that every phase gets its share of few images

@@ -33,8 +33,8 @@ from sculptnet.data.preprocessing import prepare
 from sculptnet.devices import Timing, measure_onnx, open_device
 from sculptnet.devices.local import cpu_name
 from sculptnet.export import Exported, accuracy_of_file, export_model
+from sculptnet.learn import accuracy_of
 from sculptnet.nets import Network
-from sculptnet.train import accuracy_of
 
 RESULTS = Path(__file__).parent / "results"
 UNSEEN = "ILSVRC2012_val_"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sculptnet.nets.ssdlite import DetectorSettings
     from sculptnet.search import Limit
     from sculptnet.search.workers import Workers
-    from sculptnet.train.detection import DetectorRecipe
+    from sculptnet.learn.detection import DetectorRecipe
     from sculptnet.zoo import Published
 
 T = TypeVar("T")

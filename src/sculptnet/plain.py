@@ -17,7 +17,7 @@ from sculptnet.method import Method, NamedMethod
 from sculptnet.options import Options, typed_of
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.spaces.named import NamedSpace
-from sculptnet.train.detection import DETECTOR_RECIPE_PARTS
+from sculptnet.learn.detection import DETECTOR_RECIPE_PARTS
 
 V = TypeVar("V", bound=Options)
 VALUE = "value"  # marks what a program gave as a value that no file can bring back

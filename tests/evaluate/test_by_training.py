@@ -16,10 +16,10 @@ from sculptnet.cost import macs, parameters
 from sculptnet.data import EvaluationBatches, InMemory, Preprocessing
 from sculptnet.errors import TrainingDiverged
 from sculptnet.evaluate import ByTraining
+from sculptnet.learn import accuracy_of
 from sculptnet.nets import Network
 from sculptnet.runs import FileCheckpoint
 from sculptnet.search import Job
-from sculptnet.train import accuracy_of
 
 RECIPE = Recipe(epochs=4, batch_size=16, optimizer=Sgd(0.1), schedule=Cosine(warmup_epochs=1))
 PREPROCESSING = Preprocessing(16, 16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

@@ -11,11 +11,11 @@ from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.data import EvaluationBatches, InMemory, Preprocessing
 from sculptnet.errors import InvalidValue, NotInSpace
 from sculptnet.evaluate import FromSupernet
+from sculptnet.learn import accuracy_of
 from sculptnet.nets import ElasticSupernet, calibrate, initialise, smallest
 from sculptnet.search import Job
 from sculptnet.streams import stream
 from sculptnet.testing.elsewhere import run_elsewhere
-from sculptnet.train import accuracy_of
 
 PREPROCESSING = Preprocessing(16, 16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 

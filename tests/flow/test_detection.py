@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.boxes import SIZE, tiny_backbone, write_voc
+from tests.process import state_of_the_process
 
 from sculptnet.arch import to_json
 from sculptnet.errors import InvalidValue
@@ -194,8 +195,10 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
         if what == "training" and done == total - 1:
             raise Stopped
 
+    before = state_of_the_process()
     with pytest.raises(Stopped):
         run_detection(request, Voice(lambda text: None, stop))
+    assert state_of_the_process() == before
     assert RunDirectory(tmp_path / "run").checkpoint("final").load() is not None
 
     def stop_when_shipped(what: str, done: int, total: int) -> None:

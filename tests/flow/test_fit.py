@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.process import state_of_the_process
 
 import sculptnet
 from sculptnet import cost
@@ -88,7 +89,9 @@ def test_without_time_to_compare_finalists_one_is_measured_and_shipped(
 ) -> None:
     request = ask(tmp_path / "run")
     hurried = replace(request, minutes=0.01, settings=tuple(one for one in request.settings if "draws" not in one))
+    before = state_of_the_process()
     result = run_flow(hurried, Stage.REPORT, SILENT)
+    assert state_of_the_process() == before
     run = RunDirectory(result.folder)
     assert (run.info()["plan"]["trials"], run.info()["plan"]["trial_epochs"]) == (1, 0)
     assert not any("top1" in trial["metrics"] for trial in run.trials(print))

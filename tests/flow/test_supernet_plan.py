@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.train.conftest import Colours
+from tests.learn.conftest import Colours
 
 from sculptnet.arch import Recipe
 from sculptnet.errors import InvalidValue

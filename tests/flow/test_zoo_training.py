@@ -13,6 +13,7 @@ from typing import TypeAlias
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.process import state_of_the_process
 
 from sculptnet import cost, zoo
 from sculptnet.arch import Architecture, to_json
@@ -25,6 +26,7 @@ from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
 from sculptnet.flow.result import FitResult
 from sculptnet.flow.starting import normalisation_of, normalised_as
+from sculptnet.learn import process_as_found
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress
 from sculptnet.zoo.weights import LITE0, LITE0_PACKAGE
@@ -132,12 +134,18 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(
         if what == "training" and done == total - 2:  # in the second of two epochs
             raise Stopped
 
+    before = state_of_the_process()
     with pytest.raises(Stopped):
         run_network(request, Voice(lambda text: None, stop))
+    assert state_of_the_process() == before
     assert not RunDirectory(request.run_dir or tmp_path).card.exists()
     assert RunDirectory(tmp_path / "run").checkpoint("final").load() is not None
     said: list[str] = []
-    resumed = run_network(request, Voice(said.append, no_progress))
+    with process_as_found():
+        torch.set_num_threads(2)  # the plan's one is what it goes on with
+        before = state_of_the_process()
+        resumed = run_network(request, Voice(said.append, no_progress))
+        assert state_of_the_process() == before
     assert said[0] == f"Continuing {tmp_path / 'run'}"
     for name in ("weights.safetensors", "model.onnx", "model.int8.onnx"):
         assert (RunDirectory(resumed.folder).model / name).read_bytes() == (

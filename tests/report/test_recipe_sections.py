@@ -12,13 +12,13 @@ import pytest
 
 from sculptnet import settings
 from sculptnet.arch import Cosine, Exponential, Recipe, RmsProp, SearchSpace, Sgd, Steps, between, choice, to_json
+from sculptnet.learn import rescaled
 from sculptnet.report import ReportData, write_report
 from sculptnet.report.importance import LEAST_TRIALS, importances, ridge
 from sculptnet.report.page import SECTIONS, _sections
 from sculptnet.report.parts import Absent, Section
 from sculptnet.report.recipe_sections import recipes, scored_trials, set_options
 from sculptnet.spaces import with_recipe
-from sculptnet.train import rescaled
 from sculptnet.zoo import BY_NAME
 
 KINDS: Any = choice(RmsProp(), Sgd(between(0.1, 0.5, 0.1)))

@@ -27,10 +27,10 @@ from sculptnet.tasks.detect_network import DetectorSettings
 from sculptnet.networks import LARGE_BATCH_RESOLUTION, recipes_at
 from sculptnet.cli.measuring_alone import Result, describe_table
 from sculptnet.flow.methods import METHODS, Method
+from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.named import find
 from sculptnet.runs import RunDirectory
 from sculptnet.settings import Setting
-from sculptnet.train.detection import DetectorRecipe
 
 SHOWN_CLASSES = 3
 MODEL = "model.onnx"

@@ -18,11 +18,11 @@ from sculptnet.cost import macs, parameters
 from sculptnet.data import EvaluationBatches, Preprocessing, Split, TrainingBatches
 from sculptnet.errors import TrainingDiverged
 from sculptnet.files import write_atomic
+from sculptnet.learn import Machine, Trained, accuracy_of, open_machine, rescaled, train_network
 from sculptnet.nets import Network, initialise
 from sculptnet.search import Job
 from sculptnet.state import Checkpoint, NoCheckpoint
 from sculptnet.streams import stream_seed
-from sculptnet.train import Machine, Trained, accuracy_of, open_machine, rescaled, train_network
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint"
@@ -45,7 +45,7 @@ class ByTraining:
         train, held_out: two parts of the training data; the test data have no place in a search.
         preprocessing: for its own resolution; `resize` is scaled for candidates of another one.
         num_workers: processes that decode images.
-        accelerator, precision: see `train.open_machine`.
+        accelerator, precision: see `learn.open_machine`.
         evaluation_batch_size: images at once when `held_out` is classified.
         checkpoint_in: makes the checkpoint of a trial in a folder that is removed when the trial is done, so that a
             trial that was killed goes on where it was; it must be picklable if trials run in other processes.

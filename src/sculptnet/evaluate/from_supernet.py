@@ -13,10 +13,10 @@ from sculptnet.data import EvaluationBatches, Preprocessing, Split
 from sculptnet.data.choose import MEMORY_BYTES
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.evaluate.prepared import PreparedImages
+from sculptnet.learn import accuracy_of
 from sculptnet.nets import ElasticSupernet, Network, calibrate
 from sculptnet.search import Job
 from sculptnet.streams import stream
-from sculptnet.train import accuracy_of
 
 
 @final
@@ -35,7 +35,7 @@ class FromSupernet:
         calibration_images: how many these are; 2000 is Once-for-All's.
         batch_size: images at once, also of one set of statistics; 200 is Once-for-All's.
         num_workers: processes that decode images.
-        accelerator: see `train.open_machine`.
+        accelerator: see `learn.open_machine`.
         kept_bytes: the most memory for images that were resized already, of all resolutions together.
 
     Raises:

@@ -37,7 +37,7 @@ from sculptnet.stages.plan import planned, warn_if_late
 from sculptnet.stages.speed import measure_training
 from sculptnet.stages.train import train_module
 from sculptnet.streams import stream_seed
-from sculptnet.train import rescaled
+from sculptnet.learn import rescaled
 from sculptnet.words import minutes, several
 from sculptnet.zoo.starting import normalised_as
 

@@ -29,7 +29,7 @@ from sculptnet.options import FitOptions
 from sculptnet.search import Problem, TrialRecord
 from sculptnet.spaces.named import NamedSpace
 from sculptnet.stages.train import train_module
-from sculptnet.train import rescaled
+from sculptnet.learn import rescaled
 from sculptnet.zoo.starting import normalised_as, parse_start, space_around
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from sculptnet.search import Objective, Problem
 from sculptnet.search.records import of_one_length
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.train import train_candidate
-from sculptnet.train import rescaled
+from sculptnet.learn import rescaled
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker

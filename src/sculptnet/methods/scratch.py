@@ -13,7 +13,7 @@ from sculptnet.methods.searching import Searching
 from sculptnet.stages.baselines import add_baselines, missing_baselines
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.proxy import newest_check
-from sculptnet.train import rescaled
+from sculptnet.learn import rescaled
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sculptnet.arch import Recipe, SearchSpace
 from sculptnet.rules import at_least, require
-from sculptnet.train import BatchSource, Phase, progressive, rescaled, sandwich
+from sculptnet.learn import BatchSource, Phase, progressive, rescaled, sandwich
 
 PAPER_RATE = 2.6  # the full network's learning rate, to which those of all phases are set in proportion
 

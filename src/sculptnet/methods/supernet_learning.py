@@ -25,7 +25,7 @@ from sculptnet.search import Objective, Problem, RandomSearch, TrialRecord, run
 from sculptnet.stages.batches import EVALUATION_BATCH, training_batches
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
-from sculptnet.train import BatchSource, Phase, accuracy_of, rescaled, shrink
+from sculptnet.learn import BatchSource, Phase, accuracy_of, rescaled, shrink
 from sculptnet.words import differences
 from sculptnet.zoo.starting import parse_start
 

@@ -23,8 +23,8 @@ from sculptnet.nets import ElasticSupernet
 from sculptnet.search import Job, Problem
 from sculptnet.streams import stream
 from sculptnet.words import minutes, several
-from sculptnet.train import Phase, open_machine
-from sculptnet.train.shrinking_steps import SupernetTraining
+from sculptnet.learn import Phase, open_machine
+from sculptnet.learn.shrinking_steps import SupernetTraining
 
 TRIAL_STEPS = 2  # of each phase, after one that is not counted
 TRIAL_IMAGES = 128  # that judge one network

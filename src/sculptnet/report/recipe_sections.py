@@ -13,6 +13,7 @@ import numpy as np
 
 from sculptnet import settings
 from sculptnet.arch import Choices, OneOf, Recipe, SearchSpace, recipe_from_json
+from sculptnet.learn import rescaled
 from sculptnet.report.facts import events_of
 from sculptnet.report.figures import recipes as figures
 from sculptnet.report.html import Column, Content, Html, element, paragraph, table
@@ -22,7 +23,6 @@ from sculptnet.report.reinforce_sections import option_name
 from sculptnet.report.render import Drawing, render
 from sculptnet.report.source import ReportData
 from sculptnet.report.text import MISSING, number, percent
-from sculptnet.train import rescaled
 
 TITLE = "Recipes"
 ARCHITECTURE = "the architecture"

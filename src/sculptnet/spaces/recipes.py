@@ -47,7 +47,7 @@ def fbnetv3_recipe(
     paper has one that is multiplied: the number of recipes is the same. Names are paths, such as `recipe.dropout` and
     `recipe.optimizer[1].learning_rate`.
 
-    The learning rate falls by 0.963 each epoch, over 150 epochs, as in the paper's search; `train.rescaled` keeps that
+    The learning rate falls by 0.963 each epoch, over 150 epochs, as in the paper's search; `learn.rescaled` keeps that
     course in a shorter training. Not established, and ours: the decay of averages, what batch size the learning rates
     belong to, that mixup's number is its alpha, and the units of stochastic depth and mixup. What the paper does not
     search (label smoothing, RandAugment) has our recipe's values; `dataclasses.replace` changes them.

@@ -15,12 +15,12 @@ from sculptnet.devices.measure import precisions_of
 from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
 from sculptnet.files import write_json
 from sculptnet.job import ImageJob
+from sculptnet.learn import accuracy_of
 from sculptnet.stages.limits import describe_limits
 from sculptnet.options import ImageOptions
 from sculptnet.stages.batches import EVALUATION_BATCH
 from sculptnet.nets import Network
 from sculptnet.search import Limit
-from sculptnet.train import accuracy_of
 
 CALIBRATION_IMAGES = 128
 FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}

@@ -14,7 +14,7 @@ from sculptnet.stages.batches import EVALUATION_BATCH, training_batches
 from sculptnet.nets import Network
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
-from sculptnet.train import accuracy_of, train_network
+from sculptnet.learn import accuracy_of, train_network
 
 MONITOR_SHARE, MOST_MONITORED = 0.1, 2000  # training images that are kept back to draw the curve
 

@@ -25,8 +25,8 @@ from sculptnet.tasks.detect_open import DetectJob
 from sculptnet.tasks.detect_report import report_detection
 from sculptnet.tasks.detect_result import DetectionResult
 from sculptnet.tasks.detect_ship import ship_detector
-from sculptnet.train.detection import DetectorRecipe, DetectorTraining, detect, train_detector
-from sculptnet.train.machine import open_machine
+from sculptnet.learn.detection import DetectorRecipe, DetectorTraining, detect, train_detector
+from sculptnet.learn.machine import open_machine
 from sculptnet.words import minutes
 
 EVALUATIONS = 12  # of the curve, at most

@@ -30,7 +30,7 @@ from sculptnet.runs import RunDirectory, RunInfo, read_record, write_record
 from sculptnet.streams import stream_seed
 from sculptnet.tasks.detect_network import backbone_of, beginning_of, network_problems
 from sculptnet.tasks.opening import chosen_accelerator, device_of
-from sculptnet.train.detection import DetectorRecipe
+from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.zoo import Published
 from sculptnet.zoo.starting import normalisation_of
 

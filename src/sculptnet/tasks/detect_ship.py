@@ -20,11 +20,11 @@ from sculptnet.export.detector_files import MODEL, BoxAgreement, OnnxDetector, e
 from sculptnet.export.detector_graph import raw_graph, timed_copy
 from sculptnet.export.session import Images
 from sculptnet.files import write_json
+from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.tasks.detect_network import origin_of
 from sculptnet.tasks.detect_open import DetectJob
 from sculptnet.stages.ship import describe_timing
 from sculptnet.nets.detector import Detector
-from sculptnet.train.detection import DetectorRecipe
 
 COMPARED_PHOTOS = 8
 WITHOUT = "without NMS"  # the network alone: what a device that cannot drop overlaps runs

@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import Any
 
 HASH_SEED = "4711"
-IMPORTED = ("sculptnet.data", "sculptnet.nets", "sculptnet.search", "sculptnet.spaces", "sculptnet.train")
+IMPORTED = ("sculptnet.data", "sculptnet.nets", "sculptnet.search", "sculptnet.spaces", "sculptnet.learn")
 
 
 @dataclass(frozen=True)

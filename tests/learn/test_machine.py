@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from sculptnet.errors import InvalidValue
-from sculptnet.train import Machine, open_machine
-from sculptnet.train.machine import evaluating
+from sculptnet.learn import Machine, open_machine
+from sculptnet.learn.machine import evaluating
 
 CPU = torch.device("cpu")
 
@@ -19,28 +19,28 @@ def draws() -> tuple[float, float, float]:
     return random.random(), float(np.random.rand()), float(torch.rand(()))
 
 
-def test_reseeding_fixes_all_three_generators() -> None:
-    Machine(CPU).reseed(0, 3, 5)
-    first = draws()
+def test_a_seeded_context_fixes_all_three_generators() -> None:
+    with Machine(CPU).seeded(0, 3, 5):
+        first = draws()
     draws()
-    Machine(CPU).reseed(0, 3, 5)
-    assert draws() == first
+    with Machine(CPU).seeded(0, 3, 5):
+        assert draws() == first
 
 
 @pytest.mark.parametrize("other", [(1, 3, 5, 0), (0, 4, 5, 0), (0, 3, 6, 0), (0, 3, 5, 1), (0, 5, 3, 0)])
 def test_seed_epoch_step_and_process_all_count(other: tuple[int, int, int, int]) -> None:
-    Machine(CPU).reseed(0, 3, 5)
-    first = draws()
+    with Machine(CPU).seeded(0, 3, 5):
+        first = draws()
     seed, epoch, step, rank = other
-    Machine(CPU, rank=rank, world=2).reseed(seed, epoch, step)
-    assert all(new != old for new, old in zip(draws(), first, strict=True))
+    with Machine(CPU, rank=rank, world=2).seeded(seed, epoch, step):
+        assert all(new != old for new, old in zip(draws(), first, strict=True))
 
 
-def test_reseeding_is_what_torch_calls_a_manual_seed() -> None:
-    Machine(CPU).reseed(0, 0, 0)
-    drawn = torch.rand(3)
-    torch.manual_seed(torch.default_generator.initial_seed())
-    assert torch.equal(torch.rand(3), drawn)
+def test_seeding_is_what_torch_calls_a_manual_seed() -> None:
+    with Machine(CPU).seeded(0, 0, 0):
+        drawn = torch.rand(3)
+        torch.manual_seed(torch.default_generator.initial_seed())
+        assert torch.equal(torch.rand(3), drawn)
 
 
 def test_evaluating_puts_every_mode_back(new_network: Callable[[int], nn.Module]) -> None:

@@ -11,12 +11,12 @@ from torch.nn.functional import cross_entropy, interpolate, softmax
 
 from sculptnet.arch import Architecture
 from sculptnet.errors import InvalidValue
+from sculptnet.learn.by_recipe import RecipeTraining
+from sculptnet.learn.machine import Machine
+from sculptnet.learn.objective import Objective
+from sculptnet.learn.shrinking_phases import Kind, Phase, Rule
 from sculptnet.nets import ElasticSupernet, Network, set_dropout
 from sculptnet.streams import stream
-from sculptnet.train.machine import Machine
-from sculptnet.train.objective import Objective
-from sculptnet.train.shrinking_phases import Kind, Phase, Rule
-from sculptnet.train.training import Training
 
 
 def resized(images: Tensor, resolution: int) -> Tensor:
@@ -29,7 +29,7 @@ def resized(images: Tensor, resolution: int) -> Tensor:
     return interpolate(images, (resolution, resolution), mode="bilinear", antialias=True)
 
 
-class SupernetTraining(Training):
+class SupernetTraining(RecipeTraining):
     """The training of a supernet in one phase."""
 
     def __init__(
@@ -76,7 +76,7 @@ class SupernetTraining(Training):
         def hard(logits: Tensor) -> Tensor:
             return cross_entropy(logits, targets, label_smoothing=smoothing)
 
-        networks = self.networks(self.position.epoch * self.steps_per_epoch + self.position.step)
+        networks = self.networks(self.steps_before(self.position.epoch) + self.position.step)
         learn = self._sandwich if self.phase.rule is Rule.SANDWICH else self._sampled
         losses = learn(networks, images, hard)
         for parameter in self._trained:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from sculptnet.arch import Augmentation, Recipe
-from sculptnet.train.objective import Objective, objective_for
+from sculptnet.learn.objective import Objective, objective_for
 
 LABELS = torch.tensor([0, 2, 1, 1])
 TARGETS = 0.7 * torch.eye(3)[LABELS] + 0.1  # label smoothing of 0.3 over three classes

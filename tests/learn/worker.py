@@ -17,8 +17,8 @@ from accelerate import PartialState
 from safetensors.torch import save_file
 
 from conftest import CLASSES, RECIPES, Colours, tiny_network  # type: ignore[import-not-found]
+from sculptnet.learn import open_machine, train_network
 from sculptnet.runs import FileCheckpoint
-from sculptnet.train import open_machine, train_network
 
 
 def main(folder: Path, recipe: str, kill_at: int | None = None) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from accelerate import PartialState
 from accelerate.utils import reduce
 from torch import Tensor, nn
 
 from sculptnet.errors import InvalidValue, suggestion
+from sculptnet.learn.process import seeded_generators
 from sculptnet.streams import stream_seed
 
 ACCELERATORS = ("cpu", "cuda")
@@ -36,9 +35,11 @@ class Machine:
     rank: int = 0
     world: int = 1
 
-    def place(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Both on the device, the images `(batch, 3, height, width)` in channels-last layout."""
-        images = images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+    def place(
+        self, images: Tensor, labels: Tensor, layout: torch.memory_format = torch.channels_last
+    ) -> tuple[Tensor, Tensor]:
+        """Both on the device, the images `(batch, 3, height, width)` in the memory format `layout`."""
+        images = images.to(self.device, non_blocking=True, memory_format=layout)
         return images, labels.to(self.device, non_blocking=True)
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -54,17 +55,13 @@ class Machine:
         else:
             yield
 
-    def reseed(self, seed: int, epoch: int, step: int) -> None:
-        """Seeds python, numpy and torch from (seed, epoch, step, rank), so that no step depends on earlier draws.
+    def seeded(self, seed: int, epoch: int, step: int) -> AbstractContextManager[None]:
+        """The context of a step: global generators are seeded from (seed, epoch, step, rank), and put back afterwards.
 
-        torch's generators are seeded one by one: `torch.manual_seed` takes 0.3 ms where CUDA is not in use.
+        So no step depends on what was drawn before it, and no other program on what the step draws.
         """
         value = stream_seed(seed, f"training, process {self.rank}, epoch {epoch}", step)
-        random.seed(value)
-        np.random.seed(value & 0xFFFFFFFF)
-        torch.default_generator.manual_seed(value)
-        if self.device.type == "cuda":
-            torch.cuda.default_generators[self.device.index].manual_seed(value)
+        return seeded_generators(value, self.device)
 
     @torch.no_grad()
     def average(self, tensors: Sequence[Tensor]) -> None:

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from safetensors.torch import save_file
-from tests.train.conftest import Colours
+from tests.learn.conftest import Colours
 
 from sculptnet.arch import Architecture, SearchSpace, choice, prefix
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, SqueezeExcite
+from sculptnet.learn import Phase, open_machine, progressive, sandwich, shrink
 from sculptnet.nets import ElasticSupernet, Network, initialise
 from sculptnet.runs import FileCheckpoint
-from sculptnet.train import Phase, open_machine, progressive, sandwich, shrink
 
 IMAGES = torch.randn(12, 3, 8, 8, generator=torch.Generator().manual_seed(5))
 

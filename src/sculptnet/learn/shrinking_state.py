@@ -12,13 +12,13 @@ from torch import Tensor
 from sculptnet.arch import to_json
 from sculptnet.arch.choice import join
 from sculptnet.errors import RunError, collected
+from sculptnet.learn.machine import Machine
+from sculptnet.learn.shrinking_phases import Phase
+from sculptnet.learn.state import copied, differences, first_of
 from sculptnet.nets import ElasticSupernet, Network
 from sculptnet.state import Checkpoint
-from sculptnet.train.machine import Machine
-from sculptnet.train.shrinking_phases import Phase
 
 TEACHER, WEIGHTS = "teacher.", "network."
-SHOWN = 5  # differences that an error lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,6 @@ class PhaseCheckpoint:
         return self.point.training
 
 
-def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous copies in main memory."""
-    return {name: torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor) for name, tensor in tensors.items()}
-
-
 def identity_of(supernet: ElasticSupernet, phases: tuple[Phase, ...], seed: int) -> dict[str, Any]:
     """What two processes that work on the same training agree in, as JSON."""
     decisions = {path: repr(node) for path, node in supernet.space.decisions.items()}
@@ -102,13 +97,8 @@ def read_point(saved: tuple[dict[str, Tensor], Any] | None, identity: Mapping[st
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     for part in here:  # the decisions explain differences of blocks and phases
         saved, wanted = dict(_leaves(there.get(part), "")), dict(_leaves(here[part], ""))
-        problems = [
-            f"{name} is {saved.get(name, 'absent')}, here {wanted.get(name, 'absent')}"
-            for name in dict.fromkeys([*saved, *wanted])
-            if saved.get(name) != wanted.get(name)
-        ]
-        if problems:
-            return [*problems[:SHOWN], *([f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else [])]
+        if problems := differences(saved, wanted):
+            return first_of(problems)
     return []
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sculptnet.train import accuracy_of, predictions
+from sculptnet.learn import accuracy_of, predictions
 
 
 def test_predictions_are_the_largest_logits_in_eval_mode(new_network: Callable[[int], nn.Module], colours: Any) -> None:

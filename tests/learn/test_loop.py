@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from sculptnet.arch import Recipe, Sgd, choice
 from sculptnet.errors import InvalidValue, OpenValue, RunError, TrainingDiverged
+from sculptnet.learn import BatchSource, Machine, Trained, train_network
+from sculptnet.learn.by_recipe import RecipeTraining
+from sculptnet.learn.objective import Objective
 from sculptnet.nets import set_dropout
 from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_progress
-from sculptnet.train import BatchSource, Machine, Trained, train_network
-from sculptnet.train.objective import Objective
-from sculptnet.train.training import Training as InProgress
 
 NewNetwork = Callable[[int], nn.Module]
 
@@ -281,7 +281,7 @@ class ElsewhereMachine(Machine):
 
 def test_processes_that_start_at_different_steps_are_told(new_network: NewNetwork, plain: Training) -> None:
     machine = ElsewhereMachine(torch.device("cpu"), rank=1, world=2)
-    state = InProgress(new_network(0), plain.recipe, Objective(3), 4, 7, machine)
+    state = RecipeTraining(new_network(0), plain.recipe, Objective(3), 4, 7, machine)
     with pytest.raises(RunError, match="process 1 would go on at epoch 0, step 0, others elsewhere; give all"):
         state.resume(None)
 

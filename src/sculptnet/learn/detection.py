@@ -6,22 +6,24 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sculptnet.arch import AdamW, Cosine, Exponential, Recipe, RmsProp, Sgd, Steps, to_json
 from sculptnet.data.detection import BoxAugmentation, BoxSplit
 from sculptnet.data.detection.score import Detected
 from sculptnet.errors import InvalidValue
+from sculptnet.learn.by_recipe import Evaluate, RecipeTraining
+from sculptnet.learn.loop import NOWHERE, BatchSource, Surroundings, require_images, run_training
+from sculptnet.learn.machine import Machine, evaluating, open_machine
+from sculptnet.learn.networks import Trained
+from sculptnet.learn.objective import Objective
+from sculptnet.learn.schedules import rescaled
 from sculptnet.nets.detector import Detector
 from sculptnet.state import Checkpoint, Log, Progress, no_log, no_progress
-from sculptnet.train.loop import NOWHERE, BatchSource, Surroundings, Trained, require_images, run_training
-from sculptnet.train.machine import Machine, evaluating, open_machine
-from sculptnet.train.objective import Objective
-from sculptnet.train.schedules import rescaled
-from sculptnet.train.training import Training
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,42 @@ class DetectorRecipe:
         )
 
     def rescaled(self, epochs: int) -> DetectorRecipe:
-        """The recipe for a training of `epochs`; see `train.rescaled`."""
+        """The recipe for a training of `epochs`; see `learn.rescaled`."""
         return replace(self, epochs=epochs, schedule=rescaled(self.plain(), epochs).schedule)
 
 
-class DetectorTraining(Training):
-    """A detector's training in progress."""
+class DetectorTraining(RecipeTraining):
+    """A detector's training in progress.
+
+    Args:
+        detector, recipe, steps_per_epoch, seed, machine: see `RecipeTraining`; one process.
+        evaluate, evaluations: see `train_detector`.
+    """
 
     def __init__(
-        self, detector: Detector, recipe: DetectorRecipe, steps_per_epoch: int, seed: int, machine: Machine
+        self,
+        detector: Detector,
+        recipe: DetectorRecipe,
+        steps_per_epoch: int,
+        seed: int,
+        machine: Machine,
+        evaluate: Callable[[Detector], Mapping[str, float]] | None = None,
+        evaluations: int = 1,
     ) -> None:
         if machine.world > 1:
             raise InvalidValue(
                 f"detectors are trained by one process, got {machine.world}; leave torchrun or accelerate launch out"
             )
-        self.detector_recipe = recipe
-        super().__init__(detector, recipe.plain(), Objective(detector.plan.num_classes), steps_per_epoch, seed, machine)
+        self.detector_recipe, self.every = recipe, math.ceil(recipe.epochs / evaluations)
+        objective = Objective(detector.plan.num_classes)
+        super().__init__(
+            detector, recipe.plain(), objective, steps_per_epoch, seed, machine, cast("Evaluate | None", evaluate)
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """What `evaluate` says after some epochs, the last among them."""
+        done = self.position.epoch + 1
+        return super().metrics() if done % self.every == 0 or done == self.epochs else {}
 
     def backward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Adds the gradients of a batch and returns its loss; `labels` are objects as `Detector.loss` takes them."""
@@ -90,11 +112,12 @@ class DetectorTraining(Training):
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, Any]:
+        """That of a training by a recipe, and what only detectors have."""
         detector = self.network
         assert isinstance(detector, Detector)
         own = {"augmentation": to_json(self.detector_recipe.augmentation), "detector": to_json(detector.plan)}
-        return {**super()._identity(), **own}
+        return {**super().identity(), **own}
 
 
 def train_detector(
@@ -130,18 +153,9 @@ def train_detector(
     """
     require_images(batches)
     machine = open_machine(accelerator, precision)
-    every = math.ceil(recipe.epochs / evaluations)
     with machine.reproducible():
-        training = DetectorTraining(detector, recipe, batches.steps_per_epoch, seed, machine)
-
-        def judged(network: nn.Module) -> Mapping[str, float]:
-            done = training.position.epoch + 1
-            assert isinstance(network, Detector)
-            due = evaluate is not None and (done % every == 0 or done == recipe.epochs)
-            return evaluate(network) if due and evaluate is not None else {}
-
-        around = Surroundings(checkpoint, checkpoint_seconds, clock, log, progress)
-        run_training(training, batches, around, judged)
+        training = DetectorTraining(detector, recipe, batches.steps_per_epoch, seed, machine, evaluate, evaluations)
+        run_training(training, batches, Surroundings(checkpoint, checkpoint_seconds, clock, log, progress))
     return Trained(detector, tuple(training.position.curve))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sculptnet.train.average import average_of
+from sculptnet.learn.average import average_of
 
 
 def states(network: nn.Module) -> dict[str, Tensor]:

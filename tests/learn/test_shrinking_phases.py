@@ -9,11 +9,11 @@ import pytest
 from sculptnet import spaces
 from sculptnet.arch import Architecture, Cosine, Recipe, SearchSpace, Sgd
 from sculptnet.errors import InvalidValue
+from sculptnet.learn import Phase, progressive, sandwich
+from sculptnet.learn.shrinking_phases import Kind, Options, Rule, opened, widths_of
 from sculptnet.nets import largest, smallest
 from sculptnet.spaces.ofa_spaces import PAPER_RESOLUTIONS
 from sculptnet.streams import stream
-from sculptnet.train import Phase, progressive, sandwich
-from sculptnet.train.shrinking_phases import Kind, Options, Rule, opened, widths_of
 
 
 def paper_space() -> SearchSpace:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sculptnet.accuracy import Accuracy
-from sculptnet.train.machine import evaluating, open_machine
+from sculptnet.learn.machine import evaluating, open_machine
 
 
 def predictions(

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from sculptnet.arch import Cosine, Exponential, Recipe, Sgd, Steps
-from sculptnet.train import rescaled
-from sculptnet.train.optimizers import optimizer_for
-from sculptnet.train.schedules import scheduler_for
+from sculptnet.learn import rescaled
+from sculptnet.learn.optimizers import optimizer_for
+from sculptnet.learn.schedules import scheduler_for
 
 RATE = 0.4
 

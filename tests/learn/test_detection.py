@@ -20,11 +20,11 @@ from sculptnet.data.detection import (
     score_boxes,
 )
 from sculptnet.errors import InvalidValue, RunError
+from sculptnet.learn.detection import DetectorRecipe, DetectorTraining, detect, train_detector
+from sculptnet.learn.machine import Machine
 from sculptnet.nets.detector import Detector, initialise_detector
 from sculptnet.nets.ssdlite import SsdLite
 from sculptnet.runs import FileCheckpoint
-from sculptnet.train.detection import DetectorRecipe, DetectorTraining, detect, train_detector
-from sculptnet.train.machine import Machine
 
 RECIPE = DetectorRecipe(epochs=2, batch_size=4, optimizer=Sgd(0.01), schedule=Cosine(), ema=0.9)
 

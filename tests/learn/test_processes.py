@@ -17,11 +17,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sculptnet.arch import Recipe
+from sculptnet.learn import train_network
+from sculptnet.learn.objective import Objective
+from sculptnet.learn.optimizers import optimizer_for
+from sculptnet.learn.schedules import scheduler_for
 from sculptnet.nets import set_dropout
-from sculptnet.train import train_network
-from sculptnet.train.objective import Objective
-from sculptnet.train.optimizers import optimizer_for
-from sculptnet.train.schedules import scheduler_for
 
 WORKER = Path(__file__).with_name("worker.py")
 TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")

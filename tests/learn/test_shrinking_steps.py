@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.train.conftest import Colours
-from tests.train.supernets import plan, tiny_supernet
+from tests.learn.conftest import Colours
+from tests.learn.supernets import plan, tiny_supernet
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 
+from sculptnet.learn import Machine, Phase
+from sculptnet.learn.shrinking_phases import Kind
+from sculptnet.learn.shrinking_state import teacher_of
+from sculptnet.learn.shrinking_steps import SupernetTraining, resized
 from sculptnet.nets import ElasticSupernet, Network
-from sculptnet.train import Machine, Phase
-from sculptnet.train.shrinking_phases import Kind
-from sculptnet.train.shrinking_state import teacher_of
-from sculptnet.train.shrinking_steps import SupernetTraining, resized
 
 IMAGES, LABELS = next(Colours().epoch(0))
 

@@ -13,22 +13,22 @@ from torch import Tensor
 
 from sculptnet.arch import Architecture
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.nets import ElasticSupernet, Network, calibrate, sort_channels
-from sculptnet.state import Checkpoint, Event, Log, Progress, no_log, no_progress
-from sculptnet.streams import stream, stream_seed
-from sculptnet.train.loop import NOWHERE, BatchSource, Surroundings, require_images, run_training
-from sculptnet.train.machine import Machine, open_machine
-from sculptnet.train.shrinking_phases import Kind, Phase, widths_of
-from sculptnet.train.shrinking_state import (
+from sculptnet.learn.loop import NOWHERE, BatchSource, Surroundings, require_images, run_training
+from sculptnet.learn.machine import Machine, open_machine
+from sculptnet.learn.shrinking_phases import Kind, Phase, widths_of
+from sculptnet.learn.shrinking_state import (
     PhaseCheckpoint,
     Point,
-    copied,
     identity_of,
     read_point,
     require_same_point,
     teacher_of,
 )
-from sculptnet.train.shrinking_steps import SupernetTraining, resized
+from sculptnet.learn.shrinking_steps import SupernetTraining, resized
+from sculptnet.learn.state import copied
+from sculptnet.nets import ElasticSupernet, Network, calibrate, sort_channels
+from sculptnet.state import Checkpoint, Event, Log, Progress, no_log, no_progress
+from sculptnet.streams import stream, stream_seed
 
 Evaluate: TypeAlias = Callable[[Network], Mapping[str, float]]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sculptnet.arch import Cosine, Recipe, SearchSpace, Sgd
 from sculptnet.errors import InvalidValue
-from sculptnet.train.shrinking_phases import Kind, Phase, Rule, opened
+from sculptnet.learn.shrinking_phases import Kind, Phase, Rule, opened
 
 PAPER_BATCH = 2048  # images a step that the published learning rates belong to
 WARMUP_SHARE = 5 / 125  # of a long phase's epochs

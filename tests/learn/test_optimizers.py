@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sculptnet.arch import AdamW, RmsProp, Sgd
-from sculptnet.train.optimizers import optimizer_for
+from sculptnet.learn.optimizers import optimizer_for
 
 GRADIENTS = (torch.tensor([[0.5, -2.0]]), torch.tensor([[0.1, 1.0]]), torch.tensor([[-0.3, 0.2]]))
 

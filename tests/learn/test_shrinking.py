@@ -18,24 +18,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.kills import KillError, killed_at
-from tests.train import supernets
-from tests.train.conftest import Colours, Memory
-from tests.train.supernets import plan, tell_apart, tiny_space, tiny_supernet
+from tests.learn import supernets
+from tests.learn.conftest import Colours, Memory
+from tests.learn.supernets import plan, tell_apart, tiny_space, tiny_supernet
 from torch import Tensor, nn
 
 from sculptnet.arch import Augmentation
 from sculptnet.data import EvaluationBatches, TrainingBatches, default_preprocessing
 from sculptnet.errors import InvalidValue, RunError
+from sculptnet.learn import Phase, Shrunk, accuracy_of, open_machine, sandwich, shrink
+from sculptnet.learn.loop import Surroundings, run_training
+from sculptnet.learn.machine import Machine
+from sculptnet.learn.shrinking_phases import widths_of
+from sculptnet.learn.shrinking_state import Point, require_same_point, teacher_of
+from sculptnet.learn.shrinking_steps import SupernetTraining, resized
 from sculptnet.nets import ElasticSupernet, Network, calibrate, largest, smallest, sort_channels
 from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_log, no_progress
 from sculptnet.streams import stream_seed
 from sculptnet.testing import tiny_images
-from sculptnet.train import Phase, Shrunk, accuracy_of, open_machine, sandwich, shrink
-from sculptnet.train.loop import Surroundings, run_training
-from sculptnet.train.machine import Machine
-from sculptnet.train.shrinking_phases import widths_of
-from sculptnet.train.shrinking_state import Point, require_same_point, teacher_of
-from sculptnet.train.shrinking_steps import SupernetTraining, resized
 
 COLOURS = Colours()  # 4 steps an epoch
 
