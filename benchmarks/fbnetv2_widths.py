@@ -27,6 +27,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from benchmarks.fbnetv2_widths_page import write_page
+from sculptnet.flow.shrinking import ShortEpochs
 
 from sculptnet import data
 from sculptnet.accuracy import Accuracy
@@ -34,11 +35,10 @@ from sculptnet.arch import Architecture, Augmentation, Cosine, IntMatrix, Recipe
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.cost import FactoredCost, Macs, macs
 from sculptnet.data import EvaluationBatches, ImageData, Preprocessing, Split, TrainingBatches
-from sculptnet.flow.shrinking import ShortEpochs
 from sculptnet.learn import accuracy_of, train_network
 from sculptnet.nets import MaskedSupernet, Network, calibrate, initialise
 from sculptnet.runs import append_line, read_lines
-from sculptnet.search import Limit, Objective, Problem, dnas
+from sculptnet.search import Dnas, Limit, Objective, Problem
 from sculptnet.streams import stream, stream_seed
 
 RESULTS = Path(__file__).parent / "results"
@@ -205,15 +205,12 @@ def search(work: Work, macs_in_loss: bool, seed: int) -> Line:
     limits = (Limit(Macs(), work.cost.extremes()[1].value),) if macs_in_loss else ()  # nothing is over it
     weights_part, theta_part = work.parts
     next(
-        dnas(
+        Dnas(epochs=EPOCHS, warmup_epochs=WARMUP, tau_decay=math.exp(-PAPER_DECAY * PAPER_EPOCHS / EPOCHS)).search(
             Problem(work.space, (Objective("top1"),), limits),
             seed,
             supernet=supernet,
             weight_batches=work.batches(weights_part, work.steps(WEIGHT_STEPS), stream_seed(seed, "weights")),
             theta_batches=work.batches(theta_part, work.steps(THETA_STEPS), stream_seed(seed, "theta")),
-            epochs=EPOCHS,
-            warmup_epochs=WARMUP,
-            tau_decay=math.exp(-PAPER_DECAY * PAPER_EPOCHS / EPOCHS),
             clock=time.process_time,
             log=events.append,
         )

@@ -50,7 +50,7 @@ from sculptnet.learn import accuracy_of
 from sculptnet.nets import Network
 from sculptnet.report.recipe_sections import set_options
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
-from sculptnet.search import Job, Limit, Objective, Problem, TrialRecord, joint, run
+from sculptnet.search import Job, Joint, Limit, Objective, Problem, TrialRecord, run
 from sculptnet.spaces import fbnetv3, fbnetv3_recipe, with_recipe
 from sculptnet.state import Event
 
@@ -198,16 +198,9 @@ class Seed:
             list[Event](),
         )
         rounds = max(1, (trials - 1) // BATCH)
-        search = joint(
-            problem,
-            self.seed,
-            pool=POOL,
-            rounds=rounds,
-            batch=BATCH,
-            finalists=trials - rounds * BATCH,
-            correlation=1.0,  # trainings of one length, so that searches can be compared
-            log=events.append,
-        )
+        search = Joint(
+            pool=POOL, rounds=rounds, batch=BATCH, finalists=trials - rounds * BATCH, correlation=1.0
+        ).search(problem, self.seed, log=events.append)
         records = run(
             search,
             problem,

@@ -35,6 +35,7 @@ from sculptnet.devices.local import cpu_name
 from sculptnet.evaluate import FromTable, read_nas_bench_macro
 from sculptnet.search import (
     Evolution,
+    Joint,
     Limit,
     Nsga2,
     Objective,
@@ -46,7 +47,6 @@ from sculptnet.search import (
     Sampler,
     Search,
     TrialRecord,
-    joint,
     run,
 )
 from sculptnet.search.pareto import FloatMatrix, front
@@ -137,7 +137,7 @@ METHODS: Mapping[str, tuple[Callable[[Problem, int], Search], str]] = {
         "over the limit is a query too, and is never chosen",
     ),
     "joint": (
-        lambda problem, seed: joint(problem, seed, batch=10, rounds=9, finalists=10),
+        lambda problem, seed: Joint(batch=10, rounds=9, finalists=10).search(problem, seed),
         "`search.joint` without a recipe: nine rounds of 10 candidates of its pool, then 10 of its fine stage; its "
         "predictor's sizes were chosen, of a dozen, by how they rank this table's networks, which flatters it",
     ),

@@ -41,9 +41,14 @@ class Found:
 
 @dataclass(frozen=True)
 class NamedMethod:
-    """A method by its name, or `package.module:name`, with settings as they are typed: `{"tau": "5"}`."""
+    """A method by its name, or `package.module:name`, with settings as they are typed: `{"tau": "5"}`.
 
-    name: str
+    Attributes:
+        name: None is the method that would be taken without settings.
+        settings: by name, dotted where they stand in a value.
+    """
+
+    name: str | None
     settings: Mapping[str, str]
 
 

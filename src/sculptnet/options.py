@@ -7,7 +7,6 @@ imported here: `sculptnet --help` should be quick.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass
 from enum import Enum
@@ -18,17 +17,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.listening import LOGGED, Listener
 from sculptnet.precision import Precision
+from sculptnet.rules import above, at_least, between
 
 if TYPE_CHECKING:
     from sculptnet.arch import Architecture, Recipe, SearchSpace
     from sculptnet.data import ImageData
     from sculptnet.data.detection import BoxData
     from sculptnet.devices import Device
+    from sculptnet.learn.detection import DetectorRecipe
     from sculptnet.method import Method, NamedMethod
     from sculptnet.nets.ssdlite import DetectorSettings
     from sculptnet.search import Limit
     from sculptnet.search.workers import Workers
-    from sculptnet.learn.detection import DetectorRecipe
+    from sculptnet.spaces.named import SpaceSettings
     from sculptnet.zoo import Published
 
 T = TypeVar("T")
@@ -136,10 +137,7 @@ class SplitGroup(Options):
 
     def problems(self) -> list[str]:
         """The test's part."""
-        found = super().problems()
-        if not 0 < self.test_fraction < 1:
-            found.append(f"test_fraction must lie between 0 and 1, got {self.test_fraction:g}")
-        return found
+        return super().problems() + between(self, 0, 1, "test_fraction", without_low=True, without_high=True)
 
 
 @options
@@ -162,10 +160,7 @@ class DataGroup(SplitGroup):
 
     def problems(self) -> list[str]:
         """The resolution."""
-        found = super().problems()
-        if self.resolution is not None and self.resolution < 8:
-            found.append(f"resolution must be at least 8 pixels, got {self.resolution}")
-        return found
+        return super().problems() + at_least(self, 8, "resolution")
 
 
 @options
@@ -179,12 +174,9 @@ class BoxGroup(SplitGroup):
 
 
 @options
-class Target(Options):
-    """The budget, and the device that it is measured on."""
+class DeviceGroup(Options):
+    """The device."""
 
-    latency_ms: float | None = option(
-        "The budget: milliseconds for one image on the device.", default=None, kw_only=False, kind=float
-    )
     device: Device | str = option(
         "What networks are measured on: a name of `sculptnet devices`, ssh://user@host, adb:SERIAL, or "
         "package.module:name.",
@@ -193,22 +185,28 @@ class Target(Options):
     threads: int = option("Threads that the device computes with.", default=1, kind=int)
 
     def problems(self) -> list[str]:
-        """The budget, the threads."""
-        found = super().problems()
-        if self.latency_ms is not None and not (self.latency_ms > 0 and math.isfinite(self.latency_ms)):
-            found.append(f"latency_ms, the budget, must be above 0 ms, got {self.latency_ms:g}")
-        if self.threads < 1:
-            found.append(f"threads must be at least 1, got {self.threads}")
-        return found
+        """The threads."""
+        return super().problems() + at_least(self, 1, "threads")
+
+
+@options
+class Target(DeviceGroup):
+    """The budget, and the device that it is measured on."""
+
+    latency_ms: float | None = option(
+        "The budget: milliseconds for one image on the device.", default=None, kw_only=False, kind=float
+    )
+
+    def problems(self) -> list[str]:
+        """The budget."""
+        return super().problems() + above(self, 0, "latency_ms")
 
 
 @options
 class FileGroup(Options):
     """The exported file that a budget judges."""
 
-    precision: Precision = option(
-        "The exported file that the budget judges.", default=Precision.FP32, kind=Precision
-    )
+    precision: Precision = option("The exported file that the budget judges.", default=Precision.FP32, kind=Precision)
 
 
 @options
@@ -218,14 +216,13 @@ class Effort(Options):
     minutes: float = option(
         "How long the whole may take, about; what fits is planned once and printed.", default=60.0, kind=float
     )
-    accelerator: Accelerator = option("What torch trains on: auto, cpu, cuda.", default=Accelerator.AUTO, kind=Accelerator)
+    accelerator: Accelerator = option(
+        "What torch trains on: auto, cpu, cuda.", default=Accelerator.AUTO, kind=Accelerator
+    )
 
     def problems(self) -> list[str]:
         """The minutes."""
-        found = super().problems()
-        if not (self.minutes > 0 and math.isfinite(self.minutes)):
-            found.append(f"minutes must be above 0, got {self.minutes:g}")
-        return found
+        return super().problems() + above(self, 0, "minutes")
 
 
 @options
@@ -271,12 +268,7 @@ class TrialGroup(Options):
 
     def problems(self) -> list[str]:
         """The trials in full."""
-        found = super().problems()
-        if self.full_trials is not None and self.full_trials < 1:
-            found.append(
-                f"full_trials must be at least 1, got {self.full_trials}; 1 trains only the network that is shipped"
-            )
-        return found
+        return super().problems() + at_least(self, 1, "full_trials")
 
 
 @options
@@ -306,7 +298,7 @@ class SearchGroup(LimitGroup):
     method: Method[Any] | type[Method[Any]] | NamedMethod | str | None = option(
         "How to search: a name of `sculptnet show methods`, or package.module:name.", default=None
     )
-    space: SearchSpace | Callable[..., SearchSpace] | str | None = option(
+    space: SearchSpace | Callable[..., SearchSpace] | SpaceSettings | str | None = option(
         "What is open: a name of `sculptnet show spaces`, or package.module:name; by default the method's.",
         default=None,
     )
@@ -326,20 +318,12 @@ class SearchGroup(LimitGroup):
     baselines: bool = option(
         "Also train MobileNetV2 and a random network of about the same latency.", default=False, kind=bool
     )
-    check_proxy: bool = option(
-        "Compare trials with longer training: the ranks' correlation.", default=False, kind=bool
-    )
+    check_proxy: bool = option("Compare trials with longer training: the ranks' correlation.", default=False, kind=bool)
     proxy_networks: int = option("How many networks --check-proxy compares.", default=6, kind=int)
 
     def problems(self) -> list[str]:
         """The networks of the proxy check."""
-        found = super().problems()
-        if self.proxy_networks < FEWEST_COMPARED:
-            found.append(
-                f"proxy_networks must be at least {FEWEST_COMPARED}, got {self.proxy_networks}; fewer have no ranks to "
-                "speak of"
-            )
-        return found
+        return super().problems() + at_least(self, FEWEST_COMPARED, "proxy_networks")
 
 
 @options
@@ -379,8 +363,8 @@ class TrainOptions(BeginningGroup, ImageOptions, NetworkGroup):
 class RecipeOptions(TrialOptions, NetworkGroup):
     """Of `search_recipe`: a network whose recipe is searched; a budget only judges it."""
 
-    method: Method[Any] | type[Method[Any]] | NamedMethod | str = option(
-        "How to search; one that learns from trials alone.", default="evolution"
+    method: Method[Any] | type[Method[Any]] | NamedMethod | str | None = option(
+        "How to search; one that learns from trials alone; by default evolution.", default=None
     )
 
 
@@ -429,14 +413,36 @@ class SpecializeOptions(LimitGroup, ListenGroup):
         found = [] if given else ["the budgets are missing; give latency_ms, once or several times"]
         repeated = [value for value in dict.fromkeys(given) if given.count(value) > 1]
         found += [f"latency_ms {value:g} is given twice" for value in repeated]
-        if self.fine_tune_epochs < 0:
-            found.append(f"fine_tune_epochs must be at least 0, got {self.fine_tune_epochs}")
-        return super().problems() + found
+        return super().problems() + found + at_least(self, 0, "fine_tune_epochs")
 
     def budgets(self) -> tuple[float, ...]:
         """The budgets, milliseconds."""
         given = self.latency_ms
         return (given,) if isinstance(given, (int, float)) else tuple(given)
+
+
+@options
+class MeasureOptions(FileGroup, DeviceGroup):
+    """Of `measure`: a table of a space, or the time of one network."""
+
+    resolution: int | None = option(
+        "Height and width of the input, pixels; by default 224 for a space, a network's own.", default=None, kind=int
+    )
+    num_classes: int = option(
+        "Classes of the space's networks; for `fit --table` those of the data.", default=1000, kind=int
+    )
+    space: SpaceSettings | None = option("Settings of the space, as they are typed.", default=None, kind=None)
+    seed: int = option("Of everything that is drawn at random.", default=0, kind=int)
+    out: Path | None = option("A file for the table, or for the time of one network; JSON.", default=None, kind=Path)
+    bundle: Path | None = option(
+        "Write a zip file that measures the table on a machine out of reach.", default=None, kind=Path
+    )
+    from_bundle: Path | None = option(
+        "Read what a bundle measured; the other options are those of the bundle.", default=None, kind=Path
+    )
+    energy: bool = option(
+        "Of one network: millijoules an inference too, where the processor counts them.", default=False, kind=bool
+    )
 
 
 VERBS: Mapping[str, type[Options]] = MappingProxyType(

@@ -13,11 +13,11 @@ from sculptnet import settings
 from sculptnet.arch import Recipe, from_json, to_json
 from sculptnet.arch.recipe import RECIPE_PARTS
 from sculptnet.errors import RunError
+from sculptnet.learn.detection import DETECTOR_RECIPE_PARTS
 from sculptnet.method import Method, NamedMethod
 from sculptnet.options import Options, typed_of
 from sculptnet.search.local_workers import LocalWorkers
-from sculptnet.spaces.named import NamedSpace
-from sculptnet.learn.detection import DETECTOR_RECIPE_PARTS
+from sculptnet.spaces.named import NamedSpace, SpaceSettings
 
 V = TypeVar("V", bound=Options)
 VALUE = "value"  # marks what a program gave as a value that no file can bring back
@@ -53,6 +53,8 @@ def plain_of(value: object) -> Any:
         return {"method": value.address(), "settings": {}}
     if isinstance(value, NamedSpace):
         return {"space": value.name, "settings": dict(value.settings)}
+    if isinstance(value, SpaceSettings):
+        return {"space": None, "settings": dict(value.settings)}
     if isinstance(value, LocalWorkers):
         return value.number
     if isinstance(value, Mapping):
@@ -118,7 +120,8 @@ def value_of(kind: type | None, plain: Any) -> Any:
         if "method" in plain:
             return NamedMethod(plain["method"], plain["settings"])
         if "space" in plain and "settings" in plain:
-            return NamedSpace(plain["space"], plain["settings"])
+            named = plain["space"] is not None
+            return NamedSpace(plain["space"], plain["settings"]) if named else SpaceSettings(plain["settings"])
         if "kind" in plain:
             return from_json(plain, DETECTOR_RECIPE_PARTS)
         return {name: value_of(str, one) for name, one in plain.items()}
@@ -154,7 +157,7 @@ def _words(option: str, name: str, value: Any) -> Iterator[str]:
             yield from (option, _shown(one))
     elif isinstance(value, Mapping) and VALUE not in value:
         group = {"method": "search", "space": "space"}.get(name, name)
-        if name in value:
+        if value.get(name) is not None:
             yield from (option, str(value[name]))
         texts = value.get("settings", value) if name in value else value
         for setting, text in texts.items():

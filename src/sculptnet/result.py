@@ -12,10 +12,10 @@ from sculptnet.arch import Architecture, classes_in
 from sculptnet.cost import macs
 from sculptnet.errors import RunError
 from sculptnet.export import load_network
-from sculptnet.stages.proxy import ProxyCheck
-from sculptnet.stages.trade_off import TradeOff, describe
 from sculptnet.nets import Network
 from sculptnet.runs import RunDirectory
+from sculptnet.stages.proxy import ProxyCheck
+from sculptnet.stages.trade_off import TradeOff, describe
 
 NOTICED_SLOWER = 1.03  # times the table's speed; less is within what finalists have to spare
 

@@ -78,8 +78,8 @@ def supernet_run(folder: Path) -> RunDirectory:
                 "searches with it for another budget or device"
             )
         raise RunError(
-            f"{folder} has no supernet (it is a run of `{info.verb}`); `sculptnet fit DATA --latency-ms X --method ofa` "
-            "trains one, and a run that was interrupted goes on with `sculptnet fit RUN`"
+            f"{folder} has no supernet (a run of `{info.verb}`); `sculptnet fit DATA --latency-ms X --method ofa` trains "
+            "one, and a run that was interrupted goes on with `sculptnet fit RUN`"
         )
     return run
 
@@ -114,7 +114,7 @@ def specialize_run(
     with origin.locked(), process_as_found():
         folders = [shipped_in(one, options.fine_tune_epochs) for one in requests]
         if not all(run.card.exists() for run in folders):
-            device, method = RunDirectory(folders[0].folder.parent), made(requests[0].method or OnceForAll)
+            device, method = RunDirectory(folders[0].folder.parent), made(requests[0].method, OnceForAll)
             assert isinstance(method, OnceForAll)  # runs of others have no supernet
             job = opened("fit", requests[0], method, clock, powercap, device)
             _specialize(job, method, requests, options.fine_tune_epochs, origin)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,12 +11,11 @@ from sculptnet.devices.energy import POWERCAP
 from sculptnet.errors import InvalidValue
 from sculptnet.flow import work
 from sculptnet.job import Stage
-from sculptnet.methods import FBNet, FBNetV3, Given, Searching, SearchRecipe, Trials, made
+from sculptnet.methods import Evolution, FBNet, FBNetV3, Given, Searching, SearchRecipe, Trials, made
 from sculptnet.options import (
     DetectOptions,
     FitOptions,
     ListenGroup,
-    Options,
     RecipeOptions,
     SpecializeOptions,
     TrainOptions,
@@ -39,8 +37,8 @@ ADDED = ("baselines", "workers", "check_proxy", "proxy_networks")  # what a run 
 def run_fit(
     options: FitOptions, until: Stage = Stage.REPORT, clock: Clock = time.monotonic, powercap: Path = POWERCAP
 ) -> FitResult:
-    """Searches, trains, exports and reports, up to `until`; `powercap`: the folder of this machine's energy counters."""
-    method = made(options.method or (FBNet if options.from_run is None else FBNetV3))
+    """Searches, trains, exports and reports, up to `until`; `powercap`: the folder of the energy counters."""
+    method = made(options.method, FBNet if options.from_run is None else FBNetV3)
     if not isinstance(method, Searching):
         raise InvalidValue(f"method {method.name} searches no space; `train` and `search_recipe` take a network")
     return work(Classify(), classify.opened("fit", options, method, clock, powercap), until)
@@ -53,7 +51,7 @@ def run_train(options: TrainOptions, until: Stage = Stage.REPORT, clock: Clock =
 
 def run_recipe(options: RecipeOptions, until: Stage = Stage.REPORT, clock: Clock = time.monotonic) -> FitResult:
     """Searches how one network is trained, trains it so, exports and reports, up to `until`."""
-    trials = made(options.method)
+    trials = made(options.method, Evolution)
     if not isinstance(trials, Trials):
         raise InvalidValue(
             f"method {trials.name} does not learn from trials alone; random, evolution and optuna try recipes"

@@ -17,16 +17,16 @@ from typing import TypeAlias
 import pytest
 import torch
 from safetensors.torch import load_file
+from sculptnet.flow.context import Voice
+from sculptnet.flow.detection_context import open_detection
+from sculptnet.flow.detection_request import DetectionRequest, request_of_detection_run
+from sculptnet.flow.detection_run import DetectionResult, run_detection
 from tests.boxes import SIZE, tiny_backbone, write_voc
 from tests.process import state_of_the_process
 
 from sculptnet.arch import to_json
 from sculptnet.errors import InvalidValue
 from sculptnet.export import save_network
-from sculptnet.flow.context import Voice
-from sculptnet.flow.detection_context import open_detection
-from sculptnet.flow.detection_request import DetectionRequest, request_of_detection_run
-from sculptnet.flow.detection_run import DetectionResult, run_detection
 from sculptnet.nets import Network, initialise
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress

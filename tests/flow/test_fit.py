@@ -13,15 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sculptnet._fit import FitResult, run_flow
+from sculptnet.flow.context import Voice
+from sculptnet.flow.request import FitRequest, request_of_run
+from sculptnet.flow.stages import Stage
 from tests.process import state_of_the_process
 
 import sculptnet
 from sculptnet import cost
-from sculptnet._fit import FitResult, run_flow
 from sculptnet.errors import Infeasible, InvalidValue, RunError
-from sculptnet.flow.context import Voice
-from sculptnet.flow.request import FitRequest, request_of_run
-from sculptnet.flow.stages import Stage
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress
 

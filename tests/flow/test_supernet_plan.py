@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from sculptnet.flow.shrinking import Schedule, ShortEpochs, Shrinking, phases_of
+from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan
+from sculptnet.flow.supernet_planning import few_steps
 from tests.learn.conftest import Colours
 
 from sculptnet.arch import Recipe
 from sculptnet.errors import InvalidValue
-from sculptnet.flow.shrinking import Schedule, ShortEpochs, Shrinking, phases_of
-from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan
-from sculptnet.flow.supernet_planning import few_steps
 from sculptnet.spaces import ofa_mobilenet_v3
 
 SANDWICH = SupernetWishes({"sandwich": 360})

@@ -13,12 +13,6 @@ from typing import TypeAlias
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.process import state_of_the_process
-
-from sculptnet import cost, zoo
-from sculptnet.arch import Architecture, to_json
-from sculptnet.data import Preprocessing, load
-from sculptnet.errors import InvalidValue
 from sculptnet.flow.context import Voice
 from sculptnet.flow.given_network import fitted
 from sculptnet.flow.network_context import own_resolution, warn_of_small_features
@@ -26,6 +20,12 @@ from sculptnet.flow.network_request import NetworkRequest
 from sculptnet.flow.network_run import run_network
 from sculptnet.flow.result import FitResult
 from sculptnet.flow.starting import normalisation_of, normalised_as
+from tests.process import state_of_the_process
+
+from sculptnet import cost, zoo
+from sculptnet.arch import Architecture, to_json
+from sculptnet.data import Preprocessing, load
+from sculptnet.errors import InvalidValue
 from sculptnet.learn import process_as_found
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress

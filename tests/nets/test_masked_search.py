@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sculptnet.cost import Macs, macs
 from sculptnet.nets import MaskedSupernet
-from sculptnet.search import Limit, Objective, Problem, dnas
+from sculptnet.search import Dnas, Limit, Objective, Problem
 from sculptnet.search.differentiable.loss import gumbel_noise, sampled
 from sculptnet.streams import stream
 
@@ -40,16 +40,12 @@ def test_a_search_on_a_masked_supernet_learns_every_decision_and_draws_within_th
     space = masked_space()
     at_most, events = 60_000.0, list[dict[str, Any]]()
     problem = Problem(space, (Objective("top1"),), (Limit(Macs(), at_most),))
-    search = dnas(
+    search = Dnas(epochs=3, warmup_epochs=1, branches=branches, draws=8).search(
         problem,
         0,
         supernet=MaskedSupernet(space),
         weight_batches=Stripes(1),
         theta_batches=Stripes(2),
-        epochs=3,
-        warmup_epochs=1,
-        branches=branches,
-        draws=8,
         log=lambda event: events.append(dict(event)),
     )
     proposed = next(search).choices

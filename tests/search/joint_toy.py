@@ -14,7 +14,7 @@ from sculptnet.cost import FactoredCost, Macs
 from sculptnet.search import Limit, Objective, Problem, Proposals, Results, Search
 from sculptnet.search.joint_search.fine_stage import FineStage
 from sculptnet.search.joint_search.learning import Learning
-from sculptnet.search.joint_search.method import joint
+from sculptnet.search.joint_search.method import Joint
 from sculptnet.search.protocol import Columns
 
 LAYERS = tuple(Conv(4, choice(1, 3, 5, 7)) for _ in range(6))
@@ -32,7 +32,7 @@ def likeness(rows: IntMatrix) -> Columns:
 
 def quick(problem: Problem, seed: int = 0, **settings: Any) -> Search:
     given: dict[str, Any] = {"pool": 256, "rounds": 3, "batch": 10, "finalists": 5, "learning": QUICK, "fine": FEW}
-    return joint(problem, seed, **(given | settings))
+    return Joint(**given | settings).search(problem, seed)
 
 
 def limited(share: float) -> Problem:

@@ -30,7 +30,7 @@ from sculptnet.search import Limit, Objective, Problem, Proposals, Results, Sear
 from sculptnet.search.joint_search.early_stop import correlations, shortest
 from sculptnet.search.joint_search.fine_stage import FineStage
 from sculptnet.search.joint_search.learning import Learning
-from sculptnet.search.joint_search.method import joint, settings_for
+from sculptnet.search.joint_search.method import Joint, settings_for
 from sculptnet.search.joint_search.pool import sobol_pool
 from sculptnet.search.joint_search.predictor import load_joint_predictor
 from sculptnet.state import Event
@@ -41,7 +41,7 @@ class TestJoint(SearchSuite):
     def search(self, problem: Problem, seed: int) -> Search:
         learning = Learning(samples=100, pretraining_epochs=2, encoder=(16,), head=(8,), frozen_epochs=3, epochs=3)
         fine = FineStage(best=4, random=4, kept=8, children=20, generations=3)
-        return joint(problem, seed, pool=64, rounds=3, batch=6, finalists=6, learning=learning, fine=fine)
+        return Joint(pool=64, rounds=3, batch=6, finalists=6, learning=learning, fine=fine).search(problem, seed)
 
 
 # ---------------------------------------------------------------------- the pool
@@ -168,13 +168,13 @@ def test_rounds_and_finalists_make_the_trials(trials: int) -> None:
     settings = settings_for(trials)
     total = settings["rounds"] * settings["batch"] + settings["finalists"]
     assert total == max(trials, settings["batch"] + 1) or settings["batch"] == 48
-    joint(Problem(SPACE, TOP1), 0, **settings)
+    Joint(**settings).search(Problem(SPACE, TOP1), 0)
 
 
 def test_every_wrong_argument_is_told_at_once() -> None:
     both = Problem(SPACE, (*TOP1, Objective("macs", maximize=False)))
     with pytest.raises(InvalidValue) as caught:
-        joint(both, 0, pool=0, rounds=0, batch=0, finalists=-1, correlation=1.5, statistics=())
+        Joint(pool=0, rounds=0, batch=0, finalists=-1, correlation=1.5, statistics=()).search(both, 0)
     for text in (
         "pool must be at least 1, got 0",
         "rounds must be at least 1, got 0",

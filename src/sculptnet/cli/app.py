@@ -1,247 +1,201 @@
 """The command line. It parses, calls the library, and prints; torch is imported by the verbs that need it.
 
-Exit codes: 0 done, 2 the request cannot be served, 3 served but over budget, 130 interrupted.
+Exit codes: 0 done, 1 something that nobody foresaw, 2 the request cannot be served, 3 served but over budget, 130
+interrupted.
 """
 
 from __future__ import annotations
 
-import json
-import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sculptnet import __version__
-from sculptnet.cli_looking import list_devices, measure, predict, show, show_zoo
-from sculptnet.cli_options import (
-    AsJson,
-    BeginningOptions,
-    Budgets,
-    Data,
-    DetectorOptions,
-    FineTuneEpochs,
-    ImageOptions,
-    JsonOption,
-    Limits,
-    NetworkOptions,
-    OtherDevice,
-    OtherPrecision,
-    OtherThreads,
-    RecipeOptions,
-    SearchOptions,
-    Table,
-    names_of,
-    refuse_beside_a_run,
-    typed_in,
-    values_of,
-    with_options,
-)
-from sculptnet.cli.console import INTERRUPTED, Console
-from sculptnet.errors import InvalidValue, SculptNetError, collected
+from sculptnet.cli.console import Console
+from sculptnet.cli.looking import list_devices, measure, predict, show, show_zoo
+from sculptnet.cli.typed import refuse_beside_a_run, typed_in, values_of, with_options
+from sculptnet.errors import InvalidValue
+from sculptnet.listening import Listener
+from sculptnet.options import DetectOptions, FitOptions, RecipeOptions, SpecializeOptions, TrainOptions
 
 if TYPE_CHECKING:
-    from sculptnet.methods.given_request import NetworkRequest
-    from sculptnet.flow.request import FitRequest
     from sculptnet.result import FitResult
+    from sculptnet.tasks.detect_result import DetectionResult
 
-BAD_REQUEST, OVER_BUDGET = 2, 3
+OVER_BUDGET = 3
 
 app = typer.Typer(
     name="sculptnet",
     help="Measure a device, search a ConvNet that fits it, train it, ship it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder with one folder per class, a data set's name, package.module:name, or a run directory.",
+    ),
+]
+NetworkAndData = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[NETWORK] DATA",
+        help="NETWORK: a name of `sculptnet zoo`, an architecture file, or package.module:name. DATA alone: a run "
+        "directory to go on with.",
+    ),
+]
 
 
-def _flow_command(until: str) -> Callable[..., None]:
-    """A verb that runs the flow up to the stage `until`; all of them share their options and the run directory."""
-
-    def command(context: typer.Job, data: Data) -> None:
-        _run_flow(_fit_request(context, data), until, context.params["as_json"])
-
-    command.__doc__ = FLOW_HELP[until]
-    return with_options(ImageOptions, SearchOptions, RecipeOptions, JsonOption)(command)
+def _listening(console: Console) -> Listener:
+    return Listener(console.say, console.progress)
 
 
-FLOW_HELP = {
-    "search": "Measure the device and search; stops with trained finalists.",
-    "export": "The flow up to the exported, measured model and its card.",
-    "report": "From images, a device and a budget to a trained, exported, measured network and its report.",
-}
-for _verb, _until in (("fit", "report"), ("search", "search"), ("export", "export")):
-    app.command(_verb)(_flow_command(_until))
-
-
-@app.command()
-@with_options(NetworkOptions, BeginningOptions, SearchOptions, JsonOption)
-def train(
-    context: typer.Job,
-    targets: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[NETWORK] DATA",
-            help="NETWORK: a name of `sculptnet zoo`, an architecture file, or package.module:name.",
-        ),
-    ],
-) -> None:
-    """Train NETWORK on DATA, export and measure it; with DATA alone, the flow of `fit` up to the final training.
-
-    A run directory in the place of DATA continues that run. With NETWORK nothing is searched: --method, --space,
-    --table, --baselines, --limit, --start and --set of space and search do not apply, and --latency-ms is optional.
-    """
-    request = _network_request(context, targets)
-    if request is None:
-        _run_flow(_fit_request(context, targets[0]), "train", context.params["as_json"])
-        return
-    from sculptnet.job import Voice
-    from sculptnet.methods.given import run_network
-
-    with Console(context.params["as_json"]) as console:
-        _finish(console, run_network(request, Voice(console.say, console.progress)))
-
-
-def _fit_request(context: typer.Job, data: str) -> FitRequest:
-    """The request of the options, or of the run directory that `data` is."""
-    from sculptnet.flow.common_request import from_plain
-    from sculptnet.flow.request import FitRequest, request_of_run
-
-    typed, values = typed_in(context), values_of(context)
-    apart = [option for option in typed if option in OF_NETWORKS]
-    if apart:
-        raise InvalidValue(f"{', '.join(apart)}: there is no NETWORK; `sculptnet train NETWORK DATA` takes it")
-    if (Path(data) / "run.json").exists():
-        refuse_beside_a_run(data, [option for option in typed if option not in ("--baselines", *ADDED)])
-        added = {name: values[name] for option, name in ADDED.items() if option in typed}
-        return request_of_run(Path(data), fresh=values["fresh"], baselines=values["baselines"], added=added)
-    if values.get("from_run") is not None and "--method" not in typed:
-        values["method"] = METHOD_OF_PREDICTORS
-    if values.get("recipe_only") is not None and "--method" not in typed:
-        values["method"] = METHOD_OF_RECIPES
-    elif values["latency_ms"] is None and values.get("recipe_only") is None:
-        named = "; a NETWORK to train stands before DATA (`sculptnet zoo` lists some)" if "pretrained" in values else ""
-        raise InvalidValue(f"the budget is missing; give --latency-ms, the milliseconds one image may take{named}")
-    return from_plain(FitRequest, {**values, "data": data})
-
-
-def _network_request(context: typer.Job, targets: Sequence[str]) -> NetworkRequest | None:
-    """The request to train one network, of the options or of a run directory; None where something is searched."""
-    from sculptnet import zoo
-    from sculptnet.flow.common_request import from_plain
-    from sculptnet.methods.given_request import NetworkRequest, request_of_network_run
-
-    typed, values = typed_in(context), values_of(context)
-    if len(targets) == 1:
-        if targets[0] in zoo.BY_NAME and not Path(targets[0]).exists():
-            raise InvalidValue(f"{targets[0]} is a network; `sculptnet train {targets[0]} DATA` trains it on images")
-        request = request_of_network_run(Path(targets[0]), fresh=values["fresh"])
-        if request is not None:
-            refuse_beside_a_run(targets[0], typed)
-        return request
-    problems = [f"{option} belongs to searches; leave it out" for option in typed if option in OF_SEARCHES]
-    if len(targets) > 2:
-        problems.append(f"expected NETWORK and DATA, got {len(targets)} arguments: {' '.join(targets)}")
-    network, data = targets[:2]
-    try:
-        request = from_plain(NetworkRequest, {**values, "network": network, "data": data})
-    except InvalidValue as error:
-        raise InvalidValue("\n".join([*problems, str(error)])) from error
-    if problems:
-        raise InvalidValue(collected(problems, "train NETWORK DATA"))
-    return request
-
-
-METHOD_OF_RECIPES, METHOD_OF_PREDICTORS = "evolution", "fbnetv3"  # unless another is named
-# what a run that was begun can be given: its network does not depend on it
-ADDED = {"--workers": "workers", "--check-proxy": "check_proxy", "--proxy-networks": "proxy_networks"}
-OF_SEARCHES, OF_NETWORKS = names_of(SearchOptions), names_of(BeginningOptions)
-
-
-def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:
-    from sculptnet._fit import run_flow
-    from sculptnet.job import Voice
-    from sculptnet.flow.stages import Stage
-
-    with Console(as_json) as console:
-        _finish(console, run_flow(request, Stage(until), Voice(console.say, console.progress)))
-
-
-def _finish(console: Console, result: FitResult) -> None:
+def _finish(console: Console, result: FitResult | DetectionResult) -> None:
     console.finish(result.summary(), result.to_json())
     if result.within_budget is False:
         raise typer.Exit(OVER_BUDGET)
 
 
-@app.command(name="train-detector")
-@with_options(DetectorOptions, BeginningOptions, JsonOption)
-def train_detector(
-    context: typer.Job,
-    targets: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[ARCH] DATA",
-            help="ARCH: a name of `sculptnet zoo`, an architecture file, or a run that has shipped a model. DATA: a "
-            "folder or .tar with VOC XML or COCO JSON; alone, a run directory to go on with.",
-        ),
-    ],
+def _go_on(
+    context: typer.Context, folder: str, verbs: tuple[str, ...], until: str, added: tuple[str, ...] = ()
 ) -> None:
-    """Train SSDLite with ARCH as its backbone on photographs with boxes, export and measure it.
+    """Goes on with a run directory, with what it can still be given."""
+    from sculptnet.job import Stage
+    from sculptnet.verbs import go_on, refuse_other_verb
 
-    Weights beside an architecture are where training starts. --latency-ms is optional; exit code 3 if the detector,
-    post-processing included, is over it.
-    """
-    from sculptnet.flow.common_request import from_plain
-    from sculptnet.job import Voice
-    from sculptnet.tasks.detect_network import DetectionRequest, request_of_detection_run
-    from sculptnet.tasks.detect_run import run_detection
+    refuse_other_verb(Path(folder), verbs)
+    refuse_beside_a_run(folder, context, added)
+    given = {name: context.params[name] for name in ("fresh", *added) if name in typed_in(context)}
+    with Console(context.params["as_json"]) as console:
+        _finish(console, go_on(Path(folder), {**given, "listener": _listening(console)}, Stage(until)))
 
-    values = values_of(context)
-    request = None if len(targets) > 1 else request_of_detection_run(Path(targets[0]), fresh=values["fresh"])
-    if request is not None:
-        refuse_beside_a_run(targets[0], typed_in(context))
-    elif len(targets) != 2:
-        raise InvalidValue(f"expected ARCH and DATA, or a detector's run directory, got {' '.join(targets)}")
-    else:
-        request = from_plain(DetectionRequest, {**values, "network": targets[0], "data": targets[1]})
-    with Console(values["as_json"]) as console:
-        result = run_detection(request, Voice(console.say, console.progress))
-        console.finish(result.summary(), result.to_json())
-    if result.within_budget is False:
-        raise typer.Exit(OVER_BUDGET)
+
+def _flow_command(until: str, text: str) -> Callable[..., None]:
+    """A verb that runs the flow up to the stage `until`; all of them share their options and the run directory."""
+
+    def command(context: typer.Context, data: Data) -> None:
+        from sculptnet.job import Stage
+        from sculptnet.verbs import ADDED, is_run, run_fit
+
+        if is_run(data):
+            _go_on(context, data, ("fit", "train", "search-recipe"), until, ADDED)
+            return
+        values = values_of(FitOptions, context)
+        with Console(context.params["as_json"]) as console:
+            options = FitOptions(**values, data=data, listener=_listening(console))
+            _finish(console, run_fit(options, Stage(until)))
+
+    command.__doc__ = text
+    return with_options(FitOptions)(command)
+
+
+FLOW_HELP: Mapping[str, tuple[str, str]] = {
+    "fit": ("report", "From images, a device and a budget to a trained, exported, measured network and its report."),
+    "search": ("search", "Measure the device and search; stops with trained finalists."),
+    "export": ("export", "The flow up to the exported, measured model and its card."),
+}
+for _verb, (_until, _text) in FLOW_HELP.items():
+    app.command(_verb)(_flow_command(_until, _text))
 
 
 @app.command()
+@with_options(TrainOptions)
+def train(context: typer.Context, targets: NetworkAndData) -> None:
+    """Train NETWORK on DATA, export and measure it. --latency-ms is optional.
+
+    A run directory alone goes on with that run, up to its final training where it searches.
+    """
+    from sculptnet.verbs import run_train
+
+    network, data = _two(context, targets, "train", ("fit", "train", "search-recipe"))
+    if data is not None:
+        _train_with(context, TrainOptions, network, data, run_train)
+
+
+@app.command("search-recipe")
+@with_options(RecipeOptions)
+def search_recipe(context: typer.Context, targets: NetworkAndData) -> None:
+    """Search how NETWORK is trained (optimiser, rates, regularisation), train it so, export and measure it."""
+    from sculptnet.verbs import run_recipe
+
+    network, data = _two(context, targets, "report", ("search-recipe",))
+    if data is not None:
+        _train_with(context, RecipeOptions, network, data, run_recipe)
+
+
+@app.command()
+@with_options(DetectOptions)
+def detect(context: typer.Context, targets: NetworkAndData) -> None:
+    """Train SSDLite with NETWORK as its backbone on photographs with boxes, export and measure it.
+
+    DATA is a folder or .tar with VOC XML or COCO JSON. NETWORK may be a run that has shipped a model; weights beside an
+    architecture are where training starts. --latency-ms is optional; exit code 3 if the detector, post-processing
+    included, is over it.
+    """
+    from sculptnet.verbs import run_detect
+
+    network, data = _two(context, targets, "report", ("detect",))
+    if data is not None:
+        _train_with(context, DetectOptions, network, data, run_detect)
+
+
+def _two(
+    context: typer.Context, targets: list[str], until: str, verbs: tuple[str, ...]
+) -> tuple[str, str] | tuple[str, None]:
+    """NETWORK and DATA; with one argument, goes on with the run in it, and returns no data."""
+    from sculptnet import zoo
+    from sculptnet.verbs import is_run
+
+    if len(targets) == 1 and is_run(targets[0]):
+        until = until if verbs == ("fit", "train", "search-recipe") else "report"
+        _go_on(context, targets[0], verbs, _until_of(targets[0], until))
+        return targets[0], None
+    if len(targets) == 2:
+        return targets[0], targets[1]
+    known = targets[0] in zoo.BY_NAME
+    remedy = f"; `sculptnet {context.info_name} {targets[0]} DATA` trains it on images" if known else ""
+    raise InvalidValue(f"expected NETWORK and DATA, or a run directory, got {' '.join(targets)}{remedy}")
+
+
+def _until_of(folder: str, until: str) -> str:
+    """How far `train RUN` goes: a search to its final training, a network that was given to its end."""
+    from sculptnet.runs import RunDirectory
+
+    return until if RunDirectory(Path(folder)).info().verb == "fit" else "report"
+
+
+def _train_with(
+    context: typer.Context,
+    kind: Callable[..., Any],
+    network: str,
+    data: str,
+    run: Callable[[Any], FitResult | DetectionResult],
+) -> None:
+    values = values_of(kind, context)  # type: ignore[arg-type]
+    with Console(context.params["as_json"]) as console:
+        options = kind(**values, network=network, data=data, listener=_listening(console))
+        _finish(console, run(options))
+
+
+@app.command()
+@with_options(SpecializeOptions)
 def specialize(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run that trained a supernet: fit --method ofa.")],
-    latency_ms: Budgets = None,
-    device: OtherDevice = None,
-    threads: OtherThreads = None,
-    precision: OtherPrecision = None,
-    table: Table = None,
-    limit: Limits = None,
-    fine_tune_epochs: FineTuneEpochs = 0,
-    as_json: AsJson = False,
 ) -> None:
     """Networks for other devices and budgets from a trained supernet, without training unless it is asked for.
 
     Measures the device once, finds a network for each budget in seconds, measures it whole, exports it into
     RUN/specialized/DEVICE/BUDGET/model/. Exit code 3 if one is over its budget.
     """
-    from sculptnet.precision import Precision
-    from sculptnet.job import Voice
-    from sculptnet.specializing import SpecializeRequest, specialize_run
+    from sculptnet.verbs import run_specialize
 
-    chosen = None if precision is None else Precision(precision.value)
-    limits = tuple(limit or ())
-    wanted = (device, threads, chosen, table, limits, fine_tune_epochs)
-    request = SpecializeRequest(run, tuple(latency_ms or ()), *wanted)
-    with Console(as_json) as console:
-        result = specialize_run(request, Voice(console.say, console.progress))
+    values = values_of(SpecializeOptions, context)
+    with Console(context.params["as_json"]) as console:
+        result = run_specialize(SpecializeOptions(**values, run=run, listener=_listening(console)))
         console.finish(result.summary(), result.to_json())
     if not result.within_budget:
         raise typer.Exit(OVER_BUDGET)
@@ -260,33 +214,3 @@ def version(show_version: Annotated[bool, typer.Option("--version", help="Print 
     if show_version:
         print(f"sculptnet {__version__}")
         raise typer.Exit
-
-
-def main() -> None:
-    """The entry point: library errors become one message and exit code 2."""
-    signal.signal(signal.SIGINT, _interrupted)  # outside of long work, which saves first (`Console`)
-    try:
-        app()
-    except (SculptNetError, OSError) as error:  # a full disk, for one
-        _fail(error)
-    except SystemExit as stopped:
-        _tell_misuse(stopped)
-        raise
-
-
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    sys.exit(INTERRUPTED)
-
-
-def _tell_misuse(stopped: SystemExit) -> None:
-    """A command line that cannot be parsed is explained by Typer on standard error; here for machines."""
-    explain = getattr(stopped.__context__, "format_message", None)
-    if explain is not None and "--json" in sys.argv:
-        print(json.dumps({"error": explain(), "kind": "UsageError"}))
-
-
-def _fail(error: Exception) -> None:
-    if "--json" in sys.argv:
-        print(json.dumps({"error": str(error), "kind": type(error).__name__}))
-    print(f"Error: {error}", file=sys.stderr)
-    sys.exit(BAD_REQUEST)

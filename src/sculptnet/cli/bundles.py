@@ -17,7 +17,7 @@ from sculptnet.devices.remote.packing import Order, checked_runtime
 from sculptnet.devices.tables import TableWork
 from sculptnet.errors import InvalidValue
 from sculptnet.files import write_atomic
-from sculptnet.job import Voice
+from sculptnet.listening import Listener
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +39,12 @@ class Wish:
     seed: int
     quality: Quality
 
-    def work(self, voice: Voice) -> tuple[TableWork, Order]:
+    def work(self, listener: Listener) -> tuple[TableWork, Order]:
         """What is measured. The calibration networks are spread by multiply-adds: nothing is known of the device."""
         runtime = checked_runtime(self.runtime)
         if self.threads < 1:
             raise InvalidValue(f"--threads must be at least 1, got {self.threads}")
-        voice.say("Putting the networks together, which takes a minute or two for a large space")
+        listener.say("Putting the networks together, which takes a minute or two for a large space")
         work = TableWork(self.space, self.seed, graphs_of(self.precision), self.quality, size=macs)
         request = {
             **self.options,
@@ -57,9 +57,9 @@ class Wish:
         return work, Order(work.plans(), runtime, self.threads, request)
 
 
-def write_bundle(wish: Wish, path: Path, voice: Voice) -> tuple[str, Any]:
+def write_bundle(wish: Wish, path: Path, listener: Listener) -> tuple[str, Any]:
     """Writes the zip file that measures `wish`; `python3 FILE` runs it where it is carried."""
-    _, order = wish.work(voice)
+    _, order = wish.work(listener)
     content = bundle(order, path.name)
     write_atomic(path, content)
     models = sum(len(plan.models) for plan in order.plans)
@@ -72,7 +72,7 @@ def write_bundle(wish: Wish, path: Path, voice: Voice) -> tuple[str, Any]:
     return text, {"bundle": str(path), "bytes": len(content), "models": models, "request": dict(order.request)}
 
 
-def table_of_bundle(wish: Wish, results: Path, voice: Voice) -> LatencyTable:
+def table_of_bundle(wish: Wish, results: Path, listener: Listener) -> LatencyTable:
     """The table from what came back.
 
     Raises:
@@ -84,5 +84,5 @@ def table_of_bundle(wish: Wish, results: Path, voice: Voice) -> LatencyTable:
         raise InvalidValue(
             f"{results} cannot be read ({error}); give the file that the bundle's command wrote"
         ) from None
-    work, order = wish.work(voice)
+    work, order = wish.work(listener)
     return table_from_results(work, order, text, str(results))

@@ -7,19 +7,15 @@ from typing import Annotated
 
 import typer
 
-from sculptnet.cli_options import (
-    AsJson,
-    DeviceName,
-    MethodName,
-    PrecisionName,
-    Seed,
-    SpaceName,
-    Threads,
-)
 from sculptnet.cli.console import Console
+from sculptnet.cli.typed import AsJson, values_of, with_options
+from sculptnet.listening import Listener
+from sculptnet.options import MeasureOptions
 
 
+@with_options(MeasureOptions)
 def measure(
+    context: typer.Context,
     target: Annotated[
         str,
         typer.Argument(
@@ -28,65 +24,14 @@ def measure(
             "an .onnx file.",
         ),
     ],
-    device: DeviceName = "onnxruntime",
-    threads: Threads = 1,
-    precision: Annotated[
-        PrecisionName, typer.Option("--precision", help="Which kind of exported file is measured.")
-    ] = PrecisionName.fp32,
-    resolution: Annotated[
-        int | None,
-        typer.Option(
-            "--resolution", help="Height and width of the input, pixels; by default 224 for a space, a network's own."
-        ),
-    ] = None,
-    num_classes: Annotated[
-        int, typer.Option("--num-classes", help="Classes of the space's networks; for `fit --table` those of the data.")
-    ] = 1000,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="space.NAME=VALUE", help="A setting of the space; `sculptnet show settings` lists all."
-        ),
-    ] = None,
-    seed: Seed = 0,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="A file for the table, or for the time of one network; JSON.")
-    ] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option("--bundle", help="Write a zip file that measures the table on a machine out of reach."),
-    ] = None,
-    from_bundle: Annotated[
-        Path | None,
-        typer.Option("--from-bundle", help="Read what a bundle measured; the other options are those of the bundle."),
-    ] = None,
-    energy: Annotated[
-        bool,
-        typer.Option("--energy", help="Of one network: millijoules an inference too, where the processor counts them."),
-    ] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Measure a latency table of a space, or one network."""
-    from sculptnet.precision import Precision
-    from sculptnet.job import Voice
-    from sculptnet.cli.measuring_alone import Elsewhere, measure_target
+    from sculptnet.cli.measuring_alone import measure_target
 
-    with Console(as_json) as console:
-        text, document = measure_target(
-            target,
-            device=device,
-            threads=threads,
-            precision=Precision(precision.value),
-            resolution=resolution,
-            num_classes=num_classes,
-            settings=tuple(set_ or ()),
-            seed=seed,
-            out=out,
-            voice=Voice(console.say, console.progress),
-            elsewhere=Elsewhere(bundle, from_bundle) if bundle or from_bundle else None,
-            energy=energy,
-        )
-        console.finish(text, document)
+    values = values_of(MeasureOptions, context)
+    with Console(context.params["as_json"]) as console:
+        options = MeasureOptions(**values)
+        console.finish(*measure_target(target, options, Listener(console.say, console.progress)))
 
 
 def show(
@@ -97,8 +42,8 @@ def show(
             help="`settings`, `detector-settings`, a run directory, or a table or architecture file.",
         ),
     ],
-    method: MethodName = "fbnet",
-    space: SpaceName = None,
+    method: Annotated[str | None, typer.Option("--method", help="Whose settings; by default fbnet's.")] = None,
+    space: Annotated[str | None, typer.Option("--space", help="Whose settings; by default the method's.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show all settings, a run, a latency table, or an architecture."""

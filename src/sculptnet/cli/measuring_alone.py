@@ -5,145 +5,110 @@ It returns what people read and what machines read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sculptnet import blocks, settings, spaces, zoo
+from sculptnet import blocks, spaces, zoo
 from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
+from sculptnet.cli.bundles import Wish, table_of_bundle, write_bundle
 from sculptnet.cost import LatencyTable, Precision
 from sculptnet.cost.table import THROTTLING_PERCENT
-from sculptnet.devices import Device, FileMemo, Model, Quality, measure_table, open_device, times
+from sculptnet.devices import FileMemo, Model, Quality, measure_table, times
 from sculptnet.devices.energy import POWERCAP, open_rapl, power_of
 from sculptnet.devices.measure import check_precision, graphs_of, onnx_model
 from sculptnet.devices.opening import REMOTE
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.files import read_given, write_json
-from sculptnet.cli.bundles import Wish, table_of_bundle, write_bundle
-from sculptnet.job import Voice
-from sculptnet.stages.table import describe_error
-from sculptnet.flow.request import SETTING_GROUPS
-from sculptnet.named import find
+from sculptnet.listening import Listener
+from sculptnet.options import MeasureOptions
 from sculptnet.runs import RunDirectory
+from sculptnet.spaces.named import NamedSpace
+from sculptnet.stages.table import describe_error
+from sculptnet.tasks.opening import device_of
 
 Result: TypeAlias = tuple[str, Any]
 DEFAULT_RESOLUTION, DEFAULT_CLASSES = 224, 1000
 
 
-@dataclass(frozen=True)
-class Elsewhere:
-    """How a table is measured where nobody reaches from here: the file to write, or the results to read."""
-
-    bundle: Path | None = None
-    results: Path | None = None
-
-
-def measure_target(
-    target: str,
-    *,
-    device: str,
-    threads: int,
-    precision: Precision,
-    resolution: int | None,
-    num_classes: int,
-    settings: Sequence[str],
-    seed: int,
-    out: Path | None,
-    voice: Voice,
-    elsewhere: Elsewhere | None = None,
-    energy: bool = False,
-    powercap: Path = POWERCAP,
-) -> Result:
+def measure_target(target: str, options: MeasureOptions, listener: Listener, powercap: Path = POWERCAP) -> Result:
     """A latency table, if `target` is a space; one measurement, if it is a zoo name, an architecture file or .onnx.
 
-    While a table is measured, its chunks are kept beside `out`; the same call goes on after a kill.
+    While a table is measured, its chunks are kept beside `options.out`; the same call goes on after a kill.
 
     Args:
         target: a space, a zoo name, an architecture file or an .onnx file.
-        device, threads, precision, resolution, num_classes, settings, seed: as on the command line.
-        out: where the table or the measurement is written.
-        voice: whom to tell.
-        elsewhere: a table by a bundle.
-        energy: measure the energy of one inference too.
+        options: as on the command line.
+        listener: whom to tell.
         powercap: where the counters of energy are.
     """
     is_space = target in spaces.BY_NAME or ":" in target
-    _check_options(is_space, device, elsewhere, energy, out)
-    _check_fits(target, is_space, precision, resolution, num_classes, settings)
+    _check(target, is_space, options)
     if not is_space:
-        return _measure_network(
-            target, device, threads, precision, resolution, out, voice, powercap if energy else None
-        )
-    space = _space(target, num_classes, resolution or DEFAULT_RESOLUTION, settings)
-    if elsewhere is None:
-        return _measure_space(space, open_device(device, threads), precision, seed, out, voice)
-    options = {
+        return _measure_network(target, options, listener, powercap)
+    resolution = options.resolution or DEFAULT_RESOLUTION
+    space = NamedSpace(target, options.space.settings if options.space else {})(options.num_classes, resolution)
+    if options.bundle is None and options.from_bundle is None:
+        return _measure_space(space, options, listener)
+    asked = {
         "target": target,
-        "resolution": resolution or DEFAULT_RESOLUTION,
-        "num_classes": num_classes,
-        "settings": sorted(settings),
+        "resolution": resolution,
+        "num_classes": options.num_classes,
+        "settings": sorted(
+            f"{name}={text}" for name, text in (options.space.settings if options.space else {}).items()
+        ),
     }
-    wish = Wish(space, options, device, threads, precision, seed, Quality())
-    if elsewhere.bundle is not None:
-        return write_bundle(wish, elsewhere.bundle, voice)
-    assert elsewhere.results is not None  # one of the two, `_check_options`
-    return _written(table_of_bundle(wish, elsewhere.results, voice), out)
+    assert isinstance(options.device, str)  # only names are typed
+    wish = Wish(space, asked, options.device, options.threads, options.precision, options.seed, Quality())
+    if options.bundle is not None:
+        return write_bundle(wish, options.bundle, listener)
+    assert options.from_bundle is not None
+    return _written(table_of_bundle(wish, options.from_bundle, listener), options.out)
 
 
-def _check_options(is_space: bool, device: str, elsewhere: Elsewhere | None, energy: bool, out: Path | None) -> None:
-    problems = []
-    if elsewhere is not None:
-        if (elsewhere.bundle is None) == (elsewhere.results is None):
-            problems.append("--bundle writes and --from-bundle reads; give one of them")
-        if not is_space:
-            problems.append("--bundle and --from-bundle are for tables; name a space")
-        if elsewhere.bundle is not None and out is not None:
-            problems.append("--out is for the table; give it with --from-bundle, later")
-    if energy and is_space:
-        problems.append("--energy is for one network, not for a space")
-    if energy and device.startswith(REMOTE):
-        problems.append(f"--energy reads counters of this machine, and {device} is another one; measure it there")
-    if problems:
-        raise InvalidValue(collected(problems, "measure"))
-
-
-def _check_fits(
-    target: str, is_space: bool, precision: Precision, resolution: int | None, num_classes: int, given: Sequence[str]
-) -> None:
-    """Raises `InvalidValue` for options that the target has no use for."""
-    problems = []
-    if is_space:
-        groups = settings.split(given, SETTING_GROUPS)
-        names = [f"{group}.{name}" for group in ("search", "recipe") for name in groups[group]]
-        problems += [f"--set {name}: a table depends on the space alone; leave it out" for name in names]
-    else:
-        if given:
-            problems.append("--set: the network is given; only spaces have settings")
-        if num_classes != DEFAULT_CLASSES:
-            problems.append(f"--num-classes {num_classes}: the network is given, and so are its classes")
-    if Path(target).suffix == ".onnx":
-        if resolution is not None:
-            problems.append(f"--resolution {resolution}: an .onnx file has its own")
-        if precision is not Precision.FP32:
-            problems.append(f"--precision {precision.value}: an .onnx file is measured as it is")
+def _check(target: str, is_space: bool, options: MeasureOptions) -> None:
+    """Raises `InvalidValue` for options that contradict each other, or that the target has no use for."""
+    problems = _space_problems(options) if is_space else _network_problems(target, options)
+    if options.energy and str(options.device).startswith(REMOTE):
+        problems.append(f"--energy reads counters of this machine, and {options.device} is another one; measure there")
     if problems:
         raise InvalidValue(collected(problems, f"measure {target}"))
 
 
-def _space(target: str, num_classes: int, resolution: int, given: Sequence[str]) -> SearchSpace:
-    maker = find(target, spaces.BY_NAME, "space")
-    arguments = settings.bind(maker, settings.split(given, SETTING_GROUPS)["space"], "space")
-    space: SearchSpace = maker(num_classes, resolution, **arguments)
-    return space
+def _space_problems(options: MeasureOptions) -> list[str]:
+    problems = []
+    if options.bundle is not None and options.from_bundle is not None:
+        problems.append("--bundle writes and --from-bundle reads; give one of them")
+    if options.bundle is not None and options.out is not None:
+        problems.append("--out is for the table; give it with --from-bundle, later")
+    if options.energy:
+        problems.append("--energy is for one network, not for a space")
+    return problems
 
 
-def _measure_space(
-    space: SearchSpace, device: Device, precision: Precision, seed: int, out: Path | None, voice: Voice
-) -> Result:
+def _network_problems(target: str, options: MeasureOptions) -> list[str]:
+    problems = []
+    if options.bundle is not None or options.from_bundle is not None:
+        problems.append("--bundle and --from-bundle are for tables; name a space")
+    if options.space:
+        problems.append("--set: the network is given; only spaces have settings")
+    if options.num_classes != DEFAULT_CLASSES:
+        problems.append(f"--num-classes {options.num_classes}: the network is given, and so are its classes")
+    if Path(target).suffix == ".onnx":
+        if options.resolution is not None:
+            problems.append(f"--resolution {options.resolution}: an .onnx file has its own")
+        if options.precision is not Precision.FP32:
+            problems.append(f"--precision {options.precision.value}: an .onnx file is measured as it is")
+    return problems
+
+
+def _measure_space(space: SearchSpace, options: MeasureOptions, listener: Listener) -> Result:
+    out, device = options.out, device_of(options)
     memo = None if out is None else FileMemo(out.with_name(f"{out.name}.measurements.jsonl"))
-    table = measure_table(space, device, seed=seed, precision=precision, memo=memo, progress=voice.progress)
+    table = measure_table(
+        space, device, seed=options.seed, precision=options.precision, memo=memo, progress=listener.progress
+    )
     result = _written(table, out)
     if memo is not None:
         memo.path.unlink(missing_ok=True)
@@ -156,21 +121,12 @@ def _written(table: LatencyTable, out: Path | None) -> Result:
     return describe_table(table), table.to_json()
 
 
-def _measure_network(
-    target: str,
-    device: str,
-    threads: int,
-    precision: Precision,
-    resolution: int | None,
-    out: Path | None,
-    voice: Voice,
-    powercap: Path | None,
-) -> Result:
-    rapl = None if powercap is None else open_rapl(powercap)  # before minutes are spent
-    opened = open_device(device, threads)
+def _measure_network(target: str, options: MeasureOptions, listener: Listener, powercap: Path) -> Result:
+    rapl = open_rapl(powercap) if options.energy else None  # before minutes are spent
+    opened, precision, out = device_of(options), options.precision, options.out
     check_precision(opened, precision)
-    model = _model(target, precision, resolution)
-    timing = times({target: model}, opened, progress=voice.progress)[target]
+    model = _model(target, precision, options.resolution)
+    timing = times({target: model}, opened, progress=listener.progress)[target]
     document = {"target": target, "device": opened.name, "precision": precision.value, **asdict(timing)}
     lines = [
         f"{target} on {opened.name}: {timing.median_ms:.3f} ms "
@@ -179,7 +135,7 @@ def _measure_network(
     if timing.slowdown_percent > THROTTLING_PERCENT:
         lines.append(f"Warning: throttling: the device became {timing.slowdown_percent:.0f} % slower meanwhile")
     if rapl is not None:
-        power = power_of(target, model, opened, rapl, progress=voice.progress)
+        power = power_of(target, model, opened, rapl, progress=listener.progress)
         document |= {
             "energy_mj": power.energy_mj(timing.median_ms),
             "above_idle_mj": power.above_idle_mj(timing.median_ms),

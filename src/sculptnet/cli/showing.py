@@ -6,7 +6,7 @@ Each returns what people read and what machines read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from enum import Enum
 from operator import attrgetter
@@ -15,6 +15,8 @@ from typing import Any, get_type_hints
 
 from sculptnet import blocks, devices, settings, spaces, zoo
 from sculptnet.arch import Architecture, OneOf, Recipe, architecture_from_json
+from sculptnet.cli.catalogue import draw
+from sculptnet.cli.measuring_alone import Result, describe_table
 from sculptnet.cost import table_from_json
 from sculptnet.devices import open_device
 from sculptnet.devices.measure import precisions_of
@@ -22,20 +24,18 @@ from sculptnet.errors import DeviceError, InvalidValue, collected
 from sculptnet.export import detector_standalone, predict
 from sculptnet.export.session import open_session
 from sculptnet.files import read_given, read_json
-from sculptnet.cli.catalogue import draw
-from sculptnet.tasks.detect_network import DetectorSettings
-from sculptnet.networks import LARGE_BATCH_RESOLUTION, recipes_at
-from sculptnet.cli.measuring_alone import Result, describe_table
-from sculptnet.flow.methods import METHODS, Method
 from sculptnet.learn.detection import DetectorRecipe
+from sculptnet.methods import FBNet, Searching, made
 from sculptnet.named import find
-from sculptnet.runs import RunDirectory
+from sculptnet.nets.ssdlite import DetectorSettings
+from sculptnet.networks import LARGE_BATCH_RESOLUTION
+from sculptnet.runs import RunDirectory, RunInfo
+from sculptnet.runs.codec import to_plain
 from sculptnet.settings import Setting
 
 SHOWN_CLASSES = 3
 MODEL = "model.onnx"
 SHOWN = "the folder of a run, a latency table or an architecture file (.json)"
-OPEN_RECIPE = "open_recipe"  # of spaces; what methods that search recipes have on
 WORDS = ("settings", "detector-settings")
 
 
@@ -59,18 +59,15 @@ def _describe_device(name: str) -> dict[str, Any]:
     return {**device.describe(), "precisions": sorted(one.value for one in precisions_of(device))}
 
 
-def show_settings(method: str, space: str | None) -> Result:
+def show_settings(method: str | None, space: str | None) -> Result:
     """Everything that `--set` can change, with types and defaults."""
-    chosen = find(method, METHODS, "method")
-    if not isinstance(chosen, Method):
-        chosen = Method(chosen)
-    maker = find(space or chosen.space, spaces.BY_NAME, "space")
-    groups = {"space": settings.settings_of(maker), "search": chosen.settings()}
-    if chosen.open_recipe and OPEN_RECIPE in groups["space"]:
-        groups["space"][OPEN_RECIPE] = replace(groups["space"][OPEN_RECIPE], default=True)
-    rows = [(group, setting) for group, found in groups.items() for setting in found.values()]
-    recipe = recipes_at(LARGE_BATCH_RESOLUTION) if chosen.open_recipe else Recipe()
-    return _listed([*rows, *_recipe_settings(recipe)])
+    chosen = made(method, FBNet)
+    if not isinstance(chosen, Searching):
+        raise InvalidValue(f"method {chosen.name} searches no space")
+    maker = find(space or chosen.default_space, spaces.BY_NAME, "space")
+    own = [("space", setting) for setting in settings.settings_of(maker).values()]
+    own += [("search", setting) for setting in settings.settings_of(type(chosen)).values()]
+    return _listed([*own, *_recipe_settings(chosen.recipe(LARGE_BATCH_RESOLUTION))])
 
 
 def show_detector_settings() -> Result:
@@ -114,7 +111,7 @@ def show_target(path: Path) -> Result:
         run = RunDirectory(path)
         info = run.info()
         card = read_json(run.card) if run.card.exists() else None
-        return describe_run(run, info, card), {"run": info, "card": card}
+        return describe_run(run, info, card), {"run": to_plain(info), "card": card}
     _check_shown(path)
     data = read_given(path, SHOWN)
     if isinstance(data, dict) and "entries" in data:
@@ -138,13 +135,13 @@ def _check_shown(path: Path) -> None:
     raise InvalidValue(f"{name} does not exist; {f'did you mean {near[0]}?' if near else f'name {SHOWN}'}")
 
 
-def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, Any] | None) -> str:
+def describe_run(run: RunDirectory, info: RunInfo, card: Mapping[str, Any] | None) -> str:
     """What was asked, how far it came, what came out."""
-    asked, given = info["identity"], info["command"].get("network")
+    asked, given = info.identity, info.command.get("network")
     budget = "no budget" if asked["latency_ms"] is None else f"budget {asked['latency_ms']} ms"
     lines = [
         f"{run.folder}: {given or asked['method']} on {asked['data']}, {budget} on "
-        f"{asked['device']} ({asked['threads']} threads, {asked['precision']})"
+        f"{asked['device']} ({asked['threads']} threads, {asked.get('precision', 'fp32')})"
     ]
     model = f"model: {'shipped' if card else 'not yet'}"
     if given is None:

@@ -18,9 +18,10 @@ from sculptnet.cost.model import CostModel, Reduce, cost_of
 from sculptnet.cost.predictor import LatencyPredictor, fill, fit_predictor
 from sculptnet.cost.published_tables import read_fbnet_pi4_table, read_fbnet_tables
 from sculptnet.cost.published_yaml import read_ofa_table, read_proxyless_table
-from sculptnet.cost.table import HeldOut, LatencyTable, Precision, check_covers, table_from_json
+from sculptnet.cost.table import HeldOut, LatencyTable, check_covers, table_from_json
 from sculptnet.cost.total import FactoredTotal, Priced, TotalCost, factored
 from sculptnet.cost.transfer import transfer
+from sculptnet.precision import Precision
 
 __all__ = [
     "ConvFcWeights",

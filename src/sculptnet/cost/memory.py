@@ -12,8 +12,8 @@ from typing import final
 from sculptnet.arch import Architecture, Block, TensorShape
 from sculptnet.cost.counting import count
 from sculptnet.cost.model import Reduce, cost_of
-from sculptnet.cost.table import Precision
 from sculptnet.cost.total import TotalCost
+from sculptnet.precision import Precision
 
 ACTIVATION_BYTES = {Precision.FP32: 4, Precision.INT8: 1}
 WEIGHT_BYTES = {Precision.FP32: 4, Precision.INT8: 1}

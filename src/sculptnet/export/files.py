@@ -18,7 +18,6 @@ from torch import nn
 
 import sculptnet
 from sculptnet.arch import IMAGE_CHANNELS, TensorShape
-from sculptnet.cost.table import Precision
 from sculptnet.data.preprocessing import Preprocessing
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.export.agreement import TOLERANCE, Agreement, compare, parity
@@ -28,6 +27,7 @@ from sculptnet.export.metadata import Metadata, attach
 from sculptnet.export.scripts import shipped_script
 from sculptnet.export.session import Images, OnnxModel
 from sculptnet.nets import Network
+from sculptnet.precision import Precision
 from sculptnet.state import Progress, no_progress
 from sculptnet.streams import stream
 

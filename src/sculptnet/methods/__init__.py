@@ -49,8 +49,12 @@ ALL: tuple[type[Method[Any]], ...] = (FBNet, FBNetV2, FBNetV3, MnasNet, OnceForA
 BY_NAME = {one.name: one for one in ALL}
 
 
-def made(given: Method[Any] | type[Method[Any]] | NamedMethod | str) -> Method[Any]:
+def made(given: Method[Any] | type[Method[Any]] | NamedMethod | str | None, default: type[Method[Any]]) -> Method[Any]:
     """A method as a value: as it is, or made of its class or name, with the settings that come with the name.
+
+    Args:
+        given: what was asked for.
+        default: for settings without a name, and where nothing was asked for.
 
     Raises:
         InvalidValue: there is none of that name, or with every setting that it does not have.
@@ -58,8 +62,10 @@ def made(given: Method[Any] | type[Method[Any]] | NamedMethod | str) -> Method[A
     """
     if isinstance(given, Method):
         return given
-    named = given if isinstance(given, NamedMethod) else NamedMethod(given, {}) if isinstance(given, str) else None
-    kind = given if named is None else find(named.name, BY_NAME, "method")
+    named = given if isinstance(given, NamedMethod) else NamedMethod(given if isinstance(given, str) else None, {})
+    kind: object = given if isinstance(given, type) else default
+    if named.name is not None:
+        kind = find(named.name, BY_NAME, "method")
     if isinstance(kind, type) and issubclass(kind, Method):
         method = kind()
     elif isinstance(kind, Method):
@@ -67,4 +73,4 @@ def made(given: Method[Any] | type[Method[Any]] | NamedMethod | str) -> Method[A
     else:
         raise InvalidValue(f"{given!r} names no method; a method is a class below sculptnet.methods.Method")
     method.require()
-    return method if named is None else settings.apply(method, named.settings, "search")
+    return settings.apply(method, named.settings, "search") if named.settings else method

@@ -24,8 +24,8 @@ from sculptnet.methods.finalists import (
 )
 from sculptnet.methods.planning import planned_search
 from sculptnet.methods.proxy_check import proxied
-from sculptnet.methods.searching import Target
 from sculptnet.methods.scratch import FromScratch
+from sculptnet.methods.searching import Target
 from sculptnet.nets import RelaxedSupernet
 from sculptnet.search import Problem, Search, TrialRecord
 from sculptnet.search.differentiable.method import Branches, Dnas
@@ -85,9 +85,7 @@ class Differentiable(Dnas, FromScratch):
         """Draws of the search, measured whole, until enough are within the budget; those, at most `plan.trials`."""
         fitting: list[TrialRecord] = []
         for number in range(1, ROUNDS + 1):
-            job.say(
-                "Searching" if number == 1 else "Too few draws were within the budget when measured; drawing more"
-            )
+            job.say("Searching" if number == 1 else "Too few draws were within the budget when measured; drawing more")
             records = run_logged(job, self.proposals(job, problem, plan), problem, evaluate, number * plan.draws)
             fitting = [record for record in records if within(record, evaluate.at_most)]
             if len(fitting) >= plan.trials or len(records) < number * plan.draws:

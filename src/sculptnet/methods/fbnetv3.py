@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from sculptnet.arch import SearchSpace
+from sculptnet.arch import Recipe
 from sculptnet.files import digest
 from sculptnet.job import FitJob, TrialJob
 from sculptnet.method import SpaceMaker
@@ -18,7 +18,7 @@ from sculptnet.methods.refining import learned_predictor, refined
 from sculptnet.methods.searched_run import decided_by, reuse_problems, searched_run
 from sculptnet.methods.searching import Target
 from sculptnet.methods.trials import Trials
-from sculptnet.networks import with_open_recipe
+from sculptnet.networks import recipes_at, with_open_recipe
 from sculptnet.options import FitOptions
 from sculptnet.search import Joint, Problem, Search, TrialRecord
 from sculptnet.stages.plan import SearchPlan, Wishes
@@ -50,6 +50,9 @@ class FBNetV3(Joint, Trials):
     def maker(self, options: FitOptions) -> SpaceMaker:
         made = super().maker(options)
         return with_open_recipe(made) if self.recipes else made
+
+    def recipe(self, resolution: int) -> Recipe:
+        return recipes_at(resolution) if self.recipes else Recipe()
 
     def asked(self, options: FitOptions) -> FitOptions:
         return options if options.from_run is None else decided_by(options.from_run, options)
@@ -103,6 +106,7 @@ class FBNetV3(Joint, Trials):
         return tried_beyond(job, proposals, problem, evaluate, self.driven(plan.trials))
 
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.page import joint_rounds, searched_from_scratch
+        from sculptnet.report.joint_sections import joint_rounds
+        from sculptnet.report.page import searched_from_scratch
 
         return searched_from_scratch(source, joint_rounds)

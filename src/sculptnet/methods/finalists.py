@@ -5,7 +5,6 @@ The most accurate one is shipped. Where there is no time to train two, the first
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,12 +16,12 @@ from sculptnet.devices import Device, FileMemo, Model, Timing, measure_networks
 from sculptnet.errors import Infeasible
 from sculptnet.evaluate import ByTraining
 from sculptnet.job import FitJob, TrialJob
-from sculptnet.stages.plan import SearchPlan
 from sculptnet.methods.searching import Target
-from sculptnet.stages.workers import as_workers, on_accelerator
 from sculptnet.runs import FileCheckpoint
 from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, run
 from sculptnet.search.records import of_one_length
+from sculptnet.stages.plan import SearchPlan
+from sculptnet.stages.workers import as_workers, on_accelerator
 from sculptnet.streams import stream_seed
 from sculptnet.words import several
 

@@ -17,6 +17,7 @@ from sculptnet.cost import macs
 from sculptnet.data import ImageData, Preprocessing
 from sculptnet.files import digest
 from sculptnet.job import Job
+from sculptnet.learn import rescaled
 from sculptnet.listening import Listener
 from sculptnet.method import Found, Method, Subject
 from sculptnet.methods.planning import fixed_names
@@ -37,7 +38,6 @@ from sculptnet.stages.plan import planned, warn_if_late
 from sculptnet.stages.speed import measure_training
 from sculptnet.stages.train import train_module
 from sculptnet.streams import stream_seed
-from sculptnet.learn import rescaled
 from sculptnet.words import minutes, several
 from sculptnet.zoo.starting import normalised_as
 

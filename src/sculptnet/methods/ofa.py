@@ -9,6 +9,7 @@ from sculptnet import search
 from sculptnet.arch import Candidate
 from sculptnet.data import Preprocessing
 from sculptnet.job import FitJob
+from sculptnet.learn import rescaled
 from sculptnet.listening import Listener
 from sculptnet.method import Found, SpaceMaker
 from sculptnet.methods.searching import Searching, Target
@@ -27,9 +28,8 @@ from sculptnet.methods.supernet_search import find_specialised
 from sculptnet.nets import Network
 from sculptnet.options import FitOptions
 from sculptnet.search import Problem, TrialRecord
-from sculptnet.spaces.named import NamedSpace
+from sculptnet.spaces.named import SpaceSettings
 from sculptnet.stages.train import train_module
-from sculptnet.learn import rescaled
 from sculptnet.zoo.starting import normalised_as, parse_start, space_around
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ class OnceForAll(Shrinking, search.Evolution, Searching[SupernetPlan]):
     def maker(self, options: FitOptions) -> SpaceMaker:
         if options.start is None:
             return super().maker(options)
-        given = options.space.settings if isinstance(options.space, NamedSpace) else {}
+        given = options.space.settings if isinstance(options.space, SpaceSettings) else {}
         return space_around(parse_start(options.start), dict(given))
 
     def problems(self, options: FitOptions) -> list[str]:
         found = super().problems(replace(options, start=None))
         if options.start is not None:
             parse_start(options.start)
-            if options.space is not None and not (isinstance(options.space, NamedSpace) and not options.space.name):
+            if not (options.space is None or isinstance(options.space, SpaceSettings)):
                 found.append(f"start {options.start} opens a space of its own; leave the space out")
         if options.baselines:
             found.append(

@@ -11,9 +11,9 @@ from sculptnet.arch import Choices
 from sculptnet.errors import InvalidValue
 from sculptnet.job import FitJob
 from sculptnet.methods.finalists import Lasting, by_training, given, run_trials
+from sculptnet.search import Problem, TrialRecord
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.proxy import EVENT, ProxyCheck, newest_check, rank_correlations
-from sculptnet.search import Problem, TrialRecord
 from sculptnet.streams import stream
 
 DRAWS = 20  # of as many networks as are missing; small spaces have no more

@@ -11,6 +11,7 @@ from sculptnet import settings
 from sculptnet.arch import Candidate, SearchSpace
 from sculptnet.data import ImageData
 from sculptnet.job import Job
+from sculptnet.learn import rescaled
 from sculptnet.method import Found, Method
 from sculptnet.methods.finalists import Lasting, by_training, chosen, given, run_trials
 from sculptnet.methods.searching import native_resolution
@@ -23,7 +24,6 @@ from sculptnet.search import Objective, Problem
 from sculptnet.search.records import of_one_length
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.train import train_candidate
-from sculptnet.learn import rescaled
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker

@@ -11,12 +11,12 @@ from sculptnet.arch import IntMatrix
 from sculptnet.errors import Infeasible, InvalidValue, RunError
 from sculptnet.job import FitJob
 from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, Measured, run_logged, within
-from sculptnet.stages.plan import SearchPlan
 from sculptnet.runs import RunDirectory
 from sculptnet.search import FineStage, Limit, Problem, Proposals, Search, TrialRecord
 from sculptnet.search.joint_search.fine_stage import refine
 from sculptnet.search.joint_search.predictor import JointPredictor, load_joint_predictor
 from sculptnet.search.rows import distinct
+from sculptnet.stages.plan import SearchPlan
 from sculptnet.state import Log
 from sculptnet.streams import stream_seed
 

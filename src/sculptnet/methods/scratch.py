@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from sculptnet.arch import Candidate
 from sculptnet.cost import FactoredCost
 from sculptnet.job import FitJob
+from sculptnet.learn import rescaled
 from sculptnet.method import Found
 from sculptnet.methods.searching import Searching
 from sculptnet.stages.baselines import add_baselines, missing_baselines
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.proxy import newest_check
-from sculptnet.learn import rescaled
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
@@ -44,4 +44,3 @@ class FromScratch(Searching[SearchPlan]):
         from sculptnet.report.page import searched_from_scratch
 
         return searched_from_scratch(source)
-

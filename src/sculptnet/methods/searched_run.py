@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sculptnet.arch import Recipe
 from sculptnet.errors import InvalidValue, RunError
 from sculptnet.options import FitOptions
 from sculptnet.plain import from_command
@@ -66,11 +66,9 @@ def decided_by(folder: Path, options: FitOptions) -> FitOptions:
     """The options with what the predictor in `folder` belongs to."""
     info = searched_run(folder)
     there = from_command(FitOptions, info.command, {"run_dir": folder})
-    recipe = there.recipe
-    if isinstance(options.recipe, Recipe) or isinstance(recipe, Recipe):
-        recipe = there.recipe if options.recipe is None else options.recipe
-    else:
-        recipe = {**(there.recipe or {}), **(options.recipe or {})} or None
+    recipe = there.recipe if options.recipe is None else options.recipe
+    if isinstance(options.recipe, Mapping) and isinstance(there.recipe, Mapping):
+        recipe = {**there.recipe, **options.recipe}
     return replace(
         options,
         space=there.space,

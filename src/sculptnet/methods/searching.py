@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from sculptnet import settings, spaces
-from sculptnet.arch import Candidate, SearchSpace
+from sculptnet.arch import Candidate, Recipe, SearchSpace
 from sculptnet.cost import FactoredCost, LatencyTable
 from sculptnet.data import ImageData
 from sculptnet.errors import InvalidValue
@@ -20,10 +20,10 @@ from sculptnet.named import find
 from sculptnet.nets import Network
 from sculptnet.options import FitOptions
 from sculptnet.search import Limit, Objective, Problem, TrialRecord
+from sculptnet.spaces.named import NamedSpace, SpaceSettings
 from sculptnet.stages.feasibility import budget_at_table_speed, budget_ms, check_feasibility, check_limits
 from sculptnet.stages.plan import Plan
 from sculptnet.stages.table import limits_beside, measured_table
-from sculptnet.spaces.named import NamedSpace
 from sculptnet.stages.train import train_candidate
 
 if TYPE_CHECKING:
@@ -81,11 +81,15 @@ class Searching(Method[FitOptions], Generic[P]):
     def maker(self, options: FitOptions) -> SpaceMaker:
         """What makes the space of classes and a resolution."""
         chosen = options.space
-        if chosen is None:
-            return NamedSpace(self.default_space, {})
+        if chosen is None or isinstance(chosen, SpaceSettings):
+            return NamedSpace(self.default_space, {} if chosen is None else chosen.settings)
         if isinstance(chosen, SearchSpace):
             return lambda num_classes, resolution: chosen
         return find(chosen, spaces.BY_NAME, "space") if isinstance(chosen, str) else chosen
+
+    def recipe(self, resolution: int) -> Recipe:
+        """The recipe of candidates, with what is open in it, where the space has none of its own."""
+        return Recipe()
 
     # ------------------------------------------------------------------ what all searches do
     def problems(self, options: FitOptions) -> list[str]:

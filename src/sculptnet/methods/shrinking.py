@@ -10,8 +10,8 @@ from itertools import chain, count, islice
 from torch import Tensor
 
 from sculptnet.arch import Recipe, SearchSpace
-from sculptnet.rules import at_least, require
 from sculptnet.learn import BatchSource, Phase, progressive, rescaled, sandwich
+from sculptnet.rules import at_least, require
 
 PAPER_RATE = 2.6  # the full network's learning rate, to which those of all phases are set in proportion
 

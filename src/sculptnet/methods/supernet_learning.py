@@ -16,6 +16,7 @@ from sculptnet.errors import InvalidSpace, InvalidValue, RunError
 from sculptnet.evaluate import FromSupernet
 from sculptnet.evaluate.prepared import PreparedImages
 from sculptnet.job import FitJob
+from sculptnet.learn import BatchSource, Phase, accuracy_of, rescaled, shrink
 from sculptnet.methods.given import FINE_TUNING_SHARE
 from sculptnet.methods.shrinking import ShortEpochs, Shrinking, phases_of, shortened
 from sculptnet.methods.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
@@ -25,8 +26,6 @@ from sculptnet.search import Objective, Problem, RandomSearch, TrialRecord, run
 from sculptnet.stages.batches import EVALUATION_BATCH, training_batches
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
-from sculptnet.learn import BatchSource, Phase, accuracy_of, rescaled, shrink
-from sculptnet.words import differences
 from sculptnet.zoo.starting import parse_start
 
 KIND = "elastic supernet"
@@ -122,7 +121,7 @@ def load_learned(job: FitJob, trained: FitJob, shrinking: Shrinking, plan: Super
         [record.choices for record in records],
         [record.metrics["top1"] for record in records],
         source=source,
-        seed=stream_seed(trained.request.seed, "accuracy predictor"),
+        seed=stream_seed(trained.options.seed, "accuracy predictor"),
     )
     job.say(f"Accuracy predictor: {predictor.error}")
     _log_once(trained, {"event": "accuracy_predictor", **predictor.error.to_json()})

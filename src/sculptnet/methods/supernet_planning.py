@@ -12,19 +12,19 @@ from sculptnet.arch import Architecture, Candidate
 from sculptnet.cost import macs
 from sculptnet.data import subset
 from sculptnet.job import FitJob
+from sculptnet.learn import Phase, open_machine
+from sculptnet.learn.shrinking_steps import SupernetTraining
 from sculptnet.methods.planning import LATE_REMEDY
 from sculptnet.methods.shrinking import Shrinking
-from sculptnet.stages.batches import training_batches
-from sculptnet.stages.plan import FEW_STEPS, planned, warn_if_late
-from sculptnet.stages.speed import measure_training, peak_bytes
 from sculptnet.methods.supernet_learning import judge_of, new_supernet, phases_for, supernet_recipe
 from sculptnet.methods.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan, steps_of
 from sculptnet.nets import ElasticSupernet
 from sculptnet.search import Job, Problem
+from sculptnet.stages.batches import training_batches
+from sculptnet.stages.plan import FEW_STEPS, planned, warn_if_late
+from sculptnet.stages.speed import measure_training, peak_bytes
 from sculptnet.streams import stream
 from sculptnet.words import minutes, several
-from sculptnet.learn import Phase, open_machine
-from sculptnet.learn.shrinking_steps import SupernetTraining
 
 TRIAL_STEPS = 2  # of each phase, after one that is not counted
 TRIAL_IMAGES = 128  # that judge one network
@@ -50,9 +50,7 @@ def _made(job: FitJob, shrinking: Shrinking, problem: Problem) -> SupernetPlan:
         shrinking.fine_tune_epochs,
     )
     left_s = job.options.minutes * 60 - job.elapsed_s()
-    plan = make_supernet_plan(
-        left_s, measure_supernet(job, typical, phases), (len(parts[0]), len(parts[1])), wishes
-    )
+    plan = make_supernet_plan(left_s, measure_supernet(job, typical, phases), (len(parts[0]), len(parts[1])), wishes)
     _tell(job, plan, typical)
     return plan
 

@@ -23,9 +23,7 @@ PREDICTED = "predicted_top1"
 FRONT_GENERATIONS = 100  # of evolution with two objectives
 
 
-def find_specialised(
-    job: FitJob, target: Target, found: Learned, draws: int, evolution: Evolution
-) -> TrialRecord:
+def find_specialised(job: FitJob, target: Target, found: Learned, draws: int, evolution: Evolution) -> TrialRecord:
     """Evolution on predictions; the best are measured whole; of those within the budget, the most accurate trial.
 
     Raises:
@@ -94,9 +92,7 @@ def pareto_front(table: LatencyTable, predictor: AccuracyPredictor, seed: int) -
     return sorted({(float(ms), float(top1)) for top1, ms in best})
 
 
-def _evolved(
-    problem: Problem, seed: int, predictor: AccuracyPredictor, count: int, evolution: Evolution
-) -> IntMatrix:
+def _evolved(problem: Problem, seed: int, predictor: AccuracyPredictor, count: int, evolution: Evolution) -> IntMatrix:
     found = drive(evolution.search(problem, seed), FromPredictor(predictor, PREDICTED).score)
     order = np.argsort(-found.column(PREDICTED), kind="stable")[:count]
     return found.choices[order]

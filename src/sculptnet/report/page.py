@@ -20,7 +20,6 @@ from sculptnet.report.search_sections import (
     accuracy_over_latency,
     baselines_compared,
     network,
-    search_over_epochs,
     table_checked,
 )
 from sculptnet.report.source import ReportData

@@ -1,11 +1,11 @@
 """Search methods as generators of proposals, and the drivers that run them."""
 
-from sculptnet.search.differentiable.method import dnas
+from sculptnet.search.differentiable.method import Branches, Dnas
 from sculptnet.search.drivers import drive, run
 from sculptnet.search.genetic import Evolution
 from sculptnet.search.joint_search.fine_stage import FineStage, refine
 from sculptnet.search.joint_search.learning import Learning
-from sculptnet.search.joint_search.method import joint
+from sculptnet.search.joint_search.method import Joint
 from sculptnet.search.joint_search.predictor import JointPredictor, load_joint_predictor
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.nondominated import Nsga2
@@ -19,10 +19,13 @@ from sculptnet.search.reinforcement.method import Reinforce
 from sculptnet.search.reinforcement.reward import Reward
 
 __all__ = [
+    "Branches",
+    "Dnas",
     "Evaluate",
     "Evolution",
     "FineStage",
     "Job",
+    "Joint",
     "JointPredictor",
     "Learning",
     "Limit",
@@ -41,9 +44,7 @@ __all__ = [
     "Search",
     "TrialRecord",
     "best",
-    "dnas",
     "drive",
-    "joint",
     "load_joint_predictor",
     "refine",
     "run",

@@ -32,3 +32,10 @@ class NamedSpace:
         """The space."""
         space: SearchSpace = find(self.name, spaces.BY_NAME, "space")(num_classes, resolution, **self._arguments())
         return space
+
+
+@dataclass(frozen=True)
+class SpaceSettings:
+    """Settings, as they are typed, of whatever space a method opens where none is named."""
+
+    settings: Mapping[str, str]

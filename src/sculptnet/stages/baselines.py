@@ -21,10 +21,10 @@ from sculptnet.files import read_json, write_atomic
 from sculptnet.job import FitJob
 from sculptnet.learn import rescaled
 from sculptnet.stages.batches import EVALUATION_BATCH
-from sculptnet.words import minutes
 from sculptnet.stages.ship import CALIBRATION_IMAGES, FILE_OF
 from sculptnet.stages.train import train_candidate, train_module
 from sculptnet.streams import stream, stream_seed
+from sculptnet.words import minutes
 from sculptnet.zoo.weights import LITE0, LITE0_PACKAGE
 
 NAMES = ("mobilenet_v2", "random", LITE0)

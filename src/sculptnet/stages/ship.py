@@ -16,11 +16,11 @@ from sculptnet.export import Exported, accuracy_of_file, export_model, save_netw
 from sculptnet.files import write_json
 from sculptnet.job import ImageJob
 from sculptnet.learn import accuracy_of
-from sculptnet.stages.limits import describe_limits
-from sculptnet.options import ImageOptions
-from sculptnet.stages.batches import EVALUATION_BATCH
 from sculptnet.nets import Network
+from sculptnet.options import ImageOptions
 from sculptnet.search import Limit
+from sculptnet.stages.batches import EVALUATION_BATCH
+from sculptnet.stages.limits import describe_limits
 
 CALIBRATION_IMAGES = 128
 FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
@@ -74,9 +74,7 @@ def file_accuracies(job: ImageJob, network: Network, exported: Exported) -> dict
     classes = len(job.data.classes)
     test = EvaluationBatches(job.data.test, job.preprocessing, EVALUATION_BATCH, job.num_workers())
     found = {
-        "weights.safetensors": accuracy_of(
-            network, job.counted(test, "testing weights"), classes, job.accelerator
-        )
+        "weights.safetensors": accuracy_of(network, job.counted(test, "testing weights"), classes, job.accelerator)
     }
     network.to("cpu")
     for name, path in exported.paths().items():

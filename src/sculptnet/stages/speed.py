@@ -17,9 +17,9 @@ from torch.nn.functional import cross_entropy
 from sculptnet.arch import Architecture, SearchSpace
 from sculptnet.data import TrainingBatches
 from sculptnet.job import ImageJob
-from sculptnet.stages.plan import WEIGHT_SHARE, Speed
 from sculptnet.nets import Network, RelaxedSupernet
 from sculptnet.nets.relaxed import LEAST_COMPARED
+from sculptnet.stages.plan import WEIGHT_SHARE, Speed
 from sculptnet.streams import stream
 
 MakeSupernet: TypeAlias = Callable[[SearchSpace], RelaxedSupernet]

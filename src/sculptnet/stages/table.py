@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-
-import numpy as np
 
 from sculptnet import blocks
 from sculptnet.arch import SearchSpace, classes_in
 from sculptnet.cost import (
     Energy,
-    FactoredCost,
     HeldOut,
     LatencyTable,
     check_covers,
     energy_from_json,
     table_from_json,
 )
-from sculptnet.devices import FileMemo, measure_networks, measure_power, measure_table, open_rapl, recheck
+from sculptnet.devices import FileMemo, measure_power, measure_table, open_rapl, recheck
 from sculptnet.devices.energy import check_counted
-from sculptnet.devices.tables import reference_network
-from sculptnet.errors import Infeasible, InvalidValue
+from sculptnet.errors import InvalidValue
 from sculptnet.files import read_given, read_json, write_json
 from sculptnet.job import FitJob
+from sculptnet.search import Limit
 from sculptnet.stages.first_look import affordable_entries, look_first
 from sculptnet.stages.limits import ENERGY, make_limits, parse_limits
-from sculptnet.result import NOTICED_SLOWER
-from sculptnet.search import Limit, Problem
-from sculptnet.streams import stream
 
 FEASIBILITY_SAMPLES = 2000  # random networks, to say how many fit
 LARGEST_WIDENING = 4.0  # that is advised; a budget that is looser yet may be a mistake

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from sculptnet.arch import Choices
-from sculptnet.search.records import of_one_length
 from sculptnet.search import TrialRecord
 from sculptnet.search.pareto import front
+from sculptnet.search.records import of_one_length
 
 
 @dataclass(frozen=True)
@@ -68,4 +68,3 @@ def describe(found: Sequence[TradeOff]) -> list[str]:
         longer = "" if one.longer_top1 is None else f", {one.longer_top1:.2%} after full training"
         lines.append(f"  trial {one.trial:<5} {one.latency_ms:8.3f} ms   top-1 {one.top1:.2%}{longer}")
     return lines
-

@@ -10,11 +10,11 @@ from sculptnet import nets
 from sculptnet.arch import Candidate, Recipe
 from sculptnet.data import EvaluationBatches, Split
 from sculptnet.job import ImageJob
-from sculptnet.stages.batches import EVALUATION_BATCH, training_batches
+from sculptnet.learn import accuracy_of, train_network
 from sculptnet.nets import Network
+from sculptnet.stages.batches import EVALUATION_BATCH, training_batches
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
-from sculptnet.learn import accuracy_of, train_network
 
 MONITOR_SHARE, MOST_MONITORED = 0.1, 2000  # training images that are kept back to draw the curve
 

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from sculptnet.data.detection import BoxBatches, evaluation_batches, score_boxes
 from sculptnet.files import read_json
+from sculptnet.learn.detection import DetectorRecipe, DetectorTraining, detect, train_detector
+from sculptnet.learn.machine import open_machine
 from sculptnet.nets.detector import Detector
 from sculptnet.stages.plan import planned, warn_if_late
 from sculptnet.state import Event
@@ -25,8 +27,6 @@ from sculptnet.tasks.detect_open import DetectJob
 from sculptnet.tasks.detect_report import report_detection
 from sculptnet.tasks.detect_result import DetectionResult
 from sculptnet.tasks.detect_ship import ship_detector
-from sculptnet.learn.detection import DetectorRecipe, DetectorTraining, detect, train_detector
-from sculptnet.learn.machine import open_machine
 from sculptnet.words import minutes
 
 EVALUATIONS = 12  # of the curve, at most
@@ -89,7 +89,8 @@ class Detect(Task[DetectJob, DetectorRecipe, Detector, DetectionResult]):
             progress=job.listener.progress,
             accelerator=job.accelerator,
         )
-        return detector.cpu()
+        detector.cpu()
+        return detector
 
     def ship(self, job: DetectJob, found: DetectorRecipe, network: Detector) -> None:
         ship_detector(job, network, found)

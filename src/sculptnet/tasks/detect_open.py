@@ -19,6 +19,7 @@ from sculptnet.devices.local import cores
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.files import digest
 from sculptnet.job import OpenRun
+from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.listening import Listener
 from sculptnet.nets.detector import Detector, initialise_detector
 from sculptnet.nets.detector_boxes import with_fitted_boxes
@@ -30,7 +31,6 @@ from sculptnet.runs import RunDirectory, RunInfo, read_record, write_record
 from sculptnet.streams import stream_seed
 from sculptnet.tasks.detect_network import backbone_of, beginning_of, network_problems
 from sculptnet.tasks.opening import chosen_accelerator, device_of
-from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.zoo import Published
 from sculptnet.zoo.starting import normalisation_of
 
@@ -209,8 +209,8 @@ def _preprocessing(options: DetectOptions, data: BoxData, published: Published, 
     known = normalisation_of(begins if isinstance(begins, Path) else None, published)
     if known is None:
         listener.say(
-            f"Note: how images were normalised for the weights of {name_of(options.network)} is not recorded; the mean and "
-            "standard deviation of these photographs are used"
+            f"Note: how images were normalised for the weights of {name_of(options.network)} is not recorded; the mean "
+            "and standard deviation of these photographs are used"
         )
         return plain
     mean, std, source = known

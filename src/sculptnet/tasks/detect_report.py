@@ -10,12 +10,12 @@ import numpy as np
 from sculptnet.data.detection import BoxSplit
 from sculptnet.export.detector_files import MODEL, OnnxDetector
 from sculptnet.files import read_json
-from sculptnet.tasks.detect_open import DetectJob
-from sculptnet.stages.working_time import worked_s
 from sculptnet.options import DetectOptions
 from sculptnet.plain import command_line
 from sculptnet.report.detector_page import DetectorPage, Drawn, Sample, write_detector_report
+from sculptnet.stages.working_time import worked_s
 from sculptnet.streams import stream
+from sculptnet.tasks.detect_open import DetectJob
 
 SAMPLES = 6
 SHOWN_SCORE = 0.3

@@ -21,10 +21,10 @@ from sculptnet.export.detector_graph import raw_graph, timed_copy
 from sculptnet.export.session import Images
 from sculptnet.files import write_json
 from sculptnet.learn.detection import DetectorRecipe
+from sculptnet.nets.detector import Detector
+from sculptnet.stages.ship import describe_timing
 from sculptnet.tasks.detect_network import origin_of
 from sculptnet.tasks.detect_open import DetectJob
-from sculptnet.stages.ship import describe_timing
-from sculptnet.nets.detector import Detector
 
 COMPARED_PHOTOS = 8
 WITHOUT = "without NMS"  # the network alone: what a device that cannot drop overlaps runs

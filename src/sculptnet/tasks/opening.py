@@ -6,10 +6,10 @@ import torch
 
 from sculptnet.devices import Device, open_device
 from sculptnet.errors import InvalidValue
-from sculptnet.options import Accelerator, Target
+from sculptnet.options import Accelerator, DeviceGroup
 
 
-def device_of(target: Target) -> Device:
+def device_of(target: DeviceGroup) -> Device:
     """The device of a target; opened where it is named.
 
     Raises:

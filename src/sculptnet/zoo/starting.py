@@ -52,24 +52,24 @@ class Start:
         return load_published(published, pretrained=self.weights, num_classes=architecture.num_classes, seed=seed)
 
 
-def parse_start(text: str) -> Start:
+def parse_start(given: Path | str) -> Start:
     """`NAME` of a network of the zoo with its published weights, `NAME=FILE` with those of a file, or a model's folder.
 
     Raises:
         InvalidValue: there is no such network or file; near misses are suggested.
     """
-    folder = Path(text)
+    text, folder = str(given), Path(given)
     if folder.is_dir():
         missing = [name for name in (ARCHITECTURE, WEIGHTS) if not (folder / name).is_file()]
         if missing:
-            raise InvalidValue(f"--start {folder} has no {' and no '.join(missing)}; give a folder as RUN/model is")
+            raise InvalidValue(f"start {folder} has no {' and no '.join(missing)}; give a folder as RUN/model is")
         architecture = architecture_from_json(read_json(folder / ARCHITECTURE), blocks.ALL)
         named = Published(str(folder), architecture, "an architecture file", None, None, "nothing is stated")
         return Start(named, folder / WEIGHTS)
     name, equals, file = text.partition("=")
     published = find(name, BY_NAME, "network")
     if equals and not Path(file).is_file():
-        raise InvalidValue(f"--start {text}: {file} does not exist; give NAME=FILE, a .safetensors or .pth file")
+        raise InvalidValue(f"start {text}: {file} does not exist; give NAME=FILE, a .safetensors or .pth file")
     return Start(published, Path(file) if equals else True)
 
 

@@ -26,7 +26,7 @@ from sculptnet.cost import Reduce
 from sculptnet.errors import DeviceError, Infeasible, InvalidValue, TrainingDiverged
 from sculptnet.nets import MixedSupernet
 from sculptnet.search import Limit, Problem, drive
-from sculptnet.search.differentiable.method import dnas
+from sculptnet.search.differentiable.method import Dnas
 
 
 # ---------------------------------------------------------------------- events
@@ -63,14 +63,14 @@ def test_progress_counts_every_step() -> None:
 def learned(at_most: float | None, branches: int | None, **settings: Any) -> dict[str, list[float]]:
     events: list[Mapping[str, Any]] = []
     found = problem(at_most)
-    search = dnas(
+    search = Dnas(
+        **{"epochs": 16, "warmup_epochs": 6, "theta_learning_rate": 0.1} | settings, branches=branches
+    ).search(
         found,
         0,
         supernet=MixedSupernet(found.space),
         weight_batches=Stripes(1),
         theta_batches=Stripes(2),
-        **{"epochs": 16, "warmup_epochs": 6, "theta_learning_rate": 0.1} | settings,
-        branches=branches,
         log=events.append,
     )
     next(search)
@@ -152,7 +152,7 @@ def test_a_supernet_of_another_space_is_refused() -> None:
 def test_batches_without_a_step_are_refused() -> None:
     found = problem()
     with pytest.raises(InvalidValue, match="theta_batches must have at least one step per epoch, got 0; give more"):
-        dnas(
+        Dnas().search(
             found,
             0,
             supernet=MixedSupernet(found.space),
@@ -164,28 +164,25 @@ def test_batches_without_a_step_are_refused() -> None:
 def test_a_budget_below_the_cheapest_is_refused_before_anything_is_trained() -> None:
     found = problem(1.1)
     with pytest.raises(Infeasible, match=r"latency_ms@made-up <= 1\.1 cannot be met, the least in the space is 1\.2"):
-        dnas(found, 0, supernet=MixedSupernet(found.space), weight_batches=Stripes(1), theta_batches=Stripes(2))
+        Dnas().search(
+            found, 0, supernet=MixedSupernet(found.space), weight_batches=Stripes(1), theta_batches=Stripes(2)
+        )
 
 
 def test_a_cost_of_at_most_one_unit_has_no_logarithm_to_take() -> None:
     found = Problem(toy_space(), TOP1, (Limit(MadeUp(name="tonnes", constant=0.0), 8.0),))
     with pytest.raises(InvalidValue, match=r"ln\(tonnes\).*must be above 1; the least is 0\.2"):
-        dnas(found, 0, supernet=MixedSupernet(found.space), weight_batches=Stripes(1), theta_batches=Stripes(2))
+        Dnas().search(
+            found, 0, supernet=MixedSupernet(found.space), weight_batches=Stripes(1), theta_batches=Stripes(2)
+        )
 
 
 def test_limits_that_nothing_meets_together_are_infeasible() -> None:
     few_skips = Limit(MadeUp((0.0, 0.0, 1.0), "skips", 2.0), 2.5)
     only_skips = Limit(MadeUp((1.0, 1.0, 0.0), "blocks", 0.0, Reduce.MAX), 0.5)
     found = Problem(toy_space(), TOP1, (few_skips, only_skips))
-    search = dnas(
-        found,
-        0,
-        supernet=MixedSupernet(found.space),
-        weight_batches=Stripes(1, 1),
-        theta_batches=Stripes(2, 1),
-        epochs=1,
-        warmup_epochs=0,
-        branches=1,
+    search = Dnas(epochs=1, warmup_epochs=0, branches=1).search(
+        found, 0, supernet=MixedSupernet(found.space), weight_batches=Stripes(1, 1), theta_batches=Stripes(2, 1)
     )
     with pytest.raises(Infeasible, match=r"no draw met skips <= 2\.5 and blocks <= 0\.5"):
         next(search)

@@ -26,7 +26,7 @@ from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Ski
 from sculptnet.cost import Reduce
 from sculptnet.nets import MixedSupernet
 from sculptnet.search import Limit, Objective, Problem, Search
-from sculptnet.search.differentiable.method import dnas
+from sculptnet.search.differentiable.method import Dnas
 from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_progress
 from sculptnet.streams import stream
 
@@ -143,14 +143,14 @@ def short_search(
     **settings: Any,
 ) -> Search:
     """Three epochs of 2 + 2 steps, the first for warm-up; time is a counter, saving at every step or when told."""
-    return dnas(
+    return Dnas(
+        **{"epochs": 3, "warmup_epochs": 1, "draws": 2, "theta_learning_rate": 0.1} | settings, branches=branches
+    ).search(
         problem(8.0),
         seed,
         supernet=outcome.supernet,
         weight_batches=Stripes(1, 2, 8),
         theta_batches=Stripes(2, 2, 8),
-        **{"epochs": 3, "warmup_epochs": 1, "draws": 2, "theta_learning_rate": 0.1} | settings,
-        branches=branches,
         checkpoint=checkpoint,
         clock=map(float, itertools.count()).__next__,
         log=outcome.log,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 import torch
 
 from sculptnet.cost import FactoredCost, Reduce
-from sculptnet.errors import DeviceError, Infeasible, InvalidValue, collected
+from sculptnet.errors import DeviceError, Infeasible, collected
 from sculptnet.nets import RelaxedSupernet
+from sculptnet.rules import above, at_least, between, require
 from sculptnet.search.differentiable.draws import proposals
 from sculptnet.search.differentiable.loss import MICROSECONDS_PER_MS, loss_unit
 from sculptnet.search.differentiable.state import Constants
@@ -19,41 +22,19 @@ from sculptnet.search.problem import Limit, Problem
 from sculptnet.search.protocol import Search
 from sculptnet.state import Checkpoint, Log, NoCheckpoint, Progress, no_log, no_progress
 
-TAU_DECAY = math.exp(-0.045)
+EPOCHS, WARMUP_EPOCHS, TAU_DECAY, DRAWS = 90, 10, math.exp(-0.045), 6
 ACCELERATORS = ("cpu", "cuda")
 
 
-def dnas(
-    problem: Problem,
-    seed: int,
-    *,
-    supernet: RelaxedSupernet,
-    weight_batches: Batches,
-    theta_batches: Batches,
-    epochs: int = 90,
-    warmup_epochs: int = 10,
-    tau: float = 5.0,
-    tau_decay: float = TAU_DECAY,
-    alpha: float = 0.2,
-    beta: float = 0.6,
-    weight_learning_rate: float = 0.1,
-    weight_momentum: float = 0.9,
-    weight_decay: float = 1e-4,
-    theta_learning_rate: float = 0.01,
-    theta_betas: tuple[float, float] = (0.9, 0.999),
-    theta_weight_decay: float = 5e-4,
-    draws: int = 6,
-    branches: int | None = None,
-    label_smoothing: float = 0.0,
-    channels_last: bool = True,
-    accelerator: str = "cpu",
-    checkpoint: Checkpoint = NoCheckpoint(),  # noqa: B008
-    checkpoint_seconds: float = 30.0,
-    clock: Callable[[], float] = time.monotonic,
-    log: Log = no_log,
-    progress: Progress = no_progress,
-) -> Search:
-    """Trains a supernet and a distribution over its architectures in turn, then proposes draws from the distribution.
+class Branches(Enum):
+    """`ALL`: every candidate of a slot runs in every step, as published."""
+
+    ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dnas:
+    """Differentiable search: a supernet and a distribution over its architectures are trained in turn; draws follow.
 
     With probabilities P = softmax(theta) per slot, Gumbel noise g and m = softmax((theta + g) / tau), drawn anew in
     every step, a slot's output is the sum of m_i times candidate i, and weights w and theta both minimise
@@ -84,99 +65,144 @@ def dnas(
     judges blocks that have not learned anything yet. Decisions whose options the supernet computes together (its
     `shared`: widths as masks) keep all of them whatever `branches` is, and with them the paper's gradients.
 
-    Args:
-        problem: space and limits; objectives belong to whoever evaluates the proposals.
-        seed: of everything that is drawn here.
-        supernet: of `problem.space`. Its weights are drawn anew from `seed` and trained in place.
-        weight_batches, theta_batches: images float `(batch, 3, height, width)`, normalised, and labels int64.
-        epochs, warmup_epochs: 90 is the paper's; 10 is what public re-implementations use.
-        tau, tau_decay: the temperature at first, and its factor after each epoch: 0.087 after 90. From public
-            re-implementations; unverified in the paper itself.
+    Attributes:
+        epochs, warmup_epochs: 90 is the paper's; 10 is what public re-implementations use. None is left open: so here.
+        tau, tau_decay: the temperature at first, and its factor after each epoch; None is left open: exp(-0.045) here,
+            so that 0.087 is reached after 90. From public re-implementations; unverified in the paper itself.
         alpha, beta: of the loss. From public re-implementations and recollection of the paper's section 4.1.
         weight_learning_rate, weight_momentum, weight_decay: of SGD; the rate falls to 0 over half a cosine, step by
             step. From public re-implementations (batch 192); the exact shape of the paper's cosine is unverified.
         theta_learning_rate, theta_weight_decay: of Adam. From public re-implementations, one of which decays by 1e-4.
         theta_betas: of Adam. The paper does not give them; these are PyTorch's.
-        draws: how many candidates are proposed at a time; 6 in one re-implementation, "several" in the paper.
-        branches: candidates that run per slot; None is the paper's: all.
+        draws: how many candidates are proposed at a time; 6 in one re-implementation, "several" in the paper. None is
+            left open: 6 here.
+        branches: candidates that run per slot. None is left open: all here, the paper's.
         label_smoothing: of the cross-entropy; the paper mentions none.
-        channels_last: memory format of weights and images; 1.6 times faster on CPUs, other rounding.
-        accelerator: "cpu" or "cuda". Always float32: bfloat16 gains nothing on CPUs.
-        checkpoint: where to save, after each epoch and every `checkpoint_seconds` by `clock`. A call that was killed at
-            any moment goes on from there to the same result. An epoch's event may be logged twice then, never lost.
-        log: is told a "search_epoch" after every epoch and "search_draws" before the first proposal.
-        progress: is told "search" after every step.
 
     Raises:
-        InvalidValue: an argument breaks its rule, or the supernet is of another space.
-        Infeasible: no candidate meets the limits; raised before anything is trained where one limit alone is too low.
-        TrainingDiverged: the loss stopped being a number.
-        RunError: `checkpoint` holds another search.
-        DeviceError: there is no such accelerator here.
+        InvalidValue: with every setting that breaks its rule.
     """
-    constants = Constants(
-        seed=seed,
-        epochs=epochs,
-        warmup_epochs=warmup_epochs,
-        tau=tau,
-        tau_decay=tau_decay,
-        alpha=alpha,
-        beta=beta,
-        weight_learning_rate=weight_learning_rate,
-        weight_momentum=weight_momentum,
-        weight_decay=weight_decay,
-        theta_learning_rate=theta_learning_rate,
-        theta_betas=theta_betas,
-        theta_weight_decay=theta_weight_decay,
-        branches=branches,
-        label_smoothing=label_smoothing,
-    )
-    batches = {"weights": weight_batches, "theta": theta_batches}
-    pairs = tuple(zip(problem.factored, problem.limits, strict=True))
-    problems = [*_problems(constants), *_environment_problems(problem, supernet, batches, accelerator, draws)]
-    single = [(cost, limit) for cost, limit in pairs if isinstance(cost, FactoredCost)]
-    additive = next((pair for pair in single if pair[0].cost.reduce is Reduce.SUM), None)
-    problems += _cost_problems(additive[0]) if additive else []
-    if problems:
-        raise InvalidValue(collected(problems, "dnas"))
-    _require_feasible(single)
-    device = _device(accelerator)
 
-    def search() -> Search:
-        training = Training(
-            supernet, additive[0] if additive else None, constants, batches, device=device, channels_last=channels_last
+    epochs: int | None = None
+    warmup_epochs: int | None = None
+    tau: float = 5.0
+    tau_decay: float | None = None
+    alpha: float = 0.2
+    beta: float = 0.6
+    weight_learning_rate: float = 0.1
+    weight_momentum: float = 0.9
+    weight_decay: float = 1e-4
+    theta_learning_rate: float = 0.01
+    theta_betas: tuple[float, float] = (0.9, 0.999)
+    theta_weight_decay: float = 5e-4
+    draws: int | None = None
+    branches: int | Branches | None = None
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        problems = at_least(self, 1, "epochs", "draws") + at_least(self, 0, "warmup_epochs")
+        if self.warmup_epochs is not None and self.warmup_epochs >= (self.epochs or EPOCHS):
+            problems.append(f"warmup_epochs must be below epochs, got {self.warmup_epochs} of {self.epochs or EPOCHS}")
+        problems += above(self, 0, "tau", "alpha", "weight_learning_rate", "theta_learning_rate")
+        problems += between(self, 0, 1, "tau_decay", without_low=True)
+        problems += at_least(self, 0, "beta", "weight_decay", "theta_weight_decay")
+        problems += between(self, 0, 1, "weight_momentum", "label_smoothing", without_high=True)
+        if not all(0 <= beta < 1 for beta in self.theta_betas):
+            problems.append(f"theta_betas must be at least 0 and below 1, got {self.theta_betas}")
+        if isinstance(self.branches, int) and self.branches < 1:
+            problems.append(f"branches must be at least 1, or all, got {self.branches}")
+        require(problems, "Dnas")
+
+    def constants(self, seed: int) -> Constants:
+        """The numbers of a search, nothing left open."""
+        epochs = EPOCHS if self.epochs is None else self.epochs
+        warmup = min(WARMUP_EPOCHS, epochs - 1) if self.warmup_epochs is None else self.warmup_epochs
+        return Constants(
+            seed=seed,
+            epochs=epochs,
+            warmup_epochs=warmup,
+            tau=self.tau,
+            tau_decay=TAU_DECAY if self.tau_decay is None else self.tau_decay,
+            alpha=self.alpha,
+            beta=self.beta,
+            weight_learning_rate=self.weight_learning_rate,
+            weight_momentum=self.weight_momentum,
+            weight_decay=self.weight_decay,
+            theta_learning_rate=self.theta_learning_rate,
+            theta_betas=self.theta_betas,
+            theta_weight_decay=self.theta_weight_decay,
+            branches=self.branches if isinstance(self.branches, int) else None,
+            label_smoothing=self.label_smoothing,
         )
-        training.run(checkpoint, checkpoint_seconds, clock, log, progress)
-        condition = additive or next(iter(pairs), None)
-        yield from proposals(problem, training.learned.theta, condition, seed, draws, log)
 
-    return search()
+    def search(
+        self,
+        problem: Problem,
+        seed: int,
+        *,
+        supernet: RelaxedSupernet,
+        weight_batches: Batches,
+        theta_batches: Batches,
+        channels_last: bool = True,
+        accelerator: str = "cpu",
+        checkpoint: Checkpoint = NoCheckpoint(),  # noqa: B008
+        checkpoint_seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+        log: Log = no_log,
+        progress: Progress = no_progress,
+    ) -> Search:
+        """Trains the supernet and the distribution, then proposes draws.
 
+        Args:
+            problem: space and limits; objectives belong to whoever evaluates the proposals.
+            seed: of everything that is drawn here.
+            supernet: of `problem.space`. Its weights are drawn anew from `seed` and trained in place.
+            weight_batches, theta_batches: images float `(batch, 3, height, width)`, normalised, and labels int64.
+            channels_last: memory format of weights and images; 1.6 times faster on CPUs, other rounding.
+            accelerator: "cpu" or "cuda". Always float32: bfloat16 gains nothing on CPUs.
+            checkpoint: where to save, after each epoch and every `checkpoint_seconds` by `clock`. A call that was
+                killed at any moment goes on from there to the same result. An epoch's event may be logged twice then,
+                never lost.
+            log: is told a "search_epoch" after every epoch and "search_draws" before the first proposal.
+            progress: is told "search" after every step.
 
-def _problems(constants: Constants) -> list[str]:
-    rules = {
-        "epochs": (constants.epochs >= 1, "at least 1"),
-        "warmup_epochs": (0 <= constants.warmup_epochs < constants.epochs, "at least 0 and below epochs"),
-        "tau": (constants.tau > 0, "above 0"),
-        "tau_decay": (0 < constants.tau_decay <= 1, "above 0 and at most 1"),
-        "alpha": (constants.alpha > 0, "above 0"),
-        "beta": (constants.beta >= 0, "at least 0"),
-        "weight_learning_rate": (constants.weight_learning_rate > 0, "above 0"),
-        "weight_momentum": (0 <= constants.weight_momentum < 1, "at least 0 and below 1"),
-        "weight_decay": (constants.weight_decay >= 0, "at least 0"),
-        "theta_learning_rate": (constants.theta_learning_rate > 0, "above 0"),
-        "theta_betas": (all(0 <= beta < 1 for beta in constants.theta_betas), "at least 0 and below 1"),
-        "theta_weight_decay": (constants.theta_weight_decay >= 0, "at least 0"),
-        "branches": (constants.branches is None or constants.branches >= 1, "at least 1, or None for all"),
-        "label_smoothing": (0 <= constants.label_smoothing < 1, "at least 0 and below 1"),
-    }
-    return [
-        f"{name} must be {rule}, got {getattr(constants, name)!r}" for name, (holds, rule) in rules.items() if not holds
-    ]
+        Raises:
+            InvalidValue: an argument breaks its rule, or the supernet is of another space.
+            Infeasible: no candidate meets the limits; raised before anything is trained where one limit alone is too
+                low.
+            TrainingDiverged: the loss stopped being a number.
+            RunError: `checkpoint` holds another search.
+            DeviceError: there is no such accelerator here.
+        """
+        constants = self.constants(seed)
+        batches = {"weights": weight_batches, "theta": theta_batches}
+        pairs = tuple(zip(problem.factored, problem.limits, strict=True))
+        problems = _environment_problems(problem, supernet, batches, accelerator)
+        single = [(cost, limit) for cost, limit in pairs if isinstance(cost, FactoredCost)]
+        additive = next((pair for pair in single if pair[0].cost.reduce is Reduce.SUM), None)
+        problems += _cost_problems(additive[0]) if additive else []
+        require(problems, "Dnas")
+        _require_feasible(single)
+        device = _device(accelerator)
+
+        def search() -> Search:
+            training = Training(
+                supernet,
+                additive[0] if additive else None,
+                constants,
+                batches,
+                device=device,
+                channels_last=channels_last,
+            )
+            training.run(checkpoint, checkpoint_seconds, clock, log, progress)
+            condition = additive or next(iter(pairs), None)
+            yield from proposals(problem, training.learned.theta, condition, seed, self.draws or DRAWS, log)
+
+        return search()
 
 
 def _environment_problems(
-    problem: Problem, supernet: RelaxedSupernet, batches: Mapping[str, Batches], accelerator: str, draws: int
+    problem: Problem, supernet: RelaxedSupernet, batches: Mapping[str, Batches], accelerator: str
 ) -> list[str]:
     problems = [
         f"{name}_batches must have at least one step per epoch, got {source.steps_per_epoch}; give more images or "
@@ -184,8 +210,6 @@ def _environment_problems(
         for name, source in batches.items()
         if source.steps_per_epoch < 1
     ]
-    if draws < 1:
-        problems.append(f"draws must be at least 1, got {draws}")
     if accelerator not in ACCELERATORS:
         problems.append(f"accelerator must be one of {', '.join(ACCELERATORS)}, got {accelerator!r}")
     if supernet.space != problem.space:
@@ -207,7 +231,7 @@ def _require_feasible(pairs: Sequence[tuple[FactoredCost, Limit]]) -> None:
         f"{limit} cannot be met, the least in the space is {value:g}" for limit, value in least if value > limit.at_most
     ]
     if problems:
-        raise Infeasible(collected(problems, "dnas") + "; raise the limit or widen the space")
+        raise Infeasible(collected(problems, "Dnas") + "; raise the limit or widen the space")
 
 
 def _device(accelerator: str) -> torch.device:

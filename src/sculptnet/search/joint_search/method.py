@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
 from sculptnet.arch import IntMatrix
 from sculptnet.cost import CostModel
-from sculptnet.errors import InvalidValue, collected
+from sculptnet.errors import InvalidValue
+from sculptnet.rules import at_least, between, require
 from sculptnet.search.joint_search.early_stop import correlations, shortest
 from sculptnet.search.joint_search.fine_stage import FineStage, refine
 from sculptnet.search.joint_search.history import History
@@ -27,39 +28,11 @@ from sculptnet.streams import stream, stream_seed
 
 FEWEST = 3  # accuracies that the predictor learns from; before, candidates are picked at random
 ROUNDS, BATCH, SMALLEST_BATCH = 5, 48, 4
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def settings_for(trials: int, given: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
-    """How `joint` spends `trials` candidates: equal rounds of the coarse stage, and what remains for the fine stage.
-
-    What is `given` of `batch`, `rounds` and `finalists` stays as it is. Where that asks for more, there are more.
-    """
-    batch = given.get("batch") or min(BATCH, max(SMALLEST_BATCH, trials // max(1, given.get("rounds", ROUNDS) + 1)))
-    finalists = given.get("finalists")
-    most = (trials - (batch if finalists is None else finalists)) // batch
-    rounds = given.get("rounds") or max(1, min(most, ROUNDS if batch < BATCH else trials))
-    if finalists is None:
-        finalists = min(BATCH, max(1, trials - rounds * batch))
-    return {"batch": batch, "rounds": rounds, "finalists": finalists}
-
-
-def joint(
-    problem: Problem,
-    seed: int,
-    *,
-    pool: int = 20_000,
-    rounds: int = 5,
-    batch: int = 48,
-    correlation: float = 0.92,
-    finalists: int = 48,
-    statistics: Sequence[CostModel] = STATISTICS,
-    learning: Learning = Learning(),  # noqa: B008  # frozen
-    fine: FineStage = FineStage(),  # noqa: B008  # frozen
-    checkpoint: Checkpoint = NoCheckpoint(),  # noqa: B008  # has no state
-    log: Log = no_log,
-) -> Search:
-    """Trains few candidates, and learns from them which of all others to train, recipes included.
+@dataclass(frozen=True, kw_only=True)
+class Joint:
+    """Joint search: few candidates are trained, and teach which of all others to train, recipes included.
 
     Decisions of the recipe are decisions of the space like those of the architecture. A predictor encodes the
     architecture; it has first learned what costs nothing, such as multiply-adds. In the coarse stage candidates come
@@ -75,50 +48,103 @@ def joint(
     and the accuracy head is told which candidates were trained briefly; the predictor learns from the pre-trained state
     anew in each round; the statistics are of the whole space, so that it can be used with other limits.
 
-    Args:
-        problem: any space and limits; one objective.
-        seed: of all draws, of the predictor's weights and of the order in which it learns.
+    Attributes:
         pool: candidates of the coarse stage (n). Paper, second-hand: 20,000.
-        rounds: of the coarse stage (T). Paper, second-hand: 5 for architecture and recipe, 4 for the recipe alone.
-        batch: candidates of a round (m); they may be evaluated side by side. Paper, second-hand: 48.
+        rounds: of the coarse stage (T). Paper, second-hand: 5 for architecture and recipe, 4 for the recipe alone. None
+            is left open: 5 here; `planned` chooses for fewer candidates.
+        batch: candidates of a round (m); they may be evaluated side by side. Paper, second-hand: 48. None is left open:
+            48 here.
         correlation: Spearman's, from which a training counts as long enough. Paper: 0.92, of a rank correlation.
-        finalists: proposed after the fine stage; 0 leaves it out. Ours.
+        finalists: proposed after the fine stage; 0 leaves it out. Ours. None is left open: 48 here.
         statistics: what the encoder learns first. The paper has multiply-adds and parameters; peak memory is ours.
         learning: how the predictor learns.
         fine: of the genetic search.
-        checkpoint: gets the predictor after every round, for `load_joint_predictor` and `refine`; it is not read.
-        log: is told a "search_pretrained" and, after each round, a "search_round".
 
     Raises:
-        InvalidValue: an argument breaks its rule.
-        Infeasible: no candidate meets the limits.
-        NotMeasured: a statistic cannot be priced.
-        TrainingDiverged: the predictor's loss stopped being a number.
+        InvalidValue: with every setting that breaks its rule.
     """
-    whole = {"pool": (pool, 1), "rounds": (rounds, 1), "batch": (batch, 1), "finalists": (finalists, 0)}
-    problems = [f"{name} must be at least {low}, got {value}" for name, (value, low) in whole.items() if value < low]
-    if not (math.isfinite(correlation) and 0 < correlation <= 1):
-        problems.append(f"correlation must lie above 0 and at most at 1, got {correlation}")
-    if len(problem.objectives) > 1:
-        names = ", ".join(objective.metric for objective in problem.objectives)
-        problems.append(f"it takes one objective, got {names}; make what should be low a limit")
-    if finalists > fine.kept:
-        problems.append(f"finalists must be at most FineStage.kept ({fine.kept}), got {finalists}")
-    if not statistics:
-        problems.append("statistics must name at least one, got none; Learning(pretraining_epochs=0) learns none")
-    if problems:
-        raise InvalidValue(collected(problems, "joint"))
 
-    def search() -> Search:
-        candidates = sobol_pool(problem, seed, pool)
-        untaught = pretrain(problem.space, problem.objectives[0], seed, learning, statistics)
+    pool: int = 20_000
+    rounds: int | None = None
+    batch: int | None = None
+    correlation: float = 0.92
+    finalists: int | None = None
+    statistics: Sequence[CostModel] = STATISTICS
+    learning: Learning = Learning()
+    fine: FineStage = FineStage()
+
+    def __post_init__(self) -> None:
+        problems = at_least(self, 1, "pool", "rounds", "batch") + at_least(self, 0, "finalists")
+        problems += between(self, 0, 1, "correlation", without_low=True)
+        if self.finalists is not None and self.finalists > self.fine.kept:
+            problems.append(f"finalists must be at most FineStage.kept ({self.fine.kept}), got {self.finalists}")
+        if not self.statistics:
+            problems.append("statistics must name at least one, got none; Learning(pretraining_epochs=0) learns none")
+        require(problems, "Joint")
+
+    def planned(self, trials: int) -> Self:
+        """The same for `trials` candidates: equal rounds of the coarse stage, and what remains for the fine stage.
+
+        What is decided stays as it is; where that asks for more candidates, there are more.
+        """
+        batch = self.batch
+        if batch is None:
+            wanted = (ROUNDS if self.rounds is None else self.rounds) + 1  # the last one is the fine stage's
+            batch = min(BATCH, max(SMALLEST_BATCH, trials // wanted))
+        finalists = self.finalists
+        rounds = self.rounds
+        if rounds is None:
+            affordable = (trials - (batch if finalists is None else finalists)) // batch
+            rounds = max(1, min(affordable, ROUNDS) if batch < BATCH else affordable)
+        if finalists is None:
+            finalists = min(BATCH, max(1, trials - rounds * batch))
+        return replace(self, batch=batch, rounds=rounds, finalists=finalists)
+
+    def trials(self) -> int | None:
+        """How many candidates the settings ask for; None where rounds or their size are open."""
+        if self.rounds is None or self.batch is None:
+            return None
+        return self.rounds * self.batch + (self.batch if self.finalists is None else self.finalists)
+
+    def search(
+        self,
+        problem: Problem,
+        seed: int,
+        *,
+        checkpoint: Checkpoint = NoCheckpoint(),  # noqa: B008  # has no state
+        log: Log = no_log,
+    ) -> Search:
+        """Rounds of proposals, then finalists.
+
+        Args:
+            problem: any space and limits; one objective.
+            seed: of all draws, of the predictor's weights and of the order in which it learns.
+            checkpoint: gets the predictor after every round, for `load_joint_predictor` and `refine`; it is not read.
+            log: is told a "search_pretrained" and, after each round, a "search_round".
+
+        Raises:
+            InvalidValue: there are several objectives.
+            Infeasible: no candidate meets the limits.
+            NotMeasured: a statistic cannot be priced.
+            TrainingDiverged: the predictor's loss stopped being a number.
+        """
+        if len(problem.objectives) > 1:
+            names = ", ".join(objective.metric for objective in problem.objectives)
+            raise InvalidValue(f"Joint: it takes one objective, got {names}; make what should be low a limit")
+        return self._search(problem, seed, checkpoint, log)
+
+    def _search(self, problem: Problem, seed: int, checkpoint: Checkpoint, log: Log) -> Search:
+        rounds, batch = self.rounds or ROUNDS, self.batch or BATCH
+        finalists = BATCH if self.finalists is None else self.finalists
+        candidates = sobol_pool(problem, seed, self.pool)
+        untaught = pretrain(problem.space, problem.objectives[0], seed, self.learning, self.statistics)
         log({"event": "search_pretrained", "pool": len(candidates), "r2": {x.name: x.r2 for x in untaught.statistics}})
         history, epochs, ranks = History(untaught), None, dict[int, float]()
         for index in range(rounds + (finalists > 0)):
             last = index == rounds
             event: dict[str, Any] = {"event": "search_round", "stage": "fine" if last else "coarse", "round": index + 1}
             if last:
-                rows = _finalists(problem, history, candidates, seed, fine, event)[:finalists]
+                rows = _finalists(problem, history, candidates, seed, self.fine, event)[:finalists]
             else:
                 rows = _liked(history, history.unasked(candidates), seed, index)[:batch]
             if not len(rows):
@@ -129,13 +155,11 @@ def joint(
             log({**event, **_told(history.predictor, rows, values), "epochs": length})
             if not (last or ranks):  # the first round of which enough came out
                 ranks = correlations(results, problem.objectives[0].metric)
-                epochs = _stop(ranks, correlation, log)
+                epochs = _stop(ranks, self.correlation, log)
             if sum(map(len, history.values)) >= FEWEST:
                 order_seed = stream_seed(seed, "joint: learning", index)
-                history.predictor = untaught.learned(*history.learned_from(), order_seed, learning)
+                history.predictor = untaught.learned(*history.learned_from(), order_seed, self.learning)
                 history.predictor.save(checkpoint)
-
-    return search()
 
 
 def _liked(history: History, rows: IntMatrix, seed: int, index: int) -> IntMatrix:
