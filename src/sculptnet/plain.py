@@ -1,16 +1,16 @@
-"""What was asked, as plain JSON: kept with a run, so that its folder alone continues it and its page shows a command."""
+"""What was asked, as plain JSON: kept with a run, so that its folder alone continues it and its page can show it."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sculptnet import settings
-from sculptnet.arch import Recipe, from_json, to_json
+from sculptnet.arch import from_json, to_json
 from sculptnet.arch.recipe import RECIPE_PARTS
 from sculptnet.errors import RunError
 from sculptnet.learn.detection import DETECTOR_RECIPE_PARTS
@@ -37,33 +37,16 @@ def to_command(options: Options) -> dict[str, Any]:
 
 def plain_of(value: object) -> Any:
     """A value of an option as plain JSON; what no file can bring back is marked."""
-    if isinstance(value, Path):
-        return str(value.resolve())
-    if isinstance(value, str):
-        return str(Path(value).resolve()) if Path(value).exists() else value
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, Method):
-        return {"method": value.address(), "settings": _changed(value)}
-    if isinstance(value, NamedMethod):
-        return {"method": value.name, "settings": dict(value.settings)}
+    for kinds, write in _WRITERS:
+        if isinstance(value, kinds):
+            return write(value)
     if isinstance(value, type) and issubclass(value, Method):
         return {"method": value.address(), "settings": {}}
-    if isinstance(value, NamedSpace):
-        return {"space": value.name, "settings": dict(value.settings)}
-    if isinstance(value, SpaceSettings):
-        return {"space": None, "settings": dict(value.settings)}
-    if isinstance(value, LocalWorkers):
-        return value.number
-    if isinstance(value, Mapping):
-        return {name: plain_of(one) for name, one in value.items()}
-    if isinstance(value, Sequence):
-        return [plain_of(one) for one in value]
-    if isinstance(value, (Recipe, *RECIPE_PARTS, *DETECTOR_RECIPE_PARTS)):
-        return to_json(value)
     return {VALUE: f"{type(value).__name__} {getattr(value, 'name', '')}".strip()}
+
+
+def _text(value: str) -> str:
+    return str(Path(value).resolve()) if Path(value).exists() else value
 
 
 def _changed(value: object) -> dict[str, Any]:
@@ -130,6 +113,22 @@ def value_of(kind: type | None, plain: Any) -> Any:
     if kind is not None and issubclass(kind, (Path, Enum)):
         return kind(plain)
     return plain
+
+
+_WRITERS: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
+    ((Path,), lambda value: str(value.resolve())),
+    ((str,), _text),
+    ((Enum,), lambda value: value.value),
+    ((bool, int, float), lambda value: value),
+    ((Method,), lambda value: {"method": value.address(), "settings": _changed(value)}),
+    ((NamedMethod,), lambda value: {"method": value.name, "settings": dict(value.settings)}),
+    ((NamedSpace,), lambda value: {"space": value.name, "settings": dict(value.settings)}),
+    ((SpaceSettings,), lambda value: {"space": None, "settings": dict(value.settings)}),
+    ((LocalWorkers,), lambda value: value.number),
+    ((*RECIPE_PARTS, *DETECTOR_RECIPE_PARTS), to_json),
+    ((Mapping,), lambda value: {name: plain_of(one) for name, one in value.items()}),
+    ((Sequence,), lambda value: [plain_of(one) for one in value]),
+)
 
 
 # ---------------------------------------------------------------------- as one would type it

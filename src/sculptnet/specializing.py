@@ -78,8 +78,8 @@ def supernet_run(folder: Path) -> RunDirectory:
                 "searches with it for another budget or device"
             )
         raise RunError(
-            f"{folder} has no supernet (a run of `{info.verb}`); `sculptnet fit DATA --latency-ms X --method ofa` trains "
-            "one, and a run that was interrupted goes on with `sculptnet fit RUN`"
+            f"{folder} has no supernet (a run of `{info.verb}`); `sculptnet fit DATA --latency-ms X --method ofa` "
+            "trains one, and a run that was interrupted goes on with `sculptnet fit RUN`"
         )
     return run
 

@@ -48,16 +48,15 @@ def measure_target(target: str, options: MeasureOptions, listener: Listener, pow
     if not is_space:
         return _measure_network(target, options, listener, powercap)
     resolution = options.resolution or DEFAULT_RESOLUTION
-    space = NamedSpace(target, options.space.settings if options.space else {})(options.num_classes, resolution)
+    texts = options.space.settings if options.space else {}
+    space = NamedSpace(target, texts)(options.num_classes, resolution)
     if options.bundle is None and options.from_bundle is None:
         return _measure_space(space, options, listener)
     asked = {
         "target": target,
         "resolution": resolution,
         "num_classes": options.num_classes,
-        "settings": sorted(
-            f"{name}={text}" for name, text in (options.space.settings if options.space else {}).items()
-        ),
+        "settings": sorted(f"{name}={text}" for name, text in texts.items()),
     }
     assert isinstance(options.device, str)  # only names are typed
     wish = Wish(space, asked, options.device, options.threads, options.precision, options.seed, Quality())

@@ -28,7 +28,8 @@ class FromScratch(Searching[SearchPlan]):
     def compare(self, job: FitJob, found: Found) -> None:
         if job.options.baselines and missing_baselines(job):
             plan = job.kept("plan", SearchPlan)
-            assert found.table is not None and plan is not None  # a search that has found something has both
+            assert found.table is not None  # a search that has found something has both
+            assert plan is not None
             cost = FactoredCost(job.space, found.table)
             add_baselines(job, cost, found.candidate.recipe.epochs, plan.seconds["training"])
 

@@ -30,8 +30,8 @@ def searched_run(folder: Path) -> RunInfo:
     info = run.info()
     if run.predictor.load() is None:
         raise RunError(
-            f"{folder} has no predictor of accuracies; `sculptnet fit DATA --latency-ms X --method fbnetv3` learns one, "
-            "and a run that was interrupted goes on with `sculptnet fit RUN`"
+            f"{folder} has no predictor of accuracies; `sculptnet fit DATA --latency-ms X --method fbnetv3` learns "
+            "one, and a run that was interrupted goes on with `sculptnet fit RUN`"
         )
     if "network" in info.command:
         raise InvalidValue(
@@ -48,9 +48,11 @@ def reuse_problems(folder: Path, options: FitOptions, method: FBNetV3) -> list[s
     """
     there = from_command(FitOptions, searched_run(folder).command, {"run_dir": folder})
     problems = [f"start {options.start}: the predictor belongs to the networks of {folder}"] if options.start else []
-    for name in sorted(options.given & set(BELONG)):
-        if getattr(options, name) != getattr(there, name):
-            problems.append(f"{name}: {folder} has learned with {getattr(there, name)}; leave it out")
+    problems += [
+        f"{name}: {folder} has learned with {getattr(there, name)}; leave it out"
+        for name in sorted(options.given & set(BELONG))
+        if getattr(options, name) != getattr(there, name)
+    ]
     own = [
         field.name
         for field in fields(method)

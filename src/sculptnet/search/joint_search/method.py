@@ -70,8 +70,8 @@ class Joint:
     correlation: float = 0.92
     finalists: int | None = None
     statistics: Sequence[CostModel] = STATISTICS
-    learning: Learning = Learning()
-    fine: FineStage = FineStage()
+    learning: Learning = Learning()  # noqa: RUF009  # frozen
+    fine: FineStage = FineStage()  # noqa: RUF009  # frozen
 
     def __post_init__(self) -> None:
         problems = at_least(self, 1, "pool", "rounds", "batch") + at_least(self, 0, "finalists")
