@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from sculptnet.devices import BY_NAME, OnnxRuntime, open_device
-from sculptnet.devices.opening import Maker
+from sculptnet.devices.runtimes import Maker
 from sculptnet.errors import DeviceError, InvalidValue
 
 

@@ -22,7 +22,7 @@ from typing import Any, TextIO, TypeAlias, final
 
 import numpy as np
 
-from sculptnet.devices.opening import open_device
+from sculptnet.devices.runtimes import open_runtime
 from sculptnet.devices.plan import Device, Measurement, Model, Plan, Quality
 from sculptnet.errors import DeviceError, SculptNetError
 from sculptnet.state import Progress
@@ -82,7 +82,7 @@ def _print(row: Row) -> None:
 
 def _opened(runtime: str, threads: int) -> Device:
     try:
-        return open_device(runtime, threads)
+        return open_runtime(runtime, threads)
     except DeviceError as error:
         raise DeviceError(f"{runtime} with {sys.executable}: {error}") from error
 

@@ -61,7 +61,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def test_it_holds_what_measures_and_nothing_else() -> None:
-    ours = ("agent", "local", "onnxruntime", "opening", "plan", "protocol")
+    ours = ("agent", "local", "onnxruntime", "plan", "protocol", "runtimes")
     assert set(agent_files("onnxruntime")) == {
         "__main__.py",
         *(f"sculptnet/{name}.py" for name in ("__init__", "errors", "named", "state", "devices/__init__")),

@@ -21,7 +21,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from sculptnet.devices.agent import PLAN_FILE, SCHEMA
-from sculptnet.devices.opening import BY_NAME
+from sculptnet.devices.runtimes import BY_NAME
 from sculptnet.devices.plan import Model, Plan
 from sculptnet.errors import InvalidValue, suggestion
 
