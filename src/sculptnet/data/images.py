@@ -298,13 +298,17 @@ def stratified(labels: npt.ArrayLike, fraction: float, rng: np.random.Generator)
 def subset(split: Split, count: int, seed: int) -> Split:
     """`count` images of `split` with its shares of the classes, each class with at least one while `count` allows.
 
+    Where it allows fewer, classes are drawn: those that come first in the alphabet are often alike.
+
     Raises:
         InvalidValue: `count` is not between 1 and the number of images.
     """
     if not 1 <= count <= len(split):
         raise InvalidValue(f"a subset needs 1 to {len(split)} images, got {count}")
     present, sizes = np.unique(split.labels, return_counts=True)
-    quotas = _quotas(sizes, count)
+    order = stream(seed, "data.subset: classes").permutation(len(present))  # equal claims are met in it
+    quotas = np.empty(len(present), dtype=np.int64)
+    quotas[order] = _quotas(sizes[order], count)
     rng = stream(seed, "data.subset")
     chosen = [
         rng.permutation(np.flatnonzero(split.labels == label))[:quota]
