@@ -19,9 +19,10 @@ from sculptnet.devices import FileMemo, Timing, measure_networks, measure_onnx
 from sculptnet.export import accuracy_of_file, quantise, to_onnx
 from sculptnet.files import read_json, write_atomic
 from sculptnet.flow.context import Context
+from sculptnet.flow.file_checks import FILE_OF
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.searching import EVALUATION_BATCH, minutes
-from sculptnet.flow.shipping import CALIBRATION_IMAGES, FILE_OF
+from sculptnet.flow.shipping import CALIBRATION_IMAGES
 from sculptnet.flow.training import train_candidate, train_module
 from sculptnet.streams import stream, stream_seed
 from sculptnet.train import rescaled

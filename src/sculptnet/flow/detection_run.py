@@ -93,6 +93,7 @@ class DetectionResult:
         if budget is not None:
             verdict = "within" if self.within_budget else "OVER"
             lines.append(f"{budget['file']} is {verdict} the budget of {budget['at_most']:g} ms")
+        lines += [f"Warning: {warning}" for warning in self.card.get("warnings", ())]
         return "\n".join([*lines, f"Model:  {RunDirectory(self.folder).model}", f"Report: {self.report}"])
 
     def to_json(self) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def planned(context: DetectionContext, recipe: DetectorRecipe, detector: Detecto
     step_s = _step_seconds(context, recipe, detector)
     epoch_s = step_s * context.batches(recipe).steps_per_epoch
     each_s = step_s / recipe.batch_size * FORWARD_SHARE
-    shipping_s = SHIPPING_SECONDS + len(context.data.test) * each_s
+    shipping_s = SHIPPING_SECONDS + 2 * len(context.data.test) * each_s  # judged as a file and in PyTorch
     judging_s = len(context.data.monitor) * each_s
     left_s = context.request.minutes * 60 - context.elapsed_s() - shipping_s - EVALUATIONS * judging_s
     epochs = context.request.fixed_epochs() or max(1, math.floor(left_s / epoch_s))

@@ -12,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sculptnet.arch import IMAGE_CHANNELS, to_json
 from sculptnet.data.detection import BoxScore, evaluation_batches, score_boxes
+from sculptnet.data.detection.paired import PairedMap, compare_maps
+from sculptnet.data.detection.score import Detected
 from sculptnet.devices import FileMemo, Timing, measure_onnx
 from sculptnet.devices.graphs import reference_model
 from sculptnet.errors import DeviceError
@@ -19,13 +21,15 @@ from sculptnet.export import versions
 from sculptnet.export.detector_files import MODEL, BoxAgreement, OnnxDetector, export_detector, save_detector
 from sculptnet.export.detector_graph import raw_graph, timed_copy
 from sculptnet.export.session import Images
+from sculptnet.export.weights import WEIGHTS
 from sculptnet.files import write_json
 from sculptnet.flow.detection_context import DetectionContext
 from sculptnet.flow.shipping import describe_timing
 from sculptnet.nets.detector import Detector
-from sculptnet.train.detection import DetectorRecipe
+from sculptnet.streams import stream
+from sculptnet.train.detection import DetectorRecipe, detect
 
-COMPARED_PHOTOS = 8
+COMPARED_PHOTOS, TESTED_AT_ONCE = 8, 8
 WITHOUT = "without NMS"  # the network alone: what a device that cannot drop overlaps runs
 
 
@@ -36,25 +40,80 @@ def ship_detector(context: DetectionContext, detector: Detector, recipe: Detecto
     folder, classes = context.run.model, context.data.classes
     save_detector(detector, classes, context.preprocessing, folder)
     write_json(folder / "recipe.json", to_json(recipe))
-    photos = next(evaluation_batches(context.data.train, context.preprocessing, COMPARED_PHOTOS)).numpy()
+    photos = drawn_photos(context)
     exported, agreement = export_detector(
         detector, context.preprocessing, classes, folder, photos, threads=context.request.threads
     )
-    score = judged(context, folder / MODEL)
+    found = found_by_file(context, folder / MODEL)
+    score = score_boxes(context.data.test, found, classes)
     context.log({"event": "test", "file": MODEL, "detection": score.to_json()})
-    timings, loops = timed(context, detector, folder / MODEL, photos[:1])
-    card = describe(context, detector, exported, agreement, score, timings, loops)
+    compared = compare_maps(
+        context.data.test, found, found_by_weights(context, detector), classes, context.request.seed
+    )
+    warnings = warnings_of(score, compared)
+    for warning in warnings:
+        context.voice.say(f"Warning: {warning}")
+    photo = typical_photo(OnnxDetector(folder / MODEL, threads=context.request.threads), photos)
+    timings, loops = timed(context, detector, folder / MODEL, photo)
+    card = {
+        **describe(context, detector, exported, agreement, score, timings, loops),
+        "compared": {MODEL: {"against": WEIGHTS, **compared.to_json()}},
+        "warnings": warnings,
+    }
     write_json(context.run.card, card)
 
 
-def judged(context: DetectionContext, model: Path) -> BoxScore:
-    """How good the file is on the test photographs, with the runtime that will run it; read once, here."""
+def drawn_photos(context: DetectionContext) -> Images:
+    """Training photographs on which file and PyTorch are compared: drawn, since data may come sorted."""
+    train = context.data.train
+    chosen = stream(context.request.seed, "detector.compared").permutation(len(train))[:COMPARED_PHOTOS]
+    photos: Images = next(evaluation_batches(train.take(chosen), context.preprocessing, COMPARED_PHOTOS)).numpy()
+    return photos
+
+
+def typical_photo(model: OnnxDetector, photos: Images) -> Images:
+    """The one, float32 `(1, 3, size, size)`, in which the file finds the median number of boxes.
+
+    Dropping overlaps takes as long as there is to drop, and one photograph alone may be empty or crowded.
+    """
+    counts = [len(model.heads(photo[None])[1]) for photo in photos]
+    typical = sorted(range(len(photos)), key=lambda index: counts[index])[len(photos) // 2]
+    return photos[typical : typical + 1]
+
+
+def found_by_file(context: DetectionContext, model: Path) -> list[Detected]:
+    """What the file finds in the test photographs, with the runtime that will run it; read once, here."""
     runtime, test = OnnxDetector(model, threads=context.request.threads), context.data.test
     found = []
     for index in range(len(test)):
         found.append(runtime.detect(test, index))
         context.voice.progress(f"testing {MODEL}", index + 1, len(test))
-    return score_boxes(test, found, context.data.classes)
+    return found
+
+
+def found_by_weights(context: DetectionContext, detector: Detector) -> list[Detected]:
+    """What PyTorch finds in them, for comparison; leaves the detector on the CPU."""
+    test = context.data.test
+    found = detect(detector, evaluation_batches(test, context.preprocessing, TESTED_AT_ONCE), test, context.accelerator)
+    detector.cpu()
+    return found
+
+
+def warnings_of(score: BoxScore, compared: PairedMap) -> list[str]:
+    """Whether the file is worse than the weights: by 0.1 points of mAP at least, and with its whole 95 % interval.
+
+    The interval is that of the paired difference, see `PairedMap`. A file that finds other boxes than PyTorch in the
+    compared training photographs is never written.
+    """
+    if not compared.worse or compared.interval is None:
+        return []
+    low, high = compared.interval
+    return [
+        f"{MODEL} is less accurate than {WEIGHTS}: mAP {score.ap:.1%} on the same {score.images:,} test photographs "
+        f"against {score.ap - compared.difference:.1%}, a loss of {-100 * compared.difference:.1f} points (95 % "
+        f"interval, paired: {-100 * high:.1f} to {-100 * low:.1f}). Use another version of ONNX Runtime or PyTorch, "
+        "and export again"
+    ]
 
 
 def timed(

@@ -6,24 +6,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sculptnet.accuracy import Accuracy
 from sculptnet.arch import Architecture, Recipe, to_json
 from sculptnet.cost import LatencyTable, Precision, conv_fc_weights, cost_of, macs, parameters
 from sculptnet.data import EvaluationBatches, subset
 from sculptnet.devices import FileMemo, Timing, measure_onnx
 from sculptnet.devices.measure import precisions_of
-from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
+from sculptnet.export import Exported, export_model, save_network, versions
+from sculptnet.export.session import classified_by_file
+from sculptnet.export.weights import WEIGHTS
 from sculptnet.files import write_json
 from sculptnet.flow.context import RunContext
+from sculptnet.flow.file_checks import FILE_OF, Classified, compare_files, describe_compared, warnings_of
 from sculptnet.flow.limits import describe_limits
 from sculptnet.flow.request import RunRequest
 from sculptnet.flow.searching import EVALUATION_BATCH
 from sculptnet.nets import Network
 from sculptnet.search import Limit
-from sculptnet.train import accuracy_of
+from sculptnet.train.inference import classified
 
 CALIBRATION_IMAGES = 128
-FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
 
 
 def ship(
@@ -41,15 +42,21 @@ def ship(
     save_network(network, folder)
     write_json(folder / "recipe.json", to_json(recipe))
     exported = export_files(context, network, folder)
-    accuracies = file_accuracies(context, network, exported)
+    tested = tested_files(context, network, exported)
+    compared = compare_files(tested)
+    warnings = warnings_of(exported, tested, compared)
+    for warning in warnings:
+        context.voice.say(f"Warning: {warning}")
     for file in exported.files:
         if file.precision not in precisions_of(context.device):
             context.voice.say(f"{context.device.name} runs no {file.precision.value}: {file.path.name} is not timed")
     timings = time_files(context, network, exported, alternate=True)
     loops = time_files(context, network, exported, alternate=False)
     card = {
-        **make_card(context, network.architecture, table, exported, accuracies, timings, loops),
+        **make_card(context, network.architecture, table, exported, tested, timings, loops),
         "limits": describe_limits(limits, network.architecture),
+        "compared": describe_compared(compared),
+        "warnings": warnings,
     }
     write_json(context.run.card, card)
     return card
@@ -69,25 +76,18 @@ def export_files(context: RunContext, network: Network, folder: Path) -> Exporte
     )
 
 
-def file_accuracies(context: RunContext, network: Network, exported: Exported) -> dict[str, Accuracy]:
-    """The accuracy of every file on the test images, with the runtime that will run it; read once, here."""
+def tested_files(context: RunContext, network: Network, exported: Exported) -> dict[str, Classified]:
+    """What every file says of the test images, with the runtime that will run it; read once, here."""
     classes = len(context.data.classes)
     test = EvaluationBatches(context.data.test, context.preprocessing, EVALUATION_BATCH, context.workers())
-    found = {
-        "weights.safetensors": accuracy_of(
-            network, context.counted(test, "testing weights"), classes, context.accelerator
-        )
-    }
+    batches = context.counted(test, "testing weights")
+    found = {WEIGHTS: Classified.of(*classified(network, batches, context.accelerator), classes)}
     network.to("cpu")
     for name, path in exported.paths().items():
-        found[name] = accuracy_of_file(
-            path,
-            context.counted(test, f"testing {name}"),
-            classes,
-            threads=context.request.threads,
-        )
-    for name, accuracy in found.items():
-        context.log({"event": "test", "file": name, "accuracy": accuracy.to_json()})
+        batches = context.counted(test, f"testing {name}")
+        found[name] = Classified.of(*classified_by_file(path, batches, threads=context.request.threads), classes)
+    for name, tested in found.items():
+        context.log({"event": "test", "file": name, "accuracy": tested.accuracy.to_json()})
     return found
 
 
@@ -117,7 +117,7 @@ def make_card(
     architecture: Architecture,
     table: LatencyTable | None,
     exported: Exported,
-    accuracies: Mapping[str, Accuracy],
+    tested: Mapping[str, Classified],
     timings: Mapping[str, Timing],
     loops: Mapping[str, Timing],
 ) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def make_card(
         "within_budget": None if request.latency_ms is None else judged.median_ms <= request.latency_ms,
         "predicted": None if table is None else describe_prediction(table, architecture),
         "measured": {name: describe_timing(timing, loops[name]) for name, timing in timings.items()},
-        "accuracy": {name: accuracy.to_json() for name, accuracy in accuracies.items()},
+        "accuracy": {name: one.accuracy.to_json() for name, one in tested.items()},
         "parity": exported.parities(),
         "macs": macs(architecture),
         "conv_fc_weights": conv_fc_weights(architecture),
@@ -144,6 +144,7 @@ def make_card(
             "test_images": len(context.data.test),
             "grey": context.data.grey,
             "notes": list(context.data.notes),
+            "warnings": _data_warnings(context),
             "fingerprint": context.loaded.fingerprint,
         },
         **request.origin(),
@@ -151,6 +152,12 @@ def make_card(
         "device": {"name": context.device.name, **context.device.describe()},
         "versions": versions(),
     }
+
+
+def _data_warnings(context: RunContext) -> list[str]:
+    """What was said of the data before anything was trained; nothing where another run looked at it."""
+    seen = [event for event in context.run.events(context.voice.say) if event.get("event") == "data"]
+    return list(seen[-1]["warnings"]) if seen else []
 
 
 def describe_budget(request: RunRequest) -> dict[str, Any] | None:

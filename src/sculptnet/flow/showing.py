@@ -156,6 +156,7 @@ def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, 
             f"{name}: {values['latency_ms']:.3f} ms, {_quality(card, name)}"
             for name, values in card["measured"].items()
         ]
+        lines += [f"warning: {warning}" for warning in card.get("warnings", ())]
         lines.append(f"report: {run.report}")
     return "\n".join(lines)
 
@@ -163,7 +164,8 @@ def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, 
 def _quality(card: Mapping[str, Any], file: str) -> str:
     if "detection" in card:
         return f"mAP@0.5 {card['detection']['map50']:.2%}"
-    return f"top-1 {card['accuracy'][file]['top1']:.2%}"
+    accuracy = card["accuracy"][file]
+    return f"top-1 {accuracy['top1']:.2%}, balanced {accuracy['balanced']:.2%}"
 
 
 def predict_photos(model: Path, photos: Sequence[Path]) -> Result:

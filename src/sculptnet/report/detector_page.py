@@ -17,7 +17,7 @@ from sculptnet.report.parts import Absent, Part, Section, figure
 from sculptnet.report.render import render
 from sculptnet.report.source import ReportData
 from sculptnet.report.style import BLOCKS
-from sculptnet.report.summary import listed
+from sculptnet.report.summary import listed, warned
 from sculptnet.report.text import MISSING, count, duration, interval, milliseconds, percent, short, significant
 from sculptnet.state import Event
 
@@ -118,6 +118,7 @@ def _head(page: DetectorPage, score: BoxScore) -> Html:
             element("h1", None, page.title),
             element("p", {"class": "subtitle"}, subtitle),
             _verdict(card),
+            warned(card.get("warnings") or ()),
             tiles(rows),
             element("pre", {"aria-label": "the command"}, element("code", None, page.command)),
         )
