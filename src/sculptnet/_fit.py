@@ -201,9 +201,9 @@ def _finished(context: Context, until: Stage) -> FitResult | None:
 
 def _worked(context: Context, until: Stage) -> FitResult:
     run = context.run
+    check_method(context)
     if context.request.recipe_only is not None:
         return search_recipe(context, until)
-    check_method(context)
     look(context)
     table = measured_table(context, context.request.budget_ms)
     cost = check_feasibility(context, table)

@@ -29,6 +29,7 @@ from sculptnet.flow.parts import load_data
 from sculptnet.flow.request import FitRequest, RunRequest
 from sculptnet.flow.searched_run import searched_run
 from sculptnet.flow.starting import normalised_as
+from sculptnet.flow.unused import check_recipe, unused_crops
 from sculptnet.runs import RunDirectory
 from sculptnet.state import Event, Progress
 
@@ -132,6 +133,8 @@ def open_context(
     maker, arguments = request.space_maker()
     made = maker(len(data.classes), resolution, **arguments)
     space = replace(made, recipe=settings.apply(made.recipe, request.given()["recipe"], "recipe"))
+    given = request.given()["recipe"]
+    check_recipe(space.recipe, given)
     device = open_device(request.device, request.threads)
     if run is None:
         run = open_run(request, data, identity_of(request, data, resolution) | searched(request, space), voice)
@@ -141,6 +144,8 @@ def open_context(
     if start is not None:
         file = start.weights if isinstance(start.weights, Path) else None
         preprocessing = normalised_as(preprocessing, start.published.name, file, start.published, voice.say)
+    for note in unused_crops(preprocessing, given):
+        voice.say(note)
     return Context(
         request=request,
         run=run,

@@ -13,6 +13,7 @@ import numpy as np
 from sculptnet import zoo
 from sculptnet.arch import to_json
 from sculptnet.data.detection import BoxBatches, BoxData, BoxPreprocessing, box_preprocessing, read_boxes
+from sculptnet.data.detection.score import require_pycocotools
 from sculptnet.devices import Device, open_device
 from sculptnet.devices.local import cores
 from sculptnet.flow.context import OpenRun, Voice, choose_accelerator, digest
@@ -75,6 +76,7 @@ class DetectionContext(OpenRun):
 def open_detection(request: DetectionRequest, voice: Voice, clock: Callable[[], float]) -> DetectionContext:
     """Reads the photographs, fits the boxes, opens the run directory."""
     started = clock()
+    require_pycocotools()
     data = read_boxes(
         Path(request.data), test_fraction=request.test_fraction, seed=request.seed, progress=voice.progress
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sculptnet import zoo
+from sculptnet import settings, zoo
 from sculptnet.arch import Architecture, to_json
 from sculptnet.data import ImageData, decoded, default_preprocessing
 from sculptnet.devices import Model, open_device
@@ -28,7 +28,9 @@ from sculptnet.flow.context import (
 )
 from sculptnet.flow.given_network import fitted
 from sculptnet.flow.network_request import NetworkRequest
+from sculptnet.flow.request import SETTING_GROUPS
 from sculptnet.flow.starting import normalised_as
+from sculptnet.flow.unused import unused_crops
 from sculptnet.nets import Network
 from sculptnet.streams import stream_seed
 from sculptnet.zoo import Published
@@ -68,6 +70,8 @@ def open_network_context(request: NetworkRequest, voice: Voice, clock: Callable[
     preprocessing = default_preprocessing(data, resolution)
     if request.fine_tunes:
         preprocessing = normalised_as(preprocessing, request.network, request.weights, published, voice.say)
+    for note in unused_crops(preprocessing, settings.split(request.settings, SETTING_GROUPS)["recipe"]):
+        voice.say(note)
     warn_of_small_features(published.architecture, voice)
     return NetworkContext(
         request=request,

@@ -20,6 +20,7 @@ from sculptnet.flow.given_network import (
     published_of,
 )
 from sculptnet.flow.request import SETTING_GROUPS, RunRequest, refuse_detector
+from sculptnet.flow.unused import check_recipe
 from sculptnet.runs import RunDirectory
 from sculptnet.zoo import Published
 
@@ -52,7 +53,7 @@ class NetworkRequest(RunRequest):
             self.published,
             self._check_weights,
             self._check_settings,
-            lambda: self.recipe(LARGE_BATCH_RESOLUTION),
+            self._check_recipe,
         )
 
     def _check_weights(self) -> None:
@@ -63,6 +64,10 @@ class NetworkRequest(RunRequest):
         wrong = [f"{group}.{name}" for group in ("space", "search") for name in given[group]]
         if wrong:
             raise InvalidValue(f"--set {', '.join(wrong)}: nothing is searched with NETWORK; only recipe can be set")
+
+    def _check_recipe(self) -> None:
+        given = settings.split(self.settings, SETTING_GROUPS)["recipe"]
+        check_recipe(self.recipe(LARGE_BATCH_RESOLUTION), given)
 
     @property
     def is_file(self) -> bool:

@@ -21,6 +21,7 @@ from sculptnet.flow.methods import METHODS, Method
 from sculptnet.flow.sampling import check_settings, wished_trials
 from sculptnet.flow.searched_run import check_reuse, decided_by
 from sculptnet.flow.starting import Start, parse_start, space_around
+from sculptnet.flow.unused import check_data_options, check_recipe, unused_by_supernets
 from sculptnet.flow.workers import parse_workers
 from sculptnet.named import find
 from sculptnet.runs import RunDirectory
@@ -28,7 +29,7 @@ from sculptnet.search.workers import Workers
 
 SETTING_GROUPS = ("space", "search", "recipe")
 DEFAULT_SPACE = "fbnet"  # of users' own methods
-FEWEST_COMPARED = 4  # networks, of a rank correlation
+PROXY_NETWORKS, FEWEST_COMPARED = 6, 4  # networks, of a rank correlation
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,14 @@ class RunRequest(CommonRequest):
 
     def checks(self) -> tuple[Callable[[], object], ...]:
         """The device with this precision, the resolution."""
-        return *super().checks(), self._check_resolution
+        return *super().checks(), self._check_resolution, self._check_data_options
 
     def check_device(self) -> None:
         """Raises `SculptNetError` where there is no such device, or it does not run files of the precision."""
         check_precision(open_device(self.device, max(1, self.threads)), self.precision)  # fewer: a problem of their own
+
+    def _check_data_options(self) -> None:
+        check_data_options(self.data, root=self.root is not None, skip_broken=self.skip_broken)
 
     def _check_resolution(self) -> None:
         if self.resolution is not None and self.resolution < 8:
@@ -96,7 +100,7 @@ class FitRequest(RunRequest):
     start: str | None = None
     workers: str = "1"
     check_proxy: bool = False
-    proxy_networks: int = 6
+    proxy_networks: int = PROXY_NETWORKS
     full_trials: int | None = None
     recipe_only: str | None = None
     from_run: Path | None = None
@@ -111,7 +115,7 @@ class FitRequest(RunRequest):
             self.given,
             self.chosen_method,
             self.space_maker,
-            self.recipe,
+            self._check_recipe,
             self.chosen_limits,
             self._check_baselines,
             self._check_start,
@@ -184,6 +188,8 @@ class FitRequest(RunRequest):
                 f"--proxy-networks must be at least {FEWEST_COMPARED}, got {self.proxy_networks}; fewer have no ranks "
                 "to speak of"
             )
+        if not self.check_proxy and self.proxy_networks != PROXY_NETWORKS:
+            raise InvalidValue(f"--proxy-networks {self.proxy_networks} is for --check-proxy; give both, or none")
         if self.check_proxy and self.method in METHODS and METHODS[self.method].shrinking is not None:
             raise InvalidValue(f"--check-proxy: method {self.method} trains no trials; leave it out")
 
@@ -193,6 +199,11 @@ class FitRequest(RunRequest):
         if self.full_trials < 1:
             raise InvalidValue(
                 f"--full-trials must be at least 1, got {self.full_trials}; 1 trains only the network that is shipped"
+            )
+        if self.full_trials > 1 and self.given()["recipe"].get("epochs") == "1":
+            raise InvalidValue(
+                f"--full-trials {self.full_trials}: with recipe.epochs=1 every trial is trained in full; raise "
+                "recipe.epochs, or leave --full-trials out"
             )
         method, given = self.chosen_method()
         if method.shrinking is not None:
@@ -204,8 +215,15 @@ class FitRequest(RunRequest):
                 "leave one of the two out"
             )
 
+    def _check_recipe(self) -> None:
+        check_recipe(self.recipe(), ())  # whether there is RandAugment the space says
+
     def _check_search(self) -> None:
         method, given = self.chosen_method()
+        if method.shrinking is not None:
+            problems = unused_by_supernets(self.method, self.given()["recipe"], self.workers)
+            if problems:
+                raise InvalidValue(collected(problems, "Supernets"))
         if given and self.method in METHODS and method.supernet is None and method.shrinking is None:
             check_settings(method, given)
 

@@ -23,7 +23,7 @@ from sculptnet.flow.measuring import budget_at_table_speed, check_limits, limits
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.shipping import ship
 from sculptnet.flow.specialized import Specialized, device_networks, write_specialized_report
-from sculptnet.flow.supernet_learning import Learned, fine_tuning, load_learned
+from sculptnet.flow.supernet_learning import Learned, fine_tuning, judge_of, load_learned, load_supernet, wanted_images
 from sculptnet.flow.supernet_plan import SupernetPlan
 from sculptnet.flow.supernet_search import find_specialised, pareto_front
 from sculptnet.flow.training import train_module
@@ -165,6 +165,9 @@ def _specialize(context: Context, requests: Sequence[FitRequest], fine_tune_epoc
             f"then, {here} now); restore them, or train another supernet"
         )
     _check_table(requests[0], context.run)
+    supernet, _ = load_supernet(origin.supernet, context.space)
+    weights_part, held_out = context.search_parts()
+    judge_of(context, supernet, wanted_images(context, weights_part), held_out)  # what is wrong, before measuring
     context.run.folder.mkdir(parents=True, exist_ok=True)
     table = measured_table(context, max(request.budget_ms for request in requests))
     on_device = OnDevice(context, table, FactoredCost(context.space, table), limits_beside(context, table))

@@ -117,13 +117,14 @@ class CutFromSupernet(Work):
 
 
 def check_method(context: Context) -> None:
-    """Whether the method can search the space: said before anything is measured.
+    """Whether the method can search the space, and images can be set apart: said before anything is measured.
 
     Raises:
         InvalidSpace: it cannot.
         InvalidValue: there are too few images for it, or the predictor that it should use is of another space.
         RunError: that predictor was learned on other images.
     """
+    context.search_parts()
     if context.request.chosen_method()[0].shrinking is not None:
         check_space(context)
     if context.request.from_run is not None:

@@ -92,9 +92,14 @@ def train_network(
     Raises:
         TrainingDiverged: the loss is no longer finite; names epoch, step and learning rate.
         RunError: the checkpoint belongs to another training, or not all processes have it.
-        InvalidValue: the recipe is a template, or `batches` are not what they say.
+        InvalidValue: the recipe is a template or distils without a teacher, or `batches` are not what they say.
     """
     require_decided(recipe, "train_network")
+    if recipe.distillation and teacher is None:
+        raise InvalidValue(
+            f"train_network: recipe.distillation is {recipe.distillation:g} and there is no teacher to learn from; "
+            "give teacher=, or set distillation to 0"
+        )
     require_images(batches)
     machine = open_machine(accelerator, precision)
     with machine.reproducible(), _taught_by(teacher, machine):
