@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "sculptnet"
 ELSEWHERE = {"--force-reinstall", "--head"}  # of pip and ray, which messages quote
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
-STREAMS = {"search.joint"}  # names of random streams that have spaces in them
+FUNCTIONS = {"search.joint"}  # of the package, whose names look like settings
 SETTING = re.compile(r"(?<![\w./-])(search|space|recipe|detector)\.([a-z_]+(?:\.[a-z_0-9]+)*)(?![\w(*{}:])")
 VERB = re.compile(r"`sculptnet ([a-z-]+)")
 OPTION_OF_VERB = re.compile(r"`sculptnet ([a-z-]+)([^`]*)`")
@@ -88,6 +88,7 @@ def settings() -> dict[str, set[str]]:
     }
 
 
+@cache
 def parsed_elsewhere() -> set[str]:
     """Options of the programs that are shipped or started beside the command line: they parse their own."""
     added = re.compile(r'add_argument\(\s*"(--[a-z-]+)"')
@@ -95,15 +96,20 @@ def parsed_elsewhere() -> set[str]:
     return added_there | ELSEWHERE | {"--version"}
 
 
+@cache
+def every_option() -> set[str]:
+    return set[str]().union(*verbs().values(), parsed_elsewhere())
+
+
 def unknown_options(text: str) -> set[str]:
-    return set(OPTION.findall(text)) - set.union(*verbs().values()) - parsed_elsewhere()
+    return set(OPTION.findall(text)) - every_option()
 
 
 def unknown_settings(text: str) -> set[str]:
     if not {" ", "="} & {*text}:  # the name of a file or of a random stream
         return set()
     found = {(group, name) for group, name in SETTING.findall(text) if not name.endswith("json")}
-    return {f"{group}.{name}" for group, name in found if not known(group, name)} - STREAMS
+    return {f"{group}.{name}" for group, name in found if not known(group, name)} - FUNCTIONS
 
 
 def known(group: str, name: str) -> bool:

@@ -89,15 +89,19 @@ def test_batches_of_images_sorted_by_class_are_refused_and_drawn_ones_are_not(cl
     """Also where a batch holds several classes in order."""
     labels = torch.arange(classes).repeat_interleave(each)
     images = torch.randn(len(labels), 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    in_order = list(zip(images.split(20), labels.split(20), strict=True))
+    in_order = list(zip(torch.split(images, 20), torch.split(labels, 20), strict=True))
     with pytest.raises(InvalidValue, match=rf"no fair draws of the {classes} classes.* shuffle the images first"):
         calibrate(network(), in_order, images=len(labels))
     for seed in range(20):
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-        calibrate(network(), zip(images[order].split(20), labels[order].split(20), strict=True), images=len(labels))
+        calibrate(
+            network(),
+            zip(torch.split(images[order], 20), torch.split(labels[order], 20), strict=True),
+            images=len(labels),
+        )
 
 
 def test_few_batches_of_few_images_are_never_refused_by_chance() -> None:
     images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
-    calibrate(network(), zip(images.split(2), labels.split(2), strict=True), images=8)
+    calibrate(network(), zip(torch.split(images, 2), torch.split(labels, 2), strict=True), images=8)
