@@ -13,7 +13,7 @@ from PIL import Image
 from tests.boxes import coco_of, voc_xml, write_coco, write_voc
 
 from sculptnet.data.detection import BoxData, BoxSplit, read_boxes
-from sculptnet.data.detection.entries import Images, split_in
+from sculptnet.data.detection.entries import split_in
 from sculptnet.errors import DataError
 
 ARCHIVE = Path(__file__).parents[3].parent / "shared" / "data" / "images" / "bccd.tar"
@@ -188,14 +188,6 @@ def test_crowds_and_empty_photographs_are_kept_apart(tmp_path: Path) -> None:
 )
 def test_splits_are_read_from_names(name: str, split: str | None) -> None:
     assert split_in(name) == split
-
-
-def test_images_are_found_where_annotations_lie_elsewhere() -> None:
-    images = Images(["val2017/1.jpg", "train2017/1.jpg", "train2017/2.jpg"])
-    assert images.find("1.jpg", ("annotations", "train2017")) == ["train2017/1.jpg"]
-    assert images.find("2.jpg", ()) == ["train2017/2.jpg"]
-    assert images.find("1.jpg", ()) == ["train2017/1.jpg", "val2017/1.jpg"]
-    assert images.find("3.jpg", ("train2017",)) == []
 
 
 def test_what_is_no_data_set_is_named(tmp_path: Path, voc: Path) -> None:

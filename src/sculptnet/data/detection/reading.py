@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import io
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from sculptnet.data.detection.coco import read_coco
-from sculptnet.data.detection.entries import Entry, Images, Written
+from sculptnet.data.detection.entries import IMAGE_SUFFIXES, Entry, Written
+from sculptnet.data.detection.matching import Images, match
+from sculptnet.data.detection.plausible import doubts, implausible
 from sculptnet.data.detection.split import BoxData, Boxes, BoxSplit
-from sculptnet.data.detection.store import Store, open_store
+from sculptnet.data.detection.store import Listing, Store, open_store
 from sculptnet.data.detection.voc import read_voc
+from sculptnet.data.file_names import is_text, printable
 from sculptnet.data.survey import content_digest
 from sculptnet.errors import DataError
 from sculptnet.state import Progress, no_progress
@@ -26,16 +29,18 @@ from sculptnet.streams import stream
 
 SHOWN = 20  # problems, and boxes in a note
 MONITOR_SHARE, MOST_MONITORED = 0.1, 500  # training photographs kept back for curves where there is no val split
+FLAT_LEVELS = 2  # of 255: by which the pixels of a photograph of one colour may differ, for JPEG
 LAYOUTS = "VOC (XML files, with ImageSets/Main/train.txt or folders train/ and test/) or COCO (JSON files)"
 READERS = 4  # threads that decode
 
 
 class _Seen(NamedTuple):
-    """What a file turned out to be: `width` and `height` as seen."""
+    """What a file turned out to be: `width` and `height` as seen; `flat`: of one colour."""
 
     width: int
     height: int
     digest: int
+    flat: bool
 
 
 @dataclass
@@ -63,61 +68,52 @@ def read_boxes(path: Path, *, test_fraction: float = 0.2, seed: int = 0, progres
     Raises:
         DataError: with everything that is wrong.
     """
-    store = open_store(path)
-    names = store.names()
-    written = _written(path, store, names)
+    store, listing = open_store(path)
+    written = _written(path, store, listing)
     cleaned = _Cleaned(problems=written.problems)
-    files = _files(written.entries, Images(names), cleaned.problems)
+    matched = match(written.entries, Images(listing.names, listing.unusable))
+    cleaned.problems += matched.problems
+    files = matched.files
     seen = _looked_at(store, list(files.values()), cleaned.problems, progress)
     kept = {index: file for index, file in files.items() if file in seen}
-    used = [written.entries[index] for index in kept]
+    used, rows = [written.entries[index] for index in kept], [seen[file] for file in kept.values()]
+    sizes = [(row.width, row.height) for row in rows]
     parts = _parts(used, written.notes, cleaned.problems, test_fraction, seed)
     classes = _classes(used, parts, written, cleaned.problems)
-    boxes = [_boxes(entry, seen[file], classes, cleaned) for entry, file in zip(used, kept.values(), strict=True)]
+    boxes = [_boxes(entry, row, classes, cleaned) for entry, row in zip(used, rows, strict=True)]
+    cleaned.problems += implausible(used, sizes)
     _check_trainable(boxes, parts, cleaned.problems)
     if cleaned.problems:
         raise DataError(_text(path, cleaned.problems))
-    rows = [seen[file] for file in kept.values()]
-    whole = BoxSplit(
-        store,
-        tuple(kept.values()),
-        np.array([(row.width, row.height) for row in rows], dtype=np.int64).reshape(-1, 2),
-        np.array([row.digest for row in rows], dtype=np.uint64),
-        tuple(boxes),
-    )
+    digests = np.array([row.digest for row in rows], dtype=np.uint64)
+    whole = BoxSplit(store, tuple(kept.values()), np.array(sizes, dtype=np.int64).reshape(-1, 2), digests, tuple(boxes))
     train, monitor, test = (whole.take(parts[part]) for part in ("train", "monitor", "test"))
-    notes = [*written.notes, *_box_notes(cleaned, boxes)]
-    return BoxData(path.resolve().stem, classes, train, monitor, test, tuple(notes), tuple(cleaned.dropped))
+    notes = [
+        *written.notes,
+        *matched.notes(_shown),
+        *_box_notes(cleaned, boxes),
+        *doubts(used, sizes, [row.flat for row in rows]),
+        *_copies(digests, parts),
+        *_left_out(listing, written, files.values()),
+    ]
+    name = printable(path.resolve().stem)
+    return BoxData(name, classes, train, monitor, test, tuple(map(printable, notes)), tuple(cleaned.dropped))
 
 
-def _written(path: Path, store: Store, names: Sequence[str]) -> Written:
-    voc, coco = read_voc(store, names), read_coco(store, names)
+def _written(path: Path, store: Store, listing: Listing) -> Written:
+    voc, coco = read_voc(store, listing.names), read_coco(store, listing.names)
     if voc.entries and coco.entries:
         raise DataError(f"{path} holds VOC and COCO annotations; give a folder with one of the two")
+    unusable = [
+        f"{name}: {reason}" for name, reason in listing.unusable.items() if name.lower().endswith((".xml", ".json"))
+    ]
+    problems = [*voc.problems, *coco.problems, *unusable]
+    strangers = [*voc.strangers, *coco.strangers]
     found = voc if voc.entries else coco
     if not found.entries:
-        problems = [*voc.problems, *coco.problems]
-        raise DataError(_text(path, [*problems, f"no annotations of photographs were found; it needs {LAYOUTS}"]))
-    return found
-
-
-def _files(entries: Sequence[Entry], images: Images, problems: list[str]) -> dict[int, str]:
-    """The file of each entry, by index."""
-    files: dict[int, str] = {}
-    for index, entry in enumerate(entries):
-        found = images.find(entry.image, entry.near)
-        if not found:
-            problems.append(f"{entry.where}: its image {entry.image} is missing; add it or remove the entry")
-        elif len(found) > 1:
-            problems.append(f"{entry.where}: several files may be its image: {', '.join(found[:3])}; name the folder")
-        else:
-            files[index] = found[0]
-    counts = Counter(files.values())
-    for file, count in counts.items():
-        if count > 1:
-            places = ", ".join(entries[index].where for index, name in files.items() if name == file)
-            problems.append(f"{file} has {count} annotations; it needs one: {places}")
-    return files
+        lines = [*problems, *(f"{stranger} was left alone" for stranger in strangers)]
+        raise DataError(_text(path, [*lines, f"no annotations of photographs were found; it needs {LAYOUTS}"]))
+    return Written(found.entries, found.classes, problems, strangers, found.notes)
 
 
 def _looked_at(store: Store, files: Sequence[str], problems: list[str], progress: Progress) -> dict[str, _Seen]:
@@ -141,9 +137,18 @@ def _look(store: Store, file: str) -> _Seen | str:
             width, height = reversed(image.size) if turned else image.size
             image.draft(None, (64, 64))  # JPEG: the whole stream is still read, but few pixels are computed
             image.load()
+            flat = _is_flat(image)
     except Exception as error:  # decoders of damaged files raise nearly anything: OSError, SyntaxError, struct.error
-        return "not an image" if isinstance(error, UnidentifiedImageError) else str(error).split("\n")[0]
-    return _Seen(width, height, content_digest(content))
+        if isinstance(error, UnidentifiedImageError):
+            return "not an image"
+        return str(error).split("\n")[0] or type(error).__name__
+    return _Seen(width, height, content_digest(content), flat)
+
+
+def _is_flat(image: Image.Image) -> bool:
+    """Whether all pixels have one value, but for rounding."""
+    extrema = np.array(image.getextrema(), dtype=np.float64).reshape(-1, 2)
+    return bool((extrema[:, 1] - extrema[:, 0] <= FLAT_LEVELS).all())
 
 
 # ---------------------------------------------------------------------- splits and classes
@@ -168,7 +173,10 @@ def _parts(
             )
         train, test = found.get("train", []), found.get("test", found.get("val", []))
         if None in found:
-            notes.append(f"{len(found[None])} photographs with annotations belong to no split and were not used")
+            names = _shown([entries[index].image for index in found[None]])
+            notes.append(
+                f"{len(found[None])} photographs with annotations belong to no split and were not used: {names}"
+            )
         if "val" in found and "test" not in found:
             notes.append("test split: val, as there is no test")
     if "val" in found and "test" in found:
@@ -198,6 +206,12 @@ def _classes(
             if box.name and box.name not in present
         ]
     problems += [f"{box.where}: the name of its class is empty" for e in entries for box in e.objects if not box.name]
+    problems += [
+        f"{box.where}: the name of its class is no text, {box.name!r}; write it in UTF-8"
+        for entry in entries
+        for box in entry.objects
+        if not is_text(box.name)
+    ]
     return tuple(name for name in order if name in present and name)
 
 
@@ -255,6 +269,39 @@ def _box_notes(cleaned: _Cleaned, boxes: Sequence[Boxes]) -> list[str]:
     return notes
 
 
+def _copies(digests: npt.NDArray[np.uint64], parts: Mapping[str, Sequence[int]]) -> list[str]:
+    """Test photographs that were trained on."""
+    trained = set(digests[parts["train"]].tolist())
+    count = sum(digest in trained for digest in digests[parts["test"]].tolist())
+    if not count:
+        return []
+    return [f"{count} test photographs are copies of training ones: the measured precision is too high; remove them"]
+
+
+def _left_out(listing: Listing, written: Written, files: Iterable[str]) -> list[str]:
+    """What lies beside the data and was not used."""
+    notes, used = [], set(files)
+    idle = [name for name in listing.names if name.lower().endswith(IMAGE_SUFFIXES) and name not in used]
+    if idle:
+        as_background = (
+            "`images` without an entry in `annotations`"
+            if written.classes is not None
+            else "an XML file without objects"
+        )
+        notes.append(
+            f"{len(idle)} images have no annotation and were not used; {as_background} makes one a photograph of no "
+            f"object: {_shown(idle)}"
+        )
+    if written.strangers:
+        notes.append(
+            f"{len(written.strangers)} files are no annotations and were left alone: {_shown(written.strangers)}"
+        )
+    unread = [f"{name}: {reason}" for name, reason in listing.unusable.items()]
+    if unread:
+        notes.append(f"{len(unread)} files or folders cannot be read and were left out: {_shown(unread)}")
+    return notes
+
+
 def _shown(lines: Sequence[str]) -> str:
     more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
     return "; ".join(lines[:SHOWN]) + more
@@ -263,4 +310,5 @@ def _shown(lines: Sequence[str]) -> str:
 def _text(path: Path, problems: Sequence[str]) -> str:
     shown = [*problems[:SHOWN], *([f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else [])]
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"{path}: {count} with the photographs and their boxes\n" + "\n".join(f"  - {line}" for line in shown)
+    lines = "\n".join(f"  - {line}" for line in shown)
+    return printable(f"{path}: {count} with the photographs and their boxes\n{lines}")
