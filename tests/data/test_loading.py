@@ -187,3 +187,16 @@ def test_all_problems_are_listed(small_data: ImageData) -> None:
     assert "1 images cannot be shared by 2 processes" in text
     with pytest.raises(InvalidValue, match="batch_size must be at least 1, got 0"):
         EvaluationBatches(small_data.test, SAME_SIZE, 0)
+
+
+def test_a_step_of_one_image_is_refused_before_batch_norm_meets_it(small_data: ImageData) -> None:
+    images = small_data.train
+    for split, batch_size, world in (
+        (images, 1, 1),
+        (images.take([0]), 4, 1),
+        (images, 2, 2),
+        (images.take([0, 1]), 6, 2),
+    ):
+        with pytest.raises(InvalidValue, match=r"a process gets one image a step, .* batch norm needs two: give more"):
+            TrainingBatches(split, SAME_SIZE, PLAIN, batch_size, seed=0, world=world)
+    assert TrainingBatches(images.take([0, 1]), SAME_SIZE, PLAIN, 4, seed=0).steps_per_epoch == 1

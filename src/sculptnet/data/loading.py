@@ -71,7 +71,7 @@ class TrainingBatches:
         rank, world: this process takes every `world`-th image of each batch, starting with `rank`.
 
     Raises:
-        InvalidValue: `batch_size` cannot be shared equally, or there are fewer images than processes.
+        InvalidValue: `batch_size` cannot be shared equally, or there are fewer than two images a step and process.
     """
 
     split: Split
@@ -91,6 +91,11 @@ class TrainingBatches:
             problems.append(f"rank must lie in 0..{self.world - 1}, got {self.rank}")
         if len(self.split) < self.world:
             problems.append(f"{len(self.split)} images cannot be shared by {self.world} processes")
+        elif min(self.batch_size, len(self.split)) // max(self.world, 1) < 2:
+            problems.append(
+                f"a process gets one image a step, of {len(self.split)} images in batches of {self.batch_size} for "
+                f"{self.world} processes; batch norm needs two: give more images, or a larger batch_size"
+            )
         if problems:
             raise InvalidValue(collected(problems, "TrainingBatches"))
 

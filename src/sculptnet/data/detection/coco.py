@@ -188,7 +188,8 @@ def _is_number(value: Any) -> bool:
 
 def _whole(value: Any) -> int:
     """A size; 0 where none is written."""
-    return int(value) if _is_number(value) and math.isfinite(value) else 0
+    known = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return int(value) if known else 0
 
 
 def _brief(value: Any) -> str:

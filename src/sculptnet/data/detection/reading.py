@@ -222,7 +222,7 @@ def _check_trainable(boxes: Sequence[Boxes], parts: Mapping[str, Sequence[int]],
         if not any(len(boxes[index].labels) for index in parts[part])
     ]
     if len(parts["train"]) == 1:
-        problems.append("train: one photograph is too few, batch norm needs two at a time")
+        problems.append("train: one photograph is too few, batch norm needs two at a time; add some")
 
 
 # ---------------------------------------------------------------------- boxes

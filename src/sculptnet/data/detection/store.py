@@ -114,6 +114,8 @@ def _listed(folder: Path) -> Listing:
                 names[name] = None
             elif entry.is_symlink():
                 unusable[name] = f"a link to {os.readlink(entry.path)}, which does not exist; mend or remove it"
+            else:
+                unusable[name] = "neither a file nor a folder; remove it"
     return _sorted_out(names, unusable)
 
 
