@@ -199,6 +199,29 @@ def test_names_that_differ_in_composition_are_one(tmp_path: Path, form: Form, ot
     assert len(used(read_boxes(coco))) == 3
 
 
+def test_names_of_classes_that_differ_in_composition_are_one(tmp_path: Path) -> None:
+    forms: tuple[Form, ...] = ("NFC", "NFD", "NFC", "NFD")
+    for index, form in enumerate(forms):
+        name = unicodedata.normalize(form, "café")
+        paint(tmp_path / "voc" / f"{index}.png")
+        (tmp_path / "voc" / f"{index}.xml").write_text(voc_xml(f"{index}.png", 40, 30, [(name, 2, 3, 12, 14)]))
+        split = "train" if index < 3 else "test"
+        paint(tmp_path / "coco" / split / f"{index}.png")
+        data = coco_of([(f"{index}.png", 40, 30, [(name, 2, 3, 12, 14)])])
+        (tmp_path / "coco" / split / f"{index}.json").write_text(json.dumps(data))
+    assert read_boxes(tmp_path / "voc").classes == read_boxes(tmp_path / "coco").classes == ("caf\xe9",)
+
+
+def test_an_ending_that_is_not_known_is_read_where_it_is_named(tmp_path: Path) -> None:
+    for index in range(3):
+        paint(tmp_path / f"{index}.png")
+        (tmp_path / f"{index}.png").rename(tmp_path / f"{index}.jfif")
+        write_xml(tmp_path / f"{index}.xml", f"{index}.jfif")
+    assert used(read_boxes(tmp_path)) == {f"{index}.jfif" for index in range(3)}
+    write_coco_file(tmp_path / "coco" / "labels.json", ["labels.json"])
+    assert "labels.json cannot be read as an image (not an image)" in problems(tmp_path / "coco")
+
+
 # ---------------------------------------------------------------------- links
 def test_links_are_followed_and_those_that_lead_nowhere_are_named(tmp_path: Path) -> None:
     shared, folder = tmp_path / "shared", tmp_path / "voc"
@@ -217,6 +240,9 @@ def test_links_are_followed_and_those_that_lead_nowhere_are_named(tmp_path: Path
     (shared / "photos" / "2.png").unlink()
     (shared / "photos" / "2.png").symlink_to(tmp_path / "gone.png")
     assert "Annotations/2.xml: its image 2.png is there, but a link to" in problems(folder)
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    (folder / "ImageSets" / "Main" / "train.txt").symlink_to(tmp_path / "gone.txt")
+    assert "ImageSets/Main/train.txt: a link to" in problems(folder)
 
 
 def test_links_in_archives_are_followed_and_those_that_lead_out_are_named(tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ class Matched:
 
 
 class Images:
-    """The image files of a store. Names are compared in Unicode's composed form; those written exactly come first.
+    """The files of a store that may be images. Names are compared in composed form; those written exactly come first.
+
+    A file of any ending counts where it is named in full, one with the ending of an image elsewhere too.
 
     Attributes:
         names: the files.
@@ -50,7 +52,7 @@ class Images:
     """
 
     def __init__(self, names: Iterable[str], unusable: Mapping[str, str] | None = None) -> None:
-        self.names = {name for name in names if name.lower().endswith(IMAGE_SUFFIXES)}
+        self.names = set(names)
         self.unusable = {composed(name): reason for name, reason in (unusable or {}).items()}
         self._composed: dict[str, list[str]] = {}
         self._by_file: dict[str, list[str]] = {}
@@ -60,11 +62,13 @@ class Images:
             plain = composed(name)
             folder, _, file = plain.rpartition("/")
             self._composed.setdefault(plain, []).append(name)
-            self._by_file.setdefault(file, []).append(name)
-            self._by_stem.setdefault(plain.rpartition(".")[0], []).append(name)
             self._folders.setdefault(folder.lower(), [])
             if folder not in self._folders[folder.lower()]:
                 self._folders[folder.lower()].append(folder)
+            if not name.lower().endswith(IMAGE_SUFFIXES):
+                continue
+            self._by_file.setdefault(file, []).append(name)
+            self._by_stem.setdefault(plain.rpartition(".")[0], []).append(name)
 
     def below(self, folder: str, written: str) -> list[str]:
         """The files that `written` is in `folder`: one, or several that differ in composition alone."""

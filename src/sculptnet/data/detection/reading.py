@@ -20,7 +20,7 @@ from sculptnet.data.detection.matching import Images, match
 from sculptnet.data.detection.plausible import doubts, implausible
 from sculptnet.data.detection.split import BoxData, Boxes, BoxSplit
 from sculptnet.data.detection.store import Listing, Store, open_store
-from sculptnet.data.detection.voc import read_voc
+from sculptnet.data.detection.voc import LISTS, read_voc
 from sculptnet.data.file_names import is_text, printable
 from sculptnet.data.survey import content_digest
 from sculptnet.errors import DataError
@@ -105,7 +105,9 @@ def _written(path: Path, store: Store, listing: Listing) -> Written:
     if voc.entries and coco.entries:
         raise DataError(f"{path} holds VOC and COCO annotations; give a folder with one of the two")
     unusable = [
-        f"{name}: {reason}" for name, reason in listing.unusable.items() if name.lower().endswith((".xml", ".json"))
+        f"{name}: {reason}"
+        for name, reason in listing.unusable.items()
+        if name.lower().endswith((".xml", ".json")) or f"/{LISTS}/" in f"/{name}"
     ]
     problems = [*voc.problems, *coco.problems, *unusable]
     strangers = [*voc.strangers, *coco.strangers]

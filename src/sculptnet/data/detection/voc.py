@@ -167,7 +167,7 @@ def _near(name: str) -> tuple[str, ...]:
 
 
 def _object(where: str, node: ElementTree.Element, problems: list[str]) -> Object | None:
-    name = (node.findtext("name") or "").strip()
+    name = composed((node.findtext("name") or "").strip())
     texts = [node.findtext(f"bndbox/{corner}") for corner in CORNERS]
     difficult = (node.findtext("difficult") or "").strip().lower()
     if difficult not in DIFFICULT:
