@@ -97,7 +97,8 @@ def surveys() -> tuple[Survey, Survey]:
 def _survey(thumbnails: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Survey:
     count, none = len(thumbnails), np.zeros(len(thumbnails), dtype=np.bool_)
     sizes, digests = np.ones((count, 2), dtype=np.int64), np.arange(count, dtype=np.uint64)
-    return Survey(sizes, digests, thumbnails, none, none, none, none)
+    greatest = np.zeros(count)
+    return Survey(sizes, digests, thumbnails, none, none, none, none, greatest, none, none, none)
 
 
 def test_near_pairs_agree_with_comparing_all(surveys: tuple[Survey, Survey]) -> None:

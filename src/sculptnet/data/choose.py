@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from sculptnet.data.images import ImageData, InMemory, Split, subset
+from sculptnet.data.images import Files, ImageData, InMemory, Split, subset
 from sculptnet.data.preprocessing import Preprocessing, central_square, pixels
+from sculptnet.data.white import FULL
 from sculptnet.state import Progress, no_progress
 
 SMALL_IMAGE = 64  # pixels; images with a shorter side up to this are used whole, without a centre crop
@@ -25,12 +26,13 @@ def default_preprocessing(data: ImageData, resolution: int, seed: int = 0) -> Pr
     """Resizing by kind of image, mean and standard deviation from (a sample of) the training split.
 
     Images up to 64 px or up to the resolution are resized to `resolution` and used whole; of larger ones, photographs,
-    the shorter side becomes `resolution / 0.875`.
+    the shorter side becomes `resolution / 0.875`. What is white in images of more than 8 bits is as the files have it.
     """
     shorter = float(np.median(data.train.sizes.min(axis=1)))
     whole = shorter <= max(SMALL_IMAGE, resolution)
     resize = resolution if whole else round(resolution / CENTRE_SHARE)
-    plain = Preprocessing(resolution, resize, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    levels = data.train.levels if isinstance(data.train, Files) else FULL
+    plain = Preprocessing(resolution, resize, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), levels.integers, levels.floats)
     sample = subset(data.train, min(STATISTICS_IMAGES, len(data.train)), seed)
     sums, squares = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
     for index in range(len(sample)):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sculptnet.data.images import Files, ImageData, stratified
+from sculptnet.data.images import Files, ImageData, levelled, stratified
 from sculptnet.data.survey import survey_files
 from sculptnet.errors import DataError, collected
 from sculptnet.state import Progress, no_progress
@@ -50,7 +50,7 @@ def folder(
 
     Raises:
         DataError: no such folder, no classes, one class, a class without images, files that cannot be read (all are
-            listed); the message says what to do.
+            listed), pixels whose brightness nothing tells; the message says what to do.
     """
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
@@ -74,7 +74,7 @@ def folder(
     notes += [f"{len(broken)} files that cannot be read were left out"] if broken else []
     notes += [f"test images: none of class {classes[label]!r}" for label in _absent(test, len(classes))]
     notes += ["grey images, widened to three equal channels"] if train.grey and test.grey else []
-    return ImageData(path.resolve().name, classes, train, test, tuple(notes), tuple(broken))
+    return levelled(ImageData(path.resolve().name, classes, train, test, tuple(notes), tuple(broken)))
 
 
 def _split_folders(path: Path) -> tuple[list[str], list[str]]:

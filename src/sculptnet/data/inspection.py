@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sculptnet.data.images import Files, ImageData, Indices, Split
 from sculptnet.data.survey import Survey
+from sculptnet.data.white import FULL, lost_pictures
 
 NEAR_BITS = 4  # of 64: the most by which the difference hashes of near duplicates differ
 NEAR_LEVELS = 2.0  # of 255: the most by which their 9x8 grey thumbnails differ on average
@@ -17,6 +18,7 @@ COPIES_WARNED = 0.01  # of the test images; fewer copies move an accuracy by les
 FEW_PER_CLASS = 20
 IMBALANCE_WARNED = 10
 SHOWN_EXAMPLES = 5
+NEARLY_BLACK = 16  # of 255
 
 
 @final
@@ -32,8 +34,9 @@ class Findings:
         near_duplicates: further test images that a training image resembles up to compression or resizing.
         examples: some of both.
         contradictions: images that occur under several labels.
-        exif_rotated, alpha, sixteen_bit, grey: images that are turned by their EXIF tag, have an alpha channel, have
-            16 bits per channel, have no colours.
+        exif_rotated, alpha, sixteen_bit, floating, more_frames, grey: images that are turned by their EXIF tag, have
+            an alpha channel, have more than 8 bits per channel, have floating-point pixels, have further frames or
+            pages, have no colours.
         warnings: sentences for the user.
     """
 
@@ -50,6 +53,8 @@ class Findings:
     exif_rotated: int
     alpha: int
     sixteen_bit: int
+    floating: int
+    more_frames: int
     grey: int
     warnings: tuple[str, ...]
 
@@ -59,6 +64,8 @@ class Findings:
             (self.exif_rotated, "turned as their EXIF tag says"),
             (self.alpha, "with an alpha channel, laid over white"),
             (self.sixteen_bit, "with 16 bits per channel, scaled to 8"),
+            (self.floating, "with floating-point pixels, scaled to 8 bits"),
+            (self.more_frames, "with several frames or pages, of which the first is used"),
             (self.grey, "without colours, widened to three equal channels"),
         )
         return (
@@ -92,7 +99,7 @@ def inspect(data: ImageData) -> Findings:
     examples += [f"{_name(data.train, a, 'training')} ~ {_name(data.test, b, 'test')}" for a, b in _first(near)]
     facts = {
         name: int(getattr(train, name).sum() + getattr(test, name).sum())
-        for name in ("exif_rotated", "alpha", "sixteen_bit", "grey")
+        for name in ("exif_rotated", "alpha", "sixteen_bit", "floating", "more_frames", "grey")
     }
     findings = Findings(
         train_counts=_counts(data.train, data),
@@ -183,11 +190,28 @@ def _contradictions(data: ImageData, train: Survey, test: Survey) -> int:
 def _with_warnings(findings: Findings, data: ImageData) -> Findings:
     values = {name: getattr(findings, name) for name in findings.__dataclass_fields__}
     warnings = [*_class_warnings(findings, data), *_copy_warnings(findings, data)]
+    warnings += _lost_warnings(data.train, "training") + _lost_warnings(data.test, "test")
     if findings.broken:
         warnings.append(f"{len(findings.broken)} files cannot be read and were left out, first {findings.broken[0]}")
     if 0 < findings.grey < len(data.train) + len(data.test):
         warnings.append(f"{findings.grey} of {len(data.train) + len(data.test)} images have no colours, others have")
     return Findings(**(values | {"warnings": tuple(warnings)}))
+
+
+def _lost_warnings(split: Split, kind: str) -> list[str]:
+    """Pictures that do not survive the way to 8-bit RGB."""
+    survey, levels = split.survey(), split.levels if isinstance(split, Files) else FULL
+    lost = lost_pictures(survey.depths, levels, [_name(split, row, kind) for row in range(len(split))])
+    warnings = [f"{kind}: {text}" for _, text in lost]
+    deep = survey.sixteen_bit | survey.floating
+    if deep.any() and not lost and (bright := float(np.percentile(survey.thumbnails[deep], 95))) < NEARLY_BLACK:
+        white = " and ".join(sorted({f"{level:g}" for level in survey.depths.white(levels)[deep].tolist()}))
+        warnings.append(
+            f"{kind}: the {int(deep.sum())} images of more than 8 bits come out nearly black, 95 % of their area below "
+            f"{bright:.0f} of 255, since {white} is white; if only a few pixels are so bright, clip them and scale all "
+            "images by one rule"
+        )
+    return warnings
 
 
 def _class_warnings(findings: Findings, data: ImageData) -> list[str]:

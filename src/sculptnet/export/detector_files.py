@@ -21,7 +21,7 @@ from torchvision.ops import box_iou
 
 from sculptnet.arch import architecture_from_json, to_json
 from sculptnet.blocks import ALL
-from sculptnet.data.detection.preprocessing import BoxPreprocessing, prepare_photo
+from sculptnet.data.detection.preprocessing import BoxPreprocessing, prepare_photo, stated_preprocessing
 from sculptnet.data.detection.score import Detected
 from sculptnet.data.detection.split import BoxSplit
 from sculptnet.errors import DeviceError, InvalidValue, collected
@@ -85,8 +85,7 @@ class OnnxDetector:
                 "`model/model.onnx`"
             )
         self.classes: tuple[str, ...] = tuple(json.loads(known[CLASSES]))
-        stated = json.loads(known[PREPROCESSING])
-        self.preprocessing = BoxPreprocessing(stated["size"], tuple(stated["mean"]), tuple(stated["std"]))
+        self.preprocessing = stated_preprocessing(json.loads(known[PREPROCESSING]))
 
     def heads(self, image: Images) -> Detected:
         """Boxes in pixels of the input, scores and labels of one prepared image, float32 `(1, 3, size, size)`."""
@@ -138,7 +137,7 @@ def export_detector(
     if problems:
         raise InvalidValue(collected(problems, "export_detector"))
     model = detector_graph(detector)
-    stated = {"size": preprocessing.size, "mean": list(preprocessing.mean), "std": list(preprocessing.std)}
+    stated = {name: value for name, value in to_json(preprocessing).items() if name != "kind"}
     helper.set_model_props(model, {CLASSES: json.dumps(list(classes)), PREPROCESSING: json.dumps(stated)})
     data = model.SerializeToString(deterministic=True)
     path = folder / MODEL
@@ -226,6 +225,4 @@ def load_detector(folder: Path, *, blocks: Sequence[type] = ALL) -> tuple[Detect
         detector.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
         raise InvalidValue(f"{folder / WEIGHTS} does not fit {PLAN} ({error}); {remedy}") from error
-    seen = stated["preprocessing"]
-    preprocessing = BoxPreprocessing(seen["size"], tuple(seen["mean"]), tuple(seen["std"]))
-    return detector.eval(), tuple(stated["classes"]), preprocessing
+    return detector.eval(), tuple(stated["classes"]), stated_preprocessing(stated["preprocessing"])

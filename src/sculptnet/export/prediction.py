@@ -98,8 +98,10 @@ def read_photo(photo: Path, preprocessing: Preprocessing | None) -> Images:
         raise InvalidValue(f"{photo} {what}")
     try:
         with Image.open(photo) as image:
-            image.load()
-            return np.empty(0, np.float32) if preprocessing is None else prepare(image, preprocessing)
+            if preprocessing is None:
+                image.load()
+                return np.empty(0, np.float32)
+            return prepare(image, preprocessing)
     except DataError as error:
         raise InvalidValue(f"{photo}: {error}") from error
     except UNREADABLE as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sculptnet import data as sources
 from sculptnet.data import ImageData, Request
+from sculptnet.data.images import levelled
 from sculptnet.named import find
 from sculptnet.state import Progress
 
@@ -16,7 +17,7 @@ def load_data(
     """A folder, a data set by name, or a function of the user's that takes a `data.Request`."""
     module, colon, _ = name.partition(":")
     if colon and module.replace(".", "").isidentifier():
-        return find(name, sources.BY_NAME, "data set")(Request(root, test_fraction, seed, progress))
+        return levelled(find(name, sources.BY_NAME, "data set")(Request(root, test_fraction, seed, progress)))
     return sources.load(
         name, root=root, test_fraction=test_fraction, seed=seed, skip_broken=skip_broken, progress=progress
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from sculptnet.data.detection.coco import read_coco
 from sculptnet.data.detection.entries import IMAGE_SUFFIXES, Entry, Written
@@ -22,7 +20,8 @@ from sculptnet.data.detection.split import BoxData, Boxes, BoxSplit
 from sculptnet.data.detection.store import Listing, Store, open_store
 from sculptnet.data.detection.voc import LISTS, read_voc
 from sculptnet.data.file_names import is_text, printable
-from sculptnet.data.survey import content_digest
+from sculptnet.data.survey import Look, Survey, look_at, survey_of
+from sculptnet.data.white import WhiteLevels, decided, lost_pictures, refuse_lost
 from sculptnet.errors import DataError
 from sculptnet.state import Progress, no_progress
 from sculptnet.streams import stream
@@ -32,15 +31,6 @@ MONITOR_SHARE, MOST_MONITORED = 0.1, 500  # training photographs kept back for c
 FLAT_LEVELS = 2  # of 255: by which the pixels of a photograph of one colour may differ, for JPEG
 LAYOUTS = "VOC (XML files, with ImageSets/Main/train.txt or folders train/ and test/) or COCO (JSON files)"
 READERS = 4  # threads that decode
-
-
-class _Seen(NamedTuple):
-    """What a file turned out to be: `width` and `height` as seen; `flat`: of one colour."""
-
-    width: int
-    height: int
-    digest: int
-    flat: bool
 
 
 @dataclass
@@ -77,7 +67,7 @@ def read_boxes(path: Path, *, test_fraction: float = 0.2, seed: int = 0, progres
     seen = _looked_at(store, list(files.values()), cleaned.problems, progress)
     kept = {index: file for index, file in files.items() if file in seen}
     used, rows = [written.entries[index] for index in kept], [seen[file] for file in kept.values()]
-    sizes = [(row.width, row.height) for row in rows]
+    sizes = [row.size for row in rows]
     parts = _parts(used, written.notes, cleaned.problems, test_fraction, seed)
     classes = _classes(used, parts, written, cleaned.problems)
     boxes = [_boxes(entry, row, classes, cleaned) for entry, row in zip(used, rows, strict=True)]
@@ -85,15 +75,17 @@ def read_boxes(path: Path, *, test_fraction: float = 0.2, seed: int = 0, progres
     _check_trainable(boxes, parts, cleaned.problems)
     if cleaned.problems:
         raise DataError(_text(path, cleaned.problems))
-    digests = np.array([row.digest for row in rows], dtype=np.uint64)
-    whole = BoxSplit(store, tuple(kept.values()), np.array(sizes, dtype=np.int64).reshape(-1, 2), digests, tuple(boxes))
+    survey, names = survey_of(rows), tuple(kept.values())
+    levels, deep_notes = _levels(survey, names, parts)
+    whole = BoxSplit(store, names, survey.sizes, survey.digests, tuple(boxes), levels)
     train, monitor, test = (whole.take(parts[part]) for part in ("train", "monitor", "test"))
     notes = [
         *written.notes,
+        *deep_notes,
         *matched.notes(_shown),
         *_box_notes(cleaned, boxes),
-        *doubts(used, sizes, [row.flat for row in rows]),
-        *_copies(digests, parts),
+        *doubts(used, sizes, _flat(survey)),
+        *_copies(survey.digests, parts),
         *_left_out(listing, written, files.values()),
     ]
     name = printable(path.resolve().stem)
@@ -118,9 +110,9 @@ def _written(path: Path, store: Store, listing: Listing) -> Written:
     return Written(found.entries, found.classes, problems, strangers, found.notes)
 
 
-def _looked_at(store: Store, files: Sequence[str], problems: list[str], progress: Progress) -> dict[str, _Seen]:
+def _looked_at(store: Store, files: Sequence[str], problems: list[str], progress: Progress) -> dict[str, Look]:
     """Every file that can be decoded."""
-    found: dict[str, _Seen] = {}
+    found: dict[str, Look] = {}
     with ThreadPoolExecutor(READERS) as pool:
         for done, (file, seen) in enumerate(zip(files, pool.map(lambda file: _look(store, file), files), strict=True)):
             if isinstance(seen, str):
@@ -131,26 +123,36 @@ def _looked_at(store: Store, files: Sequence[str], problems: list[str], progress
     return found
 
 
-def _look(store: Store, file: str) -> _Seen | str:
+def _look(store: Store, file: str) -> Look | str:
     try:
-        content = store.read(file)
-        with Image.open(io.BytesIO(content)) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            width, height = reversed(image.size) if turned else image.size
-            image.draft(None, (64, 64))  # JPEG: the whole stream is still read, but few pixels are computed
-            image.load()
-            flat = _is_flat(image)
+        return look_at(store.read(file))
     except Exception as error:  # decoders of damaged files raise nearly anything: OSError, SyntaxError, struct.error
         if isinstance(error, UnidentifiedImageError):
             return "not an image"
         return str(error).split("\n")[0] or type(error).__name__
-    return _Seen(width, height, content_digest(content), flat)
 
 
-def _is_flat(image: Image.Image) -> bool:
-    """Whether all pixels have one value, but for rounding."""
-    extrema = np.array(image.getextrema(), dtype=np.float64).reshape(-1, 2)
-    return bool((extrema[:, 1] - extrema[:, 0] <= FLAT_LEVELS).all())
+def _levels(
+    survey: Survey, names: Sequence[str], parts: Mapping[str, Sequence[int]]
+) -> tuple[WhiteLevels, tuple[str, ...]]:
+    """What is white in photographs of more than 8 bits, and what a reader should know of it and of lost pictures."""
+    rows = {part: np.array(parts[part], dtype=np.int64) for part in parts}
+    train, others = rows["train"], np.setdiff1d(np.concatenate(list(rows.values())), rows["train"])
+    depths = survey.take(train).depths
+    levels, notes = decided(depths, survey.take(others).depths)
+    refuse_lost(depths, levels, [names[row] for row in train])
+    more = int(survey.more_frames.sum())
+    return levels, (
+        *notes,
+        *(text for _, text in lost_pictures(survey.depths, levels, names)),
+        *([f"{more} photographs have several frames or pages, of which the first is used"] if more else []),
+    )
+
+
+def _flat(survey: Survey) -> list[bool]:
+    """Whether all pixels of a photograph, seen small and grey, have one value, but for rounding."""
+    values = survey.thumbnails.reshape(len(survey), -1).astype(np.int64)
+    return [bool(flat) for flat in values.max(axis=1) - values.min(axis=1) <= FLAT_LEVELS]
 
 
 # ---------------------------------------------------------------------- splits and classes
@@ -228,12 +230,12 @@ def _check_trainable(boxes: Sequence[Boxes], parts: Mapping[str, Sequence[int]],
 
 
 # ---------------------------------------------------------------------- boxes
-def _boxes(entry: Entry, seen: _Seen, classes: Sequence[str], cleaned: _Cleaned) -> Boxes:
+def _boxes(entry: Entry, seen: Look, classes: Sequence[str], cleaned: _Cleaned) -> Boxes:
     """The boxes that stay, clipped to the photograph."""
-    if entry.size is not None and entry.size != (seen.width, seen.height):
+    if entry.size is not None and entry.size != (seen.size[0], seen.size[1]):
         cleaned.problems.append(
             f"{entry.where}: boxes are for {entry.size[0]}x{entry.size[1]} pixels, the image has "
-            f"{seen.width}x{seen.height}; correct one of them"
+            f"{seen.size[0]}x{seen.size[1]}; correct one of them"
         )
     number = {name: label for label, name in enumerate(classes)}
     rows = []
@@ -244,11 +246,11 @@ def _boxes(entry: Entry, seen: _Seen, classes: Sequence[str], cleaned: _Cleaned)
             cleaned.problems.append(f"{box.where}: corners must be finite numbers, got {shown}")
         elif box.right <= box.left or box.bottom <= box.top:
             cleaned.dropped.append(f"{box.where}: {box.name} {shown} has no area")
-        elif box.right <= 0 or box.bottom <= 0 or box.left >= seen.width or box.top >= seen.height:
-            outside = f"lies outside the image of {seen.width}x{seen.height} pixels"
+        elif box.right <= 0 or box.bottom <= 0 or box.left >= seen.size[0] or box.top >= seen.size[1]:
+            outside = f"lies outside the image of {seen.size[0]}x{seen.size[1]} pixels"
             cleaned.dropped.append(f"{box.where}: {box.name} {shown} {outside}")
         elif box.name in number:
-            clipped = np.clip(corners, 0, (seen.width, seen.height) * 2)
+            clipped = np.clip(corners, 0, (seen.size[0], seen.size[1]) * 2)
             if tuple(clipped) != corners:
                 cleaned.clipped.append(f"{box.where}: {box.name} {shown}")
             rows.append((*clipped, number[box.name], box.ignored))

@@ -15,6 +15,7 @@ from PIL import Image
 
 from sculptnet.data.detection.store import Store
 from sculptnet.data.preprocessing import to_rgb
+from sculptnet.data.white import FULL, WhiteLevels
 from sculptnet.errors import DataError
 
 
@@ -43,6 +44,7 @@ class BoxSplit:
         sizes: width and height as seen (after EXIF rotation), pixels, `(n, 2)`.
         digests: 64 bits of a hash of each file, `(n,)`.
         boxes: the objects of each photograph.
+        levels: what is white in photographs of more than 8 bits.
         decoded: the photographs as uint8 `(height, width, 3)`, where they are held in memory.
     """
 
@@ -51,6 +53,7 @@ class BoxSplit:
     sizes: npt.NDArray[np.int64]
     digests: npt.NDArray[np.uint64]
     boxes: tuple[Boxes, ...]
+    levels: WhiteLevels = FULL
     decoded: tuple[npt.NDArray[np.uint8], ...] | None = None
 
     def __len__(self) -> int:
@@ -76,7 +79,7 @@ class BoxSplit:
             return Image.fromarray(self.decoded[index])
         try:
             with Image.open(io.BytesIO(self.store.read(self.names[index]))) as image:
-                return to_rgb(image)
+                return to_rgb(image, self.levels)
         except OSError as error:
             raise DataError(f"{self.names[index]} could be read before and cannot be read now: {error}") from error
 
@@ -89,6 +92,7 @@ class BoxSplit:
             self.sizes[rows],
             self.digests[rows],
             tuple(self.boxes[row] for row in rows),
+            self.levels,
             None if self.decoded is None else tuple(self.decoded[row] for row in rows),
         )
 
@@ -101,6 +105,8 @@ class BoxSplit:
     def identity(self) -> str:
         """A hash of contents and objects, the same on every machine; names of files have no part in it."""
         digest = hashlib.sha256(self.digests.astype("<u8").tobytes())
+        if self.levels != FULL:  # the same files, seen otherwise
+            digest.update(repr(self.levels).encode())
         for boxes in self.boxes:
             digest.update(boxes.corners.astype("<f4").tobytes() + boxes.labels.astype("<i8").tobytes())
             digest.update(boxes.ignored.tobytes() + b"|")
