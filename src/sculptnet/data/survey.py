@@ -156,11 +156,11 @@ def look_at(content: bytes) -> Look:
         alpha, grey = image.has_transparency_data, image.mode in GREY_MODES
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         width, height = reversed(image.size) if orientation in (5, 6, 7, 8) else image.size
-        image.draft(None, (64, 64))  # JPEG: the whole stream is still read, but few pixels are computed
+        small = image.draft(None, (64, 64))  # JPEG: the whole stream is still read, but few pixels are computed
         greatest = _greatest(image) if sixteen_bit or floating else 0.0
         rgb = to_rgb(image, _own_levels(greatest, floating=floating))
         return Look(
-            size=(width, height),
+            size=(width, height) if small else rgb.size,  # Pillow turns TIFF files when they are loaded
             digest=content_digest(content),
             thumbnail=_thumbnail(rgb),
             exif_rotated=orientation not in (0, 1),
