@@ -13,10 +13,22 @@ from tests.deep import png16
 
 from sculptnet import data
 from sculptnet.arch import Augmentation, to_json
-from sculptnet.data import EvaluationBatches, Files, Preprocessing, TrainingBatches, prepare, preprocessing_from_json
+from sculptnet.data import (
+    EvaluationBatches,
+    Files,
+    ImageData,
+    Preprocessing,
+    Request,
+    TrainingBatches,
+    prepare,
+    preprocessing_from_json,
+)
 from sculptnet.data.inspection import inspect
+from sculptnet.data.survey import survey_files
 from sculptnet.data.white import FULL, WhiteLevels, white_level
 from sculptnet.errors import DataError, InvalidValue
+from sculptnet.flow.parts import load_data
+from sculptnet.state import no_progress
 
 Pixels: TypeAlias = npt.NDArray[Any]
 Save: TypeAlias = Callable[[Path, Pixels], None]
@@ -290,3 +302,24 @@ def test_further_frames_and_pages_are_counted(make: Callable[..., Path]) -> None
     assert "4 images with several frames or pages, of which the first is used" in inspect(loaded).sentences()
     gif, tiff = (np.asarray(loaded.train.image(index)).astype(int) for index in (0, 1))
     assert np.abs(gif - tiff).max() <= 2
+
+
+def own_source(request: Request) -> ImageData:
+    """A data set of the user's, which knows nothing of levels."""
+    assert request.root is not None
+    names = tuple(f"{index}.png" for index in range(6))
+    facts, _ = survey_files([request.root / name for name in names])
+    files = Files(request.root, names, np.arange(6) % 2, facts)
+    return ImageData("own", ("a", "b"), files.take([0, 1, 2, 3]), files.take([4, 5]))
+
+
+def test_data_sets_of_users_have_a_level_too(tmp_path: Path, pixels: Callable[[float], Pixels]) -> None:
+    for index in range(6):
+        grey16(tmp_path / f"{index}", pixels(1000.0))
+    loaded = load_data(
+        f"{__name__}:own_source", root=tmp_path, test_fraction=0.2, seed=0, skip_broken=False, progress=no_progress
+    )
+    assert data.default_preprocessing(loaded, 16).levels == WhiteLevels(1023)
+    assert loaded.notes[0].startswith(
+        "6 of 6 images have more than 8 bits per channel, in training up to 1000: 1023 is"
+    )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sculptnet import data as sources
-from sculptnet.data import ImageData, Request
-from sculptnet.data.images import levelled
+from sculptnet.data import ImageData, Request, levelled
 from sculptnet.named import find
 from sculptnet.state import Progress
 
