@@ -85,7 +85,7 @@ def test_broken_files_are_all_listed(make_folder: Make) -> None:
         "set: 3 files cannot be read as images; repair or remove them, or leave them out with --skip-broken"
     )
     assert "train/a/001.png: " in lines[1]
-    assert lines[2:] == ["  - train/b/notes.txt: not an image", "  - val/a/x.jpg: not an image"]
+    assert lines[2:] == ["  - train/b/notes.txt: not an image", "  - val/a/x.jpg: not an image: the file is empty"]
     data = folder(path, skip_broken=True)
     assert len(data.train) == 5
     assert len(data.broken) == 3

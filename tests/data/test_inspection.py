@@ -27,8 +27,9 @@ def test_the_facts_of_a_folder(make_folder: Make, photo: Photo) -> None:
     assert findings.test_counts == (2, 1)
     assert (findings.smallest, findings.median, findings.largest) == ((40, 10), (40, 30), (200, 30))
     assert (findings.alpha, findings.exif_rotated, findings.sixteen_bit, findings.grey) == (1, 0, 0, 0)
-    assert findings.broken == ("train/b/x.png: not an image",)
-    assert findings.warnings == ("1 files cannot be read and were left out, first train/b/x.png: not an image",)
+    broken = "train/b/x.png: not an image: the file is empty"
+    assert findings.broken == (broken,)
+    assert findings.warnings == (f"1 files cannot be read and were left out, first {broken}",)
     assert findings.sentences() == (
         "images per class: 26 to 30 training, 1 to 2 test",
         "width x height: 40x10 to 200x30, median 40x30, pixels",

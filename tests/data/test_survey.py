@@ -54,7 +54,7 @@ def test_broken_files_are_told_with_the_reason(kinds: list[Path], tmp_path: Path
     assert len(survey) == 2
     assert survey.alpha.tolist() == [False, True]
     assert "truncated" in broken[1]
-    assert broken[2] == broken[3] == "not an image"
+    assert (broken[2], broken[3]) == ("not an image", "not an image: the file is empty")
 
 
 def test_progress_counts_every_file(kinds: list[Path]) -> None:

@@ -5,6 +5,7 @@ from sculptnet.data.folders import folder
 from sculptnet.data.images import Files, ImageData, InMemory, Split, levelled, stratified, subset
 from sculptnet.data.inspection import Findings, inspect
 from sculptnet.data.loading import EvaluationBatches, TrainingBatches
+from sculptnet.data.plausible import check_plausible
 from sculptnet.data.preprocessing import Preprocessing, prepare, preprocessing_from_json, to_rgb
 from sculptnet.data.sources import BY_NAME, Request, Source, load
 from sculptnet.data.white import WhiteLevels
@@ -22,6 +23,7 @@ __all__ = [
     "Split",
     "TrainingBatches",
     "WhiteLevels",
+    "check_plausible",
     "decoded",
     "default_preprocessing",
     "folder",

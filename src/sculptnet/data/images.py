@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sculptnet.data.formats import open_image
+from sculptnet.data.names import normal, printable
 from sculptnet.data.preprocessing import to_rgb
 from sculptnet.data.survey import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, Survey, content_digest
 from sculptnet.data.white import FULL, WhiteLevels, decided, refuse_lost
@@ -198,12 +200,12 @@ class Files:
         """
         path = self.folder / self.names[index]
         try:
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 if at_least:
                     image.draft(None, (at_least, at_least))
                 return to_rgb(image, self.levels)
         except OSError as error:
-            raise DataError(f"{path} could be read before and cannot be read now: {error}") from error
+            raise DataError(f"{printable(str(path))} could be read before and cannot be read now: {error}") from error
 
     def take(self, indices: npt.ArrayLike) -> Files:
         """The images `indices`, in that order."""
@@ -217,7 +219,8 @@ class Files:
 
     def identity(self) -> str:
         """A hash of names, contents and labels, the same on every machine."""
-        digest = hashlib.sha256("\0".join(self.names).encode())
+        names = "\0".join(map(normal, self.names))
+        digest = hashlib.sha256(names.encode("utf-8", "surrogateescape"))
         digest.update(self.facts.digests.astype("<u8").tobytes())
         if self.levels != FULL:  # the same files, seen otherwise
             digest.update(repr(self.levels).encode())

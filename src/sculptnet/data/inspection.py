@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sculptnet.data.images import Files, ImageData, Indices, Split
+from sculptnet.data.names import printable
+from sculptnet.data.plausible import doubts
 from sculptnet.data.survey import Survey
 from sculptnet.data.white import FULL, lost_pictures
 
@@ -115,7 +118,7 @@ def inspect(data: ImageData) -> Findings:
         **facts,
         warnings=(),
     )
-    return _with_warnings(findings, data)
+    return _with_warnings(findings, data, doubts(data, train, test))
 
 
 def _counts(split: Split, data: ImageData) -> tuple[int, ...]:
@@ -131,7 +134,7 @@ def _first(pairs: Indices) -> list[tuple[int, int]]:
 
 
 def _name(split: Split, index: int, kind: str) -> str:
-    return split.names[index] if isinstance(split, Files) else f"{kind} image {index}"
+    return printable(split.names[index]) if isinstance(split, Files) else f"{kind} image {index}"
 
 
 # ---------------------------------------------------------------------- copies
@@ -187,9 +190,9 @@ def _contradictions(data: ImageData, train: Survey, test: Survey) -> int:
 
 
 # ---------------------------------------------------------------------- warnings
-def _with_warnings(findings: Findings, data: ImageData) -> Findings:
+def _with_warnings(findings: Findings, data: ImageData, first: Sequence[str]) -> Findings:
     values = {name: getattr(findings, name) for name in findings.__dataclass_fields__}
-    warnings = [*_class_warnings(findings, data), *_copy_warnings(findings, data)]
+    warnings = [*first, *_class_warnings(findings, data), *_copy_warnings(findings, data)]
     warnings += _lost_warnings(data.train, "training") + _lost_warnings(data.test, "test")
     if findings.broken:
         warnings.append(f"{len(findings.broken)} files cannot be read and were left out, first {findings.broken[0]}")

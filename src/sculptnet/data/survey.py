@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
 
+from sculptnet.data.formats import open_image, raw_file, reason
 from sculptnet.data.preprocessing import to_rgb
 from sculptnet.data.rgb import FULL_WHITE, WIDE_MODES, raw_modes, wide_values
 from sculptnet.data.white import Depths, WhiteLevels, white_level
@@ -140,17 +141,22 @@ def survey_of(rows: Sequence[Look]) -> Survey:
 
 
 def _look(path: Path) -> Look | str:
+    raw = raw_file(path.name)
+    if raw is not None:
+        return raw
     try:
-        return look_at(path.read_bytes())
+        content = path.read_bytes()
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    try:
+        return look_at(content)
     except Exception as error:  # decoders of damaged files raise nearly anything: OSError, SyntaxError, struct.error
-        if isinstance(error, UnidentifiedImageError):
-            return "not an image"
-        return str(error).split("\n")[0] or type(error).__name__
+        return reason(error, content[:1024])
 
 
 def look_at(content: bytes) -> Look:
     """What is known of the image file `content`; raises whatever Pillow raises if it is damaged."""
-    with Image.open(io.BytesIO(content)) as image:
+    with open_image(io.BytesIO(content)) as image:
         sixteen_bit = image.mode in WIDE_MODES or any(";16" in mode for mode in raw_modes(image))
         floating, more_frames = image.mode == "F", image.format != "MPO" and getattr(image, "is_animated", False)
         alpha, grey = image.has_transparency_data, image.mode in GREY_MODES

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from sculptnet.data.detection.entries import Entry, Object, Written, split_in
 from sculptnet.data.detection.store import Store
-from sculptnet.data.file_names import composed, is_text
+from sculptnet.data.names import is_text, normal
 from sculptnet.errors import suggestion
 
 PARTS = ("images", "annotations", "categories")
@@ -119,7 +119,7 @@ class _File:
         elif not str(value).strip():
             self.problems.append(f"{where}: its name is empty")
         else:
-            return composed(str(value).strip())
+            return normal(str(value).strip())
         return None
 
     def _entry(self, key: Key, row: Mapping[str, Any], objects: tuple[Object, ...]) -> None:

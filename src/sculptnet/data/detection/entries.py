@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
-SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_SPLIT = re.compile(r"(?:^|[_\-.])(train|training|val|valid|validation|test)(?:\d+|[_\-.]|$)")
+from sculptnet.data.split_names import split_within
 
 
 class Object(NamedTuple):
@@ -70,5 +67,5 @@ class Written:
 def split_in(name: str) -> str | None:
     """The split that a path names: by a folder such as `train/` or `val2017/`, else by the file's own name."""
     *folders, file = name.split("/")
-    found = [_SPLIT.search(part.lower()) for part in (*reversed(folders), file.rpartition(".")[0])]
-    return next((SPLITS[match.group(1)] for match in found if match), None)
+    found = (split_within(part) for part in (*reversed(folders), file.rpartition(".")[0]))
+    return next((split for split in found if split is not None), None)

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sculptnet.data.detection.entries import IMAGE_SUFFIXES, Entry, split_in
-from sculptnet.data.file_names import composed
+from sculptnet.data.detection.entries import Entry, split_in
+from sculptnet.data.formats import IMAGE_SUFFIXES
+from sculptnet.data.names import normal
 
 SHOWN = 3  # files of one name in a message
 
@@ -42,7 +43,7 @@ class Matched:
 
 
 class Images:
-    """The files of a store that may be images. Names are compared in composed form; those written exactly come first.
+    """The files of a store that may be images. Names are compared in normal form; those written exactly come first.
 
     A file of any ending counts where it is named in full, one with the ending of an image elsewhere too.
 
@@ -53,13 +54,13 @@ class Images:
 
     def __init__(self, names: Iterable[str], unusable: Mapping[str, str] | None = None) -> None:
         self.names = set(names)
-        self.unusable = {composed(name): reason for name, reason in (unusable or {}).items()}
+        self.unusable = {normal(name): reason for name, reason in (unusable or {}).items()}
         self._composed: dict[str, list[str]] = {}
         self._by_file: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
         self._folders: dict[str, list[str]] = {}
         for name in sorted(self.names):
-            plain = composed(name)
+            plain = normal(name)
             folder, _, file = plain.rpartition("/")
             self._composed.setdefault(plain, []).append(name)
             self._folders.setdefault(folder.lower(), [])
@@ -73,21 +74,21 @@ class Images:
     def below(self, folder: str, written: str) -> list[str]:
         """The files that `written` is in `folder`: one, or several that differ in composition alone."""
         name = _joined(folder, written)
-        return [name] if name in self.names else self._composed.get(composed(name), [])
+        return [name] if name in self.names else self._composed.get(normal(name), [])
 
     def folders(self, folder: str) -> list[str]:
         """`folder` as it is spelt here: in any case."""
-        return [folder, *(name for name in self._folders.get(composed(folder).lower(), []) if name != folder)]
+        return [folder, *(name for name in self._folders.get(normal(folder).lower(), []) if name != folder)]
 
     def with_stem(self, folder: str, stem: str) -> list[str]:
         """The files in `folder` whose name without its ending is `stem`."""
-        return self._by_stem.get(composed(_joined(folder, stem)), [])
+        return self._by_stem.get(normal(_joined(folder, stem)), [])
 
     def elsewhere(self, written: str) -> list[str]:
         """The files anywhere that have the name `written`: with its folders, else those of the same file name."""
-        plain = composed(written)
+        plain = normal(written)
         fitting = self._by_file.get(plain.rpartition("/")[2], [])
-        return [name for name in fitting if f"/{composed(name)}".endswith(f"/{plain}")] or list(fitting)
+        return [name for name in fitting if f"/{normal(name)}".endswith(f"/{plain}")] or list(fitting)
 
 
 def match(entries: Sequence[Entry], images: Images) -> Matched:
@@ -189,7 +190,7 @@ def _uncontradicted(entry: Entry, images: Images) -> list[str]:
 def _missing(entry: Entry, base: str | None, images: Images) -> str:
     places = [base] if base is not None else list(entry.near)
     names = [_joined(place, entry.image) for place in places]
-    reason = next((images.unusable[composed(name)] for name in names if composed(name) in images.unusable), None)
+    reason = next((images.unusable[normal(name)] for name in names if normal(name) in images.unusable), None)
     if reason is not None:
         return f"{entry.where}: its image {entry.image} is there, but {reason}"
     text = f"{entry.where}: its image {entry.image} is missing; add it or remove the entry"

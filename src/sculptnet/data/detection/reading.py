@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import UnidentifiedImageError
 
 from sculptnet.data.detection.coco import read_coco
-from sculptnet.data.detection.entries import IMAGE_SUFFIXES, Entry, Written
+from sculptnet.data.detection.entries import Entry, Written
 from sculptnet.data.detection.matching import Images, match
 from sculptnet.data.detection.plausible import doubts, implausible
 from sculptnet.data.detection.split import BoxData, Boxes, BoxSplit
 from sculptnet.data.detection.store import Listing, Store, open_store
 from sculptnet.data.detection.voc import LISTS, read_voc
-from sculptnet.data.file_names import is_text, printable
+from sculptnet.data.formats import IMAGE_SUFFIXES, reason
+from sculptnet.data.names import is_text, printable
 from sculptnet.data.survey import Look, Survey, look_at, survey_of
 from sculptnet.data.white import WhiteLevels, decided, lost_pictures, refuse_lost
 from sculptnet.errors import DataError
@@ -125,11 +125,13 @@ def _looked_at(store: Store, files: Sequence[str], problems: list[str], progress
 
 def _look(store: Store, file: str) -> Look | str:
     try:
-        return look_at(store.read(file))
+        content = store.read(file)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    try:
+        return look_at(content)
     except Exception as error:  # decoders of damaged files raise nearly anything: OSError, SyntaxError, struct.error
-        if isinstance(error, UnidentifiedImageError):
-            return "not an image"
-        return str(error).split("\n")[0] or type(error).__name__
+        return reason(error, content[:1024])
 
 
 def _levels(
@@ -303,7 +305,7 @@ def _left_out(listing: Listing, written: Written, files: Iterable[str]) -> list[
     unread = [f"{name}: {reason}" for name, reason in listing.unusable.items()]
     if unread:
         notes.append(f"{len(unread)} files or folders cannot be read and were left out: {_shown(unread)}")
-    return notes
+    return [*notes, *listing.notes]
 
 
 def _shown(lines: Sequence[str]) -> str:

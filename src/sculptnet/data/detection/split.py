@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from sculptnet.data.detection.store import Store
+from sculptnet.data.formats import open_image
 from sculptnet.data.preprocessing import to_rgb
 from sculptnet.data.white import FULL, WhiteLevels
 from sculptnet.errors import DataError
@@ -78,7 +79,7 @@ class BoxSplit:
         if self.decoded is not None:
             return Image.fromarray(self.decoded[index])
         try:
-            with Image.open(io.BytesIO(self.store.read(self.names[index]))) as image:
+            with open_image(io.BytesIO(self.store.read(self.names[index]))) as image:
                 return to_rgb(image, self.levels)
         except OSError as error:
             raise DataError(f"{self.names[index]} could be read before and cannot be read now: {error}") from error

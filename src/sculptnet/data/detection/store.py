@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, final
 
 from sculptnet.data.detection.archive import read_archive
-from sculptnet.data.file_names import is_text
-from sculptnet.data.folders import SYSTEM_NAMES
+from sculptnet.data.listing import is_visible, left_out, listed
+from sculptnet.data.names import is_text, printable
+from sculptnet.data.own_outputs import own_folders
 from sculptnet.errors import DataError
 
 NO_UTF8 = "its name is not UTF-8; rename it"
+WANTED = "give a folder or a .tar with VOC XML or COCO JSON"
 
 
 class Store(Protocol):
@@ -27,7 +28,7 @@ class Store(Protocol):
 @final
 @dataclass(frozen=True)
 class FolderStore:
-    """Files in a folder and the folders in it."""
+    """Files in a folder and the folders in it. Links are followed."""
 
     folder: Path
 
@@ -54,70 +55,56 @@ class TarStore:
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies in a folder or an archive; names with a dot in front and those of operating systems are left out.
+    """What lies in a folder or an archive.
 
     Attributes:
         names: the files, sorted.
         unusable: what is there and cannot be read, with the reason and the remedy.
+        notes: what is not read, in sentences: hidden files, what SculptNet wrote, links to what is read already.
     """
 
     names: tuple[str, ...]
     unusable: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def open_store(path: Path) -> tuple[Store, Listing]:
     """The files of a folder, links followed, or of a .tar archive.
 
     Raises:
-        DataError: there is neither, or the archive is damaged or compressed.
+        DataError: there is neither, the archive is damaged or compressed, or the folder is a run or a model of ours.
     """
+    shown = printable(str(path))
     if path.is_dir():
-        return FolderStore(path), _listed(path)
+        found = listed(path)
+        if "" in found.own:
+            raise DataError(f"{shown} is {found.own['']} of SculptNet; {WANTED}")
+        return FolderStore(path), _listing(found.files, found.broken, found.hidden, found.own, found.repeated)
     if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder or a .tar with VOC XML or COCO JSON")
+        raise DataError(f"{shown} does not exist; {WANTED}")
     if not path.is_file():
-        raise DataError(f"{path} is neither a folder nor a file; give a folder or a .tar with VOC XML or COCO JSON")
+        raise DataError(f"{shown} is neither a folder nor a file; {WANTED}")
     places, unusable = read_archive(path)
-    return TarStore(path, places), _sorted_out(places, unusable)
+    store = TarStore(path, places)
+    own = own_folders(places, store.read)
+    hidden = [name for name in places if not all(map(is_visible, name.split("/")))]
+    return store, _listing(places, unusable, hidden, own, ())
 
 
-def _sorted_out(names: Mapping[str, object], unusable: Mapping[str, str]) -> Listing:
-    found = [name for name in sorted(names) if _visible(name)]
-    reasons = {name: reason for name, reason in sorted(unusable.items()) if _visible(name)}
-    reasons |= {name: NO_UTF8 for name in found if not is_text(name)}
-    return Listing(tuple(name for name in found if name not in reasons), reasons)
+def _listing(
+    files: Iterable[str],
+    unusable: Mapping[str, str],
+    hidden: Iterable[str],
+    own: Mapping[str, str],
+    repeated: Iterable[str],
+) -> Listing:
+    """What is used of `files`, and sentences on the rest."""
+    unseen = set(hidden)
 
+    def is_data(name: str) -> bool:
+        return name not in unseen and not any(name.startswith(f"{folder}/") or not folder for folder in own)
 
-def _listed(folder: Path) -> Listing:
-    """All files below `folder`; a link to a folder is followed, unless it leads back to one above it."""
-    names: dict[str, None] = {}
-    unusable: dict[str, str] = {}
-    waiting: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(folder),))]
-    while waiting:
-        below, above = waiting.pop()
-        try:
-            entries = list(os.scandir(folder / below))
-        except OSError as error:
-            unusable[below or "."] = f"the folder cannot be read ({error.strerror}); allow it"
-            continue
-        for entry in entries:
-            name = f"{below}/{entry.name}" if below else entry.name
-            if not _visible(entry.name):
-                continue
-            if entry.is_dir():
-                real = os.path.realpath(entry.path)
-                if real in above:
-                    unusable[name] = "a link to a folder that it lies in, not followed; remove it"
-                else:
-                    waiting.append((name, (*above, real)))
-            elif entry.is_file():
-                names[name] = None
-            elif entry.is_symlink():
-                unusable[name] = f"a link to {os.readlink(entry.path)}, which does not exist; mend or remove it"
-            else:
-                unusable[name] = "neither a file nor a folder; remove it"
-    return _sorted_out(names, unusable)
-
-
-def _visible(name: str) -> bool:
-    return not any(part.startswith(".") or part in SYSTEM_NAMES for part in name.split("/"))
+    names = sorted(filter(is_data, files))
+    reasons = dict(sorted(unusable.items())) | {name: NO_UTF8 for name in names if not is_text(name)}
+    notes = tuple(left_out(sorted(unseen), own, sorted(repeated)))
+    return Listing(tuple(name for name in names if name not in reasons), reasons, notes)

@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
-from sculptnet.data.detection.entries import IMAGE_SUFFIXES, SPLITS, Entry, Object, Written, split_in
+from sculptnet.data.detection.entries import Entry, Object, Written, split_in
 from sculptnet.data.detection.store import Store
-from sculptnet.data.file_names import composed
+from sculptnet.data.formats import IMAGE_SUFFIXES
+from sculptnet.data.split_names import SPLITS
 
 LISTS = "ImageSets/Main"  # NAME.txt in it names the photographs of a split, one a line
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -41,7 +42,7 @@ def read_voc(store: Store, names: Sequence[str]) -> Written:
             roots[name] = root
         else:
             written.strangers.append(f"{name} (begins with <{root.tag}>, not <annotation>)")
-    stems = {composed(_stem(name)) for name in roots}
+    stems = {normal(_stem(name)) for name in roots}
     lists = _lists(store, names, stems, written.problems) if roots else {}
     written.entries += [_entry(name, root, lists, written.problems) for name, root in roots.items()]
     return written
@@ -111,7 +112,7 @@ def _members(text: str, stems: set[str]) -> list[str]:
     """The stems that a list names: a line, or its first word, with or without the ending of an image."""
     members = []
     for line in filter(None, map(str.strip, text.splitlines())):
-        whole, word = composed(line), composed(line.split()[0])
+        whole, word = normal(line), normal(line.split()[0])
         spelt = [whole, _without_ending(whole), word, _without_ending(word)]
         members.append(next((name for name in spelt if name in stems), word))
     return members
@@ -140,7 +141,7 @@ def _stem(name: str) -> str:
 def _entry(name: str, root: ElementTree.Element, lists: Mapping[str, str], problems: list[str]) -> Entry:
     image = (root.findtext("filename") or "").strip().replace("\\", "/").removeprefix("./") or f"{_stem(name)}.jpg"
     size = tuple(_whole(root.findtext(f"size/{side}")) for side in ("width", "height"))
-    split = lists.get(composed(_stem(name))) if lists else split_in(name)
+    split = lists.get(normal(_stem(name))) if lists else split_in(name)
     boxes = [_object(f"{name}, object {index}", node, problems) for index, node in enumerate(root.iter("object"), 1)]
     return Entry(
         image if "." in image else f"{image}.jpg",
@@ -167,7 +168,7 @@ def _near(name: str) -> tuple[str, ...]:
 
 
 def _object(where: str, node: ElementTree.Element, problems: list[str]) -> Object | None:
-    name = composed((node.findtext("name") or "").strip())
+    name = normal((node.findtext("name") or "").strip())
     texts = [node.findtext(f"bndbox/{corner}") for corner in CORNERS]
     difficult = (node.findtext("difficult") or "").strip().lower()
     if difficult not in DIFFICULT:
