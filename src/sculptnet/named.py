@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from typing import TypeVar
 
 from sculptnet.errors import InvalidValue, suggestion
 
 P = TypeVar("P")
+
+
+def is_part(name: str) -> bool:
+    """Whether a name that may be a path is `package.module:name`: it can be one, and no file or folder is called so."""
+    return _can_be_part(name) and not os.path.lexists(name)
+
+
+def _can_be_part(name: str) -> bool:
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and attribute.isidentifier() and all(word.isidentifier() for word in module.split("."))
 
 
 def find(name: str, known: Mapping[str, P], what: str) -> P:
@@ -19,8 +30,8 @@ def find(name: str, known: Mapping[str, P], what: str) -> P:
     """
     if name in known:
         return known[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    module, _, attribute = name.partition(":")
+    if not _can_be_part(name):
         raise InvalidValue(f"unknown {what} {name!r}; {suggestion(name, known)} (your own: package.module:name)")
     try:
         part: P = getattr(importlib.import_module(module), attribute)

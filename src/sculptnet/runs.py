@@ -172,13 +172,18 @@ class RunDirectory:
                 self.folder / "run.json", {"schema": SCHEMA, "identity": dict(identity), "command": dict(command)}
             )
             return False
-        there = self.info()["identity"]
+        info = self.info()
+        there = dict(info["identity"])
+        if "data_fingerprint" in there:
+            there.pop("data", None)  # what the folder of the images was called: older versions kept it
         differing = sorted(key for key in {*there, *identity} if there.get(key) != identity.get(key))
         if differing:
             lines = "".join(
                 f"\n  - {key}: there {_short(there.get(key))}, now {_short(identity.get(key))}" for key in differing
             )
             raise RunError(f"{self.folder} holds another run; give another --run-dir, or --fresh to replace it{lines}")
+        if info["command"].get("data") != command.get("data"):  # moved or renamed since
+            self.note("command", {**info["command"], "data": command.get("data")})
         return True
 
     def _refuse_foreign(self) -> None:

@@ -17,14 +17,24 @@ from torch import Tensor
 
 from sculptnet import settings
 from sculptnet.arch import Recipe, SearchSpace, to_json
-from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split, decoded, default_preprocessing
+from sculptnet.data import (
+    EvaluationBatches,
+    ImageData,
+    InMemory,
+    Preprocessing,
+    Split,
+    check_plausible,
+    decoded,
+    default_preprocessing,
+)
 from sculptnet.devices import Device, Model, open_device
 from sculptnet.devices.energy import POWERCAP
 from sculptnet.devices.local import cores
 from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.tables import reference_network
-from sculptnet.errors import InvalidValue
+from sculptnet.errors import DataError, InvalidValue
 from sculptnet.files import write_json
+from sculptnet.flow.common_request import CommonRequest
 from sculptnet.flow.parts import load_data
 from sculptnet.flow.request import FitRequest, RunRequest
 from sculptnet.flow.searched_run import searched_run
@@ -163,8 +173,13 @@ def open_context(
 
 
 def load_for(request: RunRequest, voice: Voice) -> ImageData:
-    """The data set of a request."""
-    return load_data(
+    """The data set of a request.
+
+    Raises:
+        DataError: it cannot be used as it is, or nothing can be learned from it.
+    """
+    check_still_there(request.data, request.run_dir)
+    data = load_data(
         request.data,
         root=request.root,
         test_fraction=request.test_fraction,
@@ -172,16 +187,34 @@ def load_for(request: RunRequest, voice: Voice) -> ImageData:
         skip_broken=request.skip_broken,
         progress=voice.progress,
     )
+    check_plausible(data)
+    return data
 
 
-def run_directory(request: RunRequest, data: ImageData, identity: Mapping[str, Any]) -> RunDirectory:
-    """Where a request's run is kept, whether it was begun or not."""
-    return RunDirectory(request.run_dir or request.runs / run_name(data, identity))
+def check_still_there(data: str, run_dir: Path | None) -> None:
+    """Raises `DataError` where the data of a run that was begun have been moved, with what to do."""
+    if run_dir is not None and RunDirectory(run_dir).exists() and Path(data).is_absolute() and not Path(data).exists():
+        raise DataError(
+            f"the data of {run_dir} lay in {data}, which does not exist any more; if they were moved or renamed, give "
+            f"the command again with the new folder and --run-dir {run_dir}"
+        )
+
+
+def run_directory(request: CommonRequest, data_name: str, identity: Mapping[str, Any]) -> RunDirectory:
+    """Where a request's run is kept, whether it was begun or not.
+
+    An unnamed run is known by the hash of its identity: its folder keeps the name that the data had at its beginning.
+    """
+    if request.run_dir is not None:
+        return RunDirectory(request.run_dir)
+    known = digest(dict(identity))[:8]
+    begun = [path for path in sorted(request.runs.glob(f"*-{known}")) if RunDirectory(path).exists()]
+    return RunDirectory(begun[0] if begun else request.runs / f"{data_name}-{known}")
 
 
 def open_run(request: RunRequest, data: ImageData, identity: Mapping[str, Any], voice: Voice) -> RunDirectory:
     """The run directory of a request, made or found."""
-    run = run_directory(request, data, identity)
+    run = run_directory(request, data.name, identity)
     with run.locked():
         continued = run.open(identity, request.command(), fresh=request.fresh)
     voice.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
@@ -209,9 +242,8 @@ def native_resolution(data: ImageData, accelerator: str) -> int:
 
 
 def identity_of(request: RunRequest, data: ImageData, resolution: int) -> dict[str, Any]:
-    """What makes a run this run, whatever it does."""
+    """What makes a run this run, whatever it does: of the data their contents, and not what their folder is called."""
     return {
-        "data": data.name,
         "data_fingerprint": data.fingerprint,
         "latency_ms": request.latency_ms,
         "device": request.device,
@@ -245,8 +277,3 @@ def searched(request: FitRequest, space: SearchSpace) -> dict[str, Any]:
 def digest(value: Any) -> str:
     """A short hash of plain JSON data."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def run_name(data: ImageData, identity: Mapping[str, Any]) -> str:
-    """The name of an unnamed run."""
-    return f"{data.name}-{digest(dict(identity))[:8]}"

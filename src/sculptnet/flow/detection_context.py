@@ -16,13 +16,12 @@ from sculptnet.data.detection import BoxBatches, BoxData, BoxPreprocessing, box_
 from sculptnet.data.detection.score import require_pycocotools
 from sculptnet.devices import Device, open_device
 from sculptnet.devices.local import cores
-from sculptnet.flow.context import OpenRun, Voice, choose_accelerator, digest
+from sculptnet.flow.context import OpenRun, Voice, check_still_there, choose_accelerator, digest, run_directory
 from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.starting import normalisation_of
 from sculptnet.nets.detector import Detector, initialise_detector
 from sculptnet.nets.detector_boxes import with_fitted_boxes
 from sculptnet.nets.ssdlite import SsdLite
-from sculptnet.runs import RunDirectory
 from sculptnet.streams import stream_seed
 from sculptnet.train.detection import DetectorRecipe
 from sculptnet.zoo import Published
@@ -77,13 +76,14 @@ def open_detection(request: DetectionRequest, voice: Voice, clock: Callable[[], 
     """Reads the photographs, fits the boxes, opens the run directory."""
     started = clock()
     require_pycocotools()
+    check_still_there(request.data, request.run_dir)
     data = read_boxes(
         Path(request.data), test_fraction=request.test_fraction, seed=request.seed, progress=voice.progress
     )
     published = request.published()
     published = replace(published, architecture=replace(published.architecture, resolution=request.size))
     identity = _identity(request, data, published)
-    run = RunDirectory(request.run_dir or request.runs / f"{data.name}-{digest(identity)[:8]}")
+    run = run_directory(request, data.name, identity)
     device, accelerator = open_device(request.device, request.threads), choose_accelerator(request.accelerator)
     with run.locked():
         continued = run.open(identity, request.command(), fresh=request.fresh)
@@ -116,7 +116,6 @@ def _identity(request: DetectionRequest, data: BoxData, published: Published) ->
     else:
         begins_as = begins
     return {
-        "data": data.name,
         "data_fingerprint": data.fingerprint,
         "detector": digest(to_json(published.architecture)),
         "starting_weights": begins_as,

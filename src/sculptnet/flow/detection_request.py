@@ -12,7 +12,7 @@ from sculptnet.arch import architecture_from_json
 from sculptnet.errors import InvalidValue
 from sculptnet.files import read_json
 from sculptnet.flow.common_request import CommonRequest, check_beginning, from_plain
-from sculptnet.named import find
+from sculptnet.named import find, is_part
 from sculptnet.nets.ssdlite import size_problems, stride_problems
 from sculptnet.runs import RunDirectory
 from sculptnet.train.detection import DetectorRecipe
@@ -85,7 +85,7 @@ class DetectionRequest(CommonRequest):
     def _file(self) -> Path | None:
         """The architecture file, where the network is none by name."""
         path = Path(self.network)
-        if self.network in zoo.BY_NAME or (":" in self.network and not path.exists()):
+        if self.network in zoo.BY_NAME or is_part(self.network):
             return None
         if path.is_dir():
             model = RunDirectory(path).model if RunDirectory(path).exists() else path

@@ -38,6 +38,8 @@ def published_of(network: str) -> Published:
     """
     if is_architecture_file(network):
         found: object = _of_file(Path(network))
+    elif network not in zoo.BY_NAME and Path(network).is_file():
+        raise InvalidValue(f"NETWORK {network} is a file whose name does not end in .json; name {ARCHITECTURE_FILE}")
     else:
         found = find(network, zoo.BY_NAME, "network")
     if isinstance(found, Architecture):

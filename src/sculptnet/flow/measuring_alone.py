@@ -25,7 +25,7 @@ from sculptnet.flow.bundles import Wish, table_of_bundle, write_bundle
 from sculptnet.flow.context import Voice
 from sculptnet.flow.measuring import describe_error
 from sculptnet.flow.request import SETTING_GROUPS
-from sculptnet.named import find
+from sculptnet.named import find, is_part
 from sculptnet.runs import RunDirectory
 
 Result: TypeAlias = tuple[str, Any]
@@ -69,7 +69,7 @@ def measure_target(
         energy: measure the energy of one inference too.
         powercap: where the counters of energy are.
     """
-    is_space = target in spaces.BY_NAME or ":" in target
+    is_space = target in spaces.BY_NAME or is_part(target)
     _check_options(is_space, device, elsewhere, energy, out)
     _check_fits(target, is_space, precision, resolution, num_classes, settings)
     if not is_space:

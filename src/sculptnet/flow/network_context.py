@@ -64,7 +64,7 @@ def open_network_context(request: NetworkRequest, voice: Voice, clock: Callable[
     resolution = request.resolution or own_resolution(request, published, data)
     published = replace(published, architecture=fitted(published.architecture, resolution, len(data.classes)))
     identity = identity_of(request, data, resolution) | trained(request, published)
-    if request.fresh or not run_directory(request, data, identity).exists():
+    if request.fresh or not run_directory(request, data.name, identity).exists():
         first_network(request, published)  # weights of another network: an error before there is a run
     run = open_run(request, data, identity, voice)
     preprocessing = default_preprocessing(data, resolution)

@@ -143,7 +143,7 @@ def describe_run(run: RunDirectory, info: Mapping[str, Any], card: Mapping[str, 
     asked, given = info["identity"], info["command"].get("network")
     budget = "no budget" if asked["latency_ms"] is None else f"budget {asked['latency_ms']} ms"
     lines = [
-        f"{run.folder}: {given or asked['method']} on {asked['data']}, {budget} on "
+        f"{run.folder}: {given or asked['method']} on {Path(info['command']['data']).name}, {budget} on "
         f"{asked['device']} ({asked['threads']} threads, {asked['precision']})"
     ]
     model = f"model: {'shipped' if card else 'not yet'}"

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from sculptnet.data.detection.entries import Entry, Object, Written, split_in
 from sculptnet.data.detection.store import Store
 from sculptnet.data.formats import IMAGE_SUFFIXES
+from sculptnet.data.names import normal
 from sculptnet.data.split_names import SPLITS
 
 LISTS = "ImageSets/Main"  # NAME.txt in it names the photographs of a split, one a line
