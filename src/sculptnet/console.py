@@ -14,6 +14,8 @@ from typing import Any
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from sculptnet.files import printable
+
 INTERRUPTED = 130  # the exit code
 SHOW_AFTER_S = 2.0  # shorter work gets no bar
 
@@ -57,7 +59,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Prints a line to standard error."""
-        self.rich.print(text, markup=False)
+        self.rich.print(printable(text), markup=False)
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Tells how far the work `what` is; its bar goes when it is done.
@@ -82,4 +84,4 @@ class Console:
     def finish(self, text: str, document: Any) -> None:
         """Prints the result: `document` as JSON if that was asked for, else `text`."""
         self.bars.stop()
-        print(json.dumps(document, indent=1) if self.as_json else text)
+        print(json.dumps(document, indent=1) if self.as_json else printable(text))

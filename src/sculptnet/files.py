@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sculptnet.errors import InvalidValue, RunError
+
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+def printable(name: str) -> str:
+    r"""`name` with every byte that is no UTF-8 as `\xe9`: file names may hold any bytes, texts may not."""
+    return _NO_CHARACTER.sub(_escaped, name)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return rf"\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else rf"\u{code:04x}"  # PEP 383, or a lone surrogate
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -17,7 +30,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content if isinstance(content, bytes) else printable(content).encode())
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sculptnet.data import folder, inspect
-from sculptnet.data.names import printable
 from sculptnet.data.split_names import split_called
+from sculptnet.files import printable
 
 Make = Callable[..., Path]
 COMPOSED, APART = unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "café")

@@ -28,9 +28,7 @@ def test_images_of_one_value_are_refused(name: str, make_folder: Make) -> None:
     path = make_folder({"a": 6, "b": 6}, suffix=name)
     for index, file in enumerate(sorted(path.rglob(f"*.{name}"))):
         Image.new("RGB", (20 + index % 2, 20), (9, 9, 9)).save(file)
-    with pytest.raises(
-        DataError, match=r"data set set: all 12 images are of one brightness alone \(9 of 255\)"
-    ):
+    with pytest.raises(DataError, match=r"data set set: all 12 images are of one brightness alone \(9 of 255\)"):
         check_plausible(folder(path))
 
 

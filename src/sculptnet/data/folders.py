@@ -9,9 +9,10 @@ import numpy as np
 
 from sculptnet.data.images import Files, ImageData, levelled, stratified
 from sculptnet.data.layout import Part, understood
-from sculptnet.data.names import normal, printable
+from sculptnet.data.names import normal
 from sculptnet.data.survey import survey_files
 from sculptnet.errors import DataError
+from sculptnet.files import printable
 from sculptnet.state import Progress, no_progress
 from sculptnet.streams import stream
 

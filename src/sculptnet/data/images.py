@@ -16,11 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from sculptnet.data.formats import open_image
-from sculptnet.data.names import normal, printable
+from sculptnet.data.names import normal
 from sculptnet.data.preprocessing import to_rgb
 from sculptnet.data.survey import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, Survey, content_digest
 from sculptnet.data.white import FULL, WhiteLevels, decided, refuse_lost
 from sculptnet.errors import DataError, InvalidValue, collected
+from sculptnet.files import printable
 from sculptnet.streams import stream
 
 Labels: TypeAlias = npt.NDArray[np.int64]

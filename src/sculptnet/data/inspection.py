@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sculptnet.data.images import Files, ImageData, Indices, Split
-from sculptnet.data.names import printable
 from sculptnet.data.plausible import doubts
 from sculptnet.data.survey import Survey
 from sculptnet.data.white import FULL, lost_pictures
+from sculptnet.files import printable
 
 NEAR_BITS = 4  # of 64: the most by which the difference hashes of near duplicates differ
 NEAR_LEVELS = 2.0  # of 255: the most by which their 9x8 grey thumbnails differ on average

@@ -9,10 +9,11 @@ from typing import final
 
 from sculptnet.data.formats import IMAGE_SUFFIXES
 from sculptnet.data.listing import Listing, counted, left_out, level, listed
-from sculptnet.data.names import examples, normal, printable
+from sculptnet.data.names import examples, normal
 from sculptnet.data.own_outputs import own_output
 from sculptnet.data.split_names import split_called, split_folders
 from sculptnet.errors import DataError, collected
+from sculptnet.files import printable
 
 LAYOUT = "a folder per class with its images inside, or train/ and test/ (or val/) with such folders"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+from sculptnet.files import printable
+
 SHOWN_NAMES = 5
 
 
@@ -14,11 +16,6 @@ def normal(name: str) -> str:
     File systems of macOS keep an accent and its letter apart (NFD), most others as one character.
     """
     return unicodedata.normalize("NFC", name)
-
-
-def printable(name: str) -> str:
-    r"""`name` with every byte that is no UTF-8 as `\xe9`: file names may hold any bytes, texts and JSON may not."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def is_text(name: str) -> bool:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sculptnet.data.images import Files, ImageData, Split
-from sculptnet.data.names import printable
 from sculptnet.data.survey import Survey
 from sculptnet.errors import DataError
+from sculptnet.files import printable
 
 NO_PICTURE = 2  # pixels a side up to which an image shows nothing
 TINY = 8  # pixels a side; below them there is little to see

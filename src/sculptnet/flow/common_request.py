@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sculptnet.cost import Precision
 from sculptnet.devices import open_device
 from sculptnet.errors import InvalidValue, SculptNetError, collected
+from sculptnet.files import printable
 
 PATHS = ("table", "weights", "root", "runs", "run_dir", "from_run")
 NAMES = ("data", "network", "start", "recipe_only")  # or files and folders
@@ -65,6 +66,9 @@ class CommonRequest(ABC):
             problems.append(f"--test-fraction must lie between 0 and 1, got {self.test_fraction:g}")
         if self.accelerator not in ("auto", "cpu", "cuda"):
             problems.append(f"--accelerator must be auto, cpu or cuda, got {self.accelerator!r}")
+        kept, shown = str(self.run_dir or self.runs), printable(str(self.run_dir or self.runs))
+        if shown != kept:
+            problems.append(f"the run's folder {shown} is no UTF-8, and runtimes open no such files; give --run-dir")
         for check in self.checks():
             try:
                 check()

@@ -19,10 +19,11 @@ from sculptnet.data.detection.split import BoxData, Boxes, BoxSplit
 from sculptnet.data.detection.store import Listing, Store, open_store
 from sculptnet.data.detection.voc import LISTS, read_voc
 from sculptnet.data.formats import IMAGE_SUFFIXES, reason
-from sculptnet.data.names import is_text, printable
+from sculptnet.data.names import is_text
 from sculptnet.data.survey import Look, Survey, look_at, survey_of
 from sculptnet.data.white import WhiteLevels, decided, lost_pictures, refuse_lost
 from sculptnet.errors import DataError
+from sculptnet.files import printable
 from sculptnet.state import Progress, no_progress
 from sculptnet.streams import stream
 

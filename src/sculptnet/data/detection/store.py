@@ -9,9 +9,10 @@ from typing import Protocol, final
 
 from sculptnet.data.detection.archive import read_archive
 from sculptnet.data.listing import is_visible, left_out, listed
-from sculptnet.data.names import is_text, printable
+from sculptnet.data.names import is_text
 from sculptnet.data.own_outputs import own_folders
 from sculptnet.errors import DataError
+from sculptnet.files import printable
 
 NO_UTF8 = "its name is not UTF-8; rename it"
 WANTED = "give a folder or a .tar with VOC XML or COCO JSON"
