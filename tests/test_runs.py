@@ -106,6 +106,15 @@ def test_the_same_identity_continues_and_another_is_refused(tmp_path: Path) -> N
     assert run.open({"data": "b", "seed": 0}, {}, fresh=True) is False
 
 
+def test_what_the_folder_of_the_data_is_called_is_no_part_of_a_run(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.open({"data": "photos", "data_fingerprint": "x"}, {"data": "/a/photos", "seed": 0}, fresh=False)
+    assert run.open({"data_fingerprint": "x"}, {"data": "/b/images", "seed": 0}, fresh=False) is True
+    assert run.info()["command"] == {"data": "/b/images", "seed": 0}
+    with pytest.raises(RunError, match="data_fingerprint: there"):
+        run.open({"data_fingerprint": "y"}, {}, fresh=False)
+
+
 def test_a_newer_schema_and_a_foreign_folder_are_refused(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     run.open({}, {}, fresh=False)

@@ -44,7 +44,9 @@ def test_val_is_left_out_where_there_is_a_test(make_folder: Make) -> None:
     counts = {"train/a": 3, "train/b": 2, "val/a": 4, "val/b": 4, "test/a": 1, "test/b": 1}
     data = folder(make_folder(counts))
     assert (len(data.train), len(data.test)) == (5, 2)
-    assert data.notes == ("val/ was not used: selection holds out a part of train/, the result is measured on test/",)
+    assert data.notes == (
+        "val/ (8 files) was not used: selection holds out a part of train/, the result is measured on test/",
+    )
 
 
 def test_train_alone_is_split(make_folder: Make) -> None:

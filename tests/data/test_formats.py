@@ -13,7 +13,8 @@ from sculptnet.data import folder
 from sculptnet.data.detection import read_boxes
 from sculptnet.data.formats import MOST_PIXELS, open_image
 from sculptnet.data.survey import survey_files
-from sculptnet.errors import DataError
+from sculptnet.errors import DataError, InvalidValue
+from sculptnet.export.prediction import read_photo
 
 FOREIGN = {
     "pointer.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n", "`git lfs pull`"),
@@ -50,6 +51,13 @@ def test_previews_in_raw_files_are_not_taken_for_the_photograph(suffix: str, tmp
     (tmp_path / "preview.tif").rename(tmp_path / f"photo.{suffix}")
     _, broken = survey_files([tmp_path / f"photo.{suffix}"])
     assert broken == {0: f"a camera's raw file (.{suffix.lower()}); export it as JPEG, PNG or TIFF"}
+
+
+def test_raw_files_are_not_classified_by_their_previews(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 12)).save(tmp_path / "photo.tif")
+    (tmp_path / "photo.tif").rename(tmp_path / "photo.nef")
+    with pytest.raises(InvalidValue, match=r"photo\.nef is a camera's raw file \(\.nef\); export it as JPEG"):
+        read_photo(tmp_path / "photo.nef", None)
 
 
 def test_panoramas_are_read_and_the_limit_is_told(make_folder: Callable[..., Path]) -> None:

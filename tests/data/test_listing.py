@@ -91,6 +91,8 @@ def test_runs_are_no_data(make_folder: Make) -> None:
     _run_in(path / "runs/photos-12345678")
     _run_in(path / "demo")
     _run_in(path / "a/runs/a-1")
+    (path / "begun").mkdir()
+    (path / "begun/.lock").touch()
     (path / "runs/log.txt").touch()
     (path / "model").mkdir()
     for name in ("card.json", "architecture.json"):
@@ -99,11 +101,11 @@ def test_runs_are_no_data(make_folder: Make) -> None:
     assert data.fingerprint == before.fingerprint
     assert data.notes[:2] == (
         "not used: 1 file beside runs: runs/log.txt",
-        "not used: 4 folders that SculptNet wrote: a/runs/a-1/ (a run), demo/ (a run), model/ (a shipped model), "
-        "runs/photos-12345678/ (a run)",
+        "not used: 5 folders that SculptNet wrote: a/runs/a-1/ (a run), begun/ (a run), demo/ (a run), "
+        "model/ (a shipped model), runs/photos-12345678/ (a run)",
     )
     assert not [name for name in FolderStore(path).names() if "curve" in name or "card" in name]
-    assert "4 folders that SculptNet wrote" in FolderStore(path).left_out()[0]
+    assert "5 folders that SculptNet wrote" in FolderStore(path).left_out()[0]
 
 
 def test_somebody_elses_run_json_hides_no_images(make_folder: Make) -> None:

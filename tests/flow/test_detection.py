@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,6 +132,15 @@ def test_the_file_is_judged_beside_the_weights_on_the_same_photographs(finished:
     assert compared["against"] == "weights.safetensors"
     assert abs(compared["difference"]) < 0.01
     assert finished.card["warnings"] == []
+
+
+def test_a_run_goes_on_with_renamed_photographs(request_here: DetectionRequest, work: Path, tmp_path: Path) -> None:
+    unnamed = replace(request_here, run_dir=None, runs=tmp_path)
+    begun = open_detection(unnamed, SILENT, time.monotonic).run
+    shutil.copytree(work / "voc", work / "renamed")
+    again = replace(unnamed, data=str(work / "renamed"))
+    assert open_detection(again, SILENT, time.monotonic).run == begun
+    assert begun.info()["command"]["data"] == str(work / "renamed")
 
 
 def test_the_page_shows_photographs_with_boxes(finished: DetectionResult) -> None:

@@ -92,8 +92,9 @@ def _split_folders(path: Path, folders: Sequence[str], notes: list[str]) -> list
     if twice:
         raise DataError(collected([f"{one}; keep one of them" for one in twice], printable(str(path))))
     if "test" in found and "val" in found:
+        files = listed(path, found["val"][0]).files
         notes.append(
-            f"{shown['val'][0]} was not used: selection holds out a part of {shown['train'][0]}, the result is "
+            f"{shown['val'][0]} ({counted(files, 'file')}) was not used: selection holds out a part of {shown['train'][0]}, the result is "
             f"measured on {shown['test'][0]}"
         )
     elif "val" in found:

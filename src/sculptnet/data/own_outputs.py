@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
-RUN, MODEL = "run.json", "card.json"
+RUN, MODEL, LOCK = "run.json", "card.json", ".lock"
 BESIDE_MODEL = ("architecture.json", "model.onnx", "detector.json")
 
 
-def own_output(files: Container[str], read: Callable[[str], bytes]) -> str | None:
+def own_output(files: Collection[str], read: Callable[[str], bytes]) -> str | None:
     """What of ours a folder is, by the names of its files: `a run` or `a shipped model`; None where it is not ours.
 
     Args:
         files: the names of the files directly in it.
         read: gives the content of one; a file of the same name that somebody else wrote is told by what is in it.
     """
-    if RUN in files and _has_keys(read(RUN), "schema", "identity"):
+    if set(files) == {LOCK} or (RUN in files and _has_keys(read(RUN), "schema", "identity")):
         return "a run"
     if MODEL in files and any(name in files for name in BESIDE_MODEL):
         return "a shipped model"
@@ -29,12 +30,12 @@ def own_folders(names: Iterable[str], read: Callable[[str], bytes]) -> dict[str,
     for name in names:
         folder, _, file = name.rpartition("/")
         by_folder.setdefault(folder, set()).add(file)
-    found = {}
-    for folder, files in by_folder.items():
-        what = own_output(files, lambda file, folder=folder: read(f"{folder}/{file}".lstrip("/")))  # type: ignore[misc]
-        if what is not None:
-            found[folder] = what
-    return found
+    kinds = {folder: own_output(files, partial(_read_in, folder, read)) for folder, files in by_folder.items()}
+    return {folder: what for folder, what in kinds.items() if what is not None}
+
+
+def _read_in(folder: str, read: Callable[[str], bytes], file: str) -> bytes:
+    return read(f"{folder}/{file}".lstrip("/"))
 
 
 def _has_keys(content: bytes, *keys: str) -> bool:

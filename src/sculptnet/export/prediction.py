@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from sculptnet.data.formats import open_image, raw_file
 from sculptnet.data.preprocessing import Preprocessing, prepare
 from sculptnet.errors import DataError, InvalidValue, collected
 from sculptnet.export.session import Images, OnnxModel
@@ -96,8 +97,11 @@ def read_photo(photo: Path, preprocessing: Preprocessing | None) -> Images:
     if not photo.is_file():
         what = "is a folder; name the image files in it" if photo.is_dir() else "does not exist; check the path"
         raise InvalidValue(f"{photo} {what}")
+    raw = raw_file(photo.name)
+    if raw is not None:
+        raise InvalidValue(f"{photo} is {raw}")
     try:
-        with Image.open(photo) as image:
+        with open_image(photo) as image:
             if preprocessing is None:
                 image.load()
                 return np.empty(0, np.float32)
