@@ -113,6 +113,10 @@ def test_somebody_elses_run_json_hides_no_images(make_folder: Make) -> None:
     (path / "a/run.json").write_text('{"camera": 3}')
     with pytest.raises(DataError, match=r"a/run\.json: not an image"):
         folder(path)
+    (path / "a/run.json").unlink()
+    (path / "a/run.json").symlink_to("/no/such/run.json")
+    with pytest.raises(DataError, match=r"a/run\.json: a link to /no/such/run\.json"):
+        folder(path)
 
 
 def test_a_run_in_the_place_of_data_is_told(make_folder: Make) -> None:
@@ -121,6 +125,9 @@ def test_a_run_in_the_place_of_data_is_told(make_folder: Make) -> None:
     for read in (folder, open_store):
         with pytest.raises(DataError, match=r"one is a run of SculptNet"):
             read(path / "runs/one")
+    (path / "runs/one/model/architecture.json").touch()
+    with pytest.raises(DataError, match=r"model is a shipped model of SculptNet"):
+        folder(path / "runs/one/model")
     with pytest.raises(DataError, match=r"has no class folders .*no images: one"):
         folder(path / "runs")
     with pytest.raises(DataError, match=r"has no class folders .*no images: runs/one"):

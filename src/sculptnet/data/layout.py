@@ -92,10 +92,9 @@ def _split_folders(path: Path, folders: Sequence[str], notes: list[str]) -> list
     if twice:
         raise DataError(collected([f"{one}; keep one of them" for one in twice], printable(str(path))))
     if "test" in found and "val" in found:
-        files = listed(path, found["val"][0]).files
+        unused = f"{shown['val'][0]} ({counted(listed(path, found['val'][0]).files, 'file')}) was not used"
         notes.append(
-            f"{shown['val'][0]} ({counted(files, 'file')}) was not used: selection holds out a part of {shown['train'][0]}, the result is "
-            f"measured on {shown['test'][0]}"
+            f"{unused}: selection holds out a part of {shown['train'][0]}, the result is measured on {shown['test'][0]}"
         )
     elif "val" in found:
         notes.append(f"test split: {shown['val'][0]}, as there is no test/")

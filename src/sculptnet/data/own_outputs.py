@@ -17,7 +17,7 @@ def own_output(files: Collection[str], read: Callable[[str], bytes]) -> str | No
         files: the names of the files directly in it.
         read: gives the content of one; a file of the same name that somebody else wrote is told by what is in it.
     """
-    if set(files) == {LOCK} or (RUN in files and _has_keys(read(RUN), "schema", "identity")):
+    if set(files) == {LOCK} or (RUN in files and _has_keys(RUN, read, "schema", "identity")):
         return "a run"
     if MODEL in files and any(name in files for name in BESIDE_MODEL):
         return "a shipped model"
@@ -38,9 +38,9 @@ def _read_in(folder: str, read: Callable[[str], bytes], file: str) -> bytes:
     return read(f"{folder}/{file}".lstrip("/"))
 
 
-def _has_keys(content: bytes, *keys: str) -> bool:
+def _has_keys(name: str, read: Callable[[str], bytes], *keys: str) -> bool:
     try:
-        value = json.loads(content)
-    except ValueError:
+        value = json.loads(read(name))
+    except (ValueError, OSError):  # somebody else's, or a link to nothing
         return False
     return isinstance(value, dict) and all(key in value for key in keys)
