@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +53,29 @@ def test_previews_in_raw_files_are_not_taken_for_the_photograph(suffix: str, tmp
     (tmp_path / "preview.tif").rename(tmp_path / f"photo.{suffix}")
     _, broken = survey_files([tmp_path / f"photo.{suffix}"])
     assert broken == {0: f"a camera's raw file (.{suffix.lower()}); export it as JPEG, PNG or TIFF"}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12: of threads beside a fork
+def test_forked_processes_open_images_whatever_threads_do(tmp_path: Path, photo: Callable[..., Image.Image]) -> None:
+    photo(0).save(tmp_path / "a.png")
+    stop = threading.Event()
+
+    def keep_opening() -> None:
+        while not stop.is_set():
+            open_image(tmp_path / "a.png").close()
+
+    thread = threading.Thread(target=keep_opening)
+    thread.start()
+    try:
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                open_image(tmp_path / "a.png").close()
+                os._exit(0 if Image.MAX_IMAGE_PIXELS else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_raw_files_are_not_classified_by_their_previews(tmp_path: Path) -> None:

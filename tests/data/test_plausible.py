@@ -85,3 +85,9 @@ def test_a_picture_that_stands_in_for_many_is_named(make_folder: Make) -> None:
 def test_as_many_classes_as_images_are_questioned(make_folder: Make) -> None:
     findings = inspect(folder(make_folder({f"person{index}": 2 for index in range(6)})))
     assert findings.warnings[0].startswith("6 classes have only 6 training images: are the folders classes, and not")
+
+
+def test_classes_of_nearly_one_name_are_questioned(make_folder: Make) -> None:
+    findings = inspect(folder(make_folder({"red fox": 4, "Red_Fox": 4, "hare": 4})))
+    expected = "classes whose names differ in case or spaces alone: 'Red_Fox' and 'red fox'; are they one?"
+    assert findings.warnings[0] == expected

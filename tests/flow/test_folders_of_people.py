@@ -108,3 +108,16 @@ def test_a_run_in_the_place_of_data_is_told(network: str, photos: Path, command:
         code, _, err = command(*words, str(run.folder), *TINY)
         assert code == 2
         assert "is a run of SculptNet" in err
+
+
+def test_data_that_nothing_can_be_learned_from_begin_no_run(
+    network: str, photos: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in photos.glob("*/*.png"):
+        Image.new("L", (16, 16), 128).save(name)
+    monkeypatch.chdir(photos.parent)
+    for words in (("train", network, str(photos)), ("fit", str(photos), "--latency-ms", "1")):
+        code, _, err = command(*words, *TINY)
+        assert code == 2
+        assert r"data set fotos\xe9: all 20 images are of one brightness alone (128 of 255)" in err
+    assert not (photos.parent / "runs").exists()

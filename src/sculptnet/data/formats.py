@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -18,7 +19,8 @@ RAW_SUFFIXES = (
     *(".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
 )
 MOST_PIXELS = 250_000_000  # of an image, 0.75 GB decoded; Pillow's own limit, 179 million, is under many panoramas
-_LIMIT = threading.Lock()  # Pillow's limit is a global
+_LIMIT = threading.Lock()  # Pillow's limit is a global; processes that decode are forked while nobody changes it
+os.register_at_fork(before=_LIMIT.acquire, after_in_parent=_LIMIT.release, after_in_child=_LIMIT.release)
 
 
 def open_image(source: IO[bytes] | Path) -> ImageFile:

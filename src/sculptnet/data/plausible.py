@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sculptnet.data.images import Files, ImageData, Split
+from sculptnet.data.names import examples
 from sculptnet.data.survey import Survey
 from sculptnet.errors import DataError
 from sculptnet.files import printable
@@ -75,8 +76,14 @@ def _same_pixels(data: ImageData) -> bool:
 
 def doubts(data: ImageData, train: Survey, test: Survey) -> tuple[str, ...]:
     """What makes a result mean little, in sentences for the user; the surveys are those of the splits."""
-    found = [_one_answer(data), _classes_like_images(data), _one_picture(data, train, test), _tiny(train, test)]
-    found.append(_flat(train, test))
+    found = [
+        _one_answer(data),
+        _classes_like_images(data),
+        _classes_alike(data),
+        _one_picture(data, train, test),
+        _tiny(train, test),
+        _flat(train, test),
+    ]
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -100,6 +107,14 @@ def _classes_like_images(data: ImageData) -> str | None:
         f"{len(data.classes)} classes have only {len(data.train)} training images: are the folders classes, and not "
         "single objects, persons or dates?"
     )
+
+
+def _classes_alike(data: ImageData) -> str | None:
+    known: dict[str, list[str]] = {}
+    for name in data.classes:
+        known.setdefault(" ".join(name.casefold().replace("_", " ").replace("-", " ").split()), []).append(name)
+    alike = [" and ".join(map(repr, names)) for names in known.values() if len(names) > 1]
+    return f"classes whose names differ in case or spaces alone: {examples(alike)}; are they one?" if alike else None
 
 
 def _one_picture(data: ImageData, train: Survey, test: Survey) -> str | None:
