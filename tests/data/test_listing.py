@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from sculptnet.data import folder
-from sculptnet.data.detection.store import FolderStore, open_store
+from sculptnet.data.detection.store import open_store
 from sculptnet.errors import DataError
 from sculptnet.runs import RunDirectory
 
@@ -29,7 +29,7 @@ def test_links_below_a_class_are_followed(make_folder: Make) -> None:
     data = folder(path / "set")
     assert data.classes == ("a", "b", "c")
     assert len(data.train) + len(data.test) == 2 + 11 + 7 + 1
-    assert len([name for name in FolderStore(path / "set").names() if "more/" in name]) == 11
+    assert len([name for name in open_store(path / "set")[1].names if "more/" in name]) == 11
 
 
 def test_links_in_circles_end_and_are_named(make_folder: Make) -> None:
@@ -42,7 +42,7 @@ def test_links_in_circles_end_and_are_named(make_folder: Make) -> None:
     data = folder(path)
     assert len(data.train) + len(data.test) == 6
     assert data.notes[0].startswith("not used: 4 links to folders that are read already: ")
-    assert len(FolderStore(path).names()) == 6
+    assert len(open_store(path)[1].names) == 6
 
 
 def test_links_to_nothing_are_broken_files(make_folder: Make) -> None:
@@ -54,9 +54,9 @@ def test_links_to_nothing_are_broken_files(make_folder: Make) -> None:
     assert "2 files cannot be read" in str(caught.value)
     assert "a/gone.png: a link to /no/such.png, which does not exist; mend or remove it" in str(caught.value)
     assert folder(path, skip_broken=True).broken[1].startswith("c: a link to /no/such/folder")
-    (told,) = FolderStore(path).left_out()
-    assert told.startswith("not used: 2 files that cannot be read: ")
-    assert "a/gone.png (a link to /no/such.png" in told
+    unusable = open_store(path)[1].unusable
+    assert list(unusable) == ["a/gone.png", "c"]
+    assert unusable["a/gone.png"].startswith("a link to /no/such.png")
 
 
 def test_a_pipe_is_no_image_and_nobody_waits_for_it(make_folder: Make) -> None:
@@ -72,7 +72,7 @@ def test_hidden_files_are_counted_and_named(make_folder: Make) -> None:
     (path / "b/Thumbs.db").touch()
     (path / "b/.cache").mkdir()
     assert folder(path).notes[0] == "not used: 3 hidden files: .DS_Store, b/.cache, b/Thumbs.db"
-    assert FolderStore(path).left_out() == ("not used: 3 hidden files: .DS_Store, b/.cache, b/Thumbs.db",)
+    assert open_store(path)[1].notes == ("not used: 3 hidden files: .DS_Store, b/.cache, b/Thumbs.db",)
 
 
 def _run_in(path: Path) -> None:
@@ -104,8 +104,8 @@ def test_runs_are_no_data(make_folder: Make) -> None:
         "not used: 5 folders that SculptNet wrote: a/runs/a-1/ (a run), begun/ (a run), demo/ (a run), "
         "model/ (a shipped model), runs/photos-12345678/ (a run)",
     )
-    assert not [name for name in FolderStore(path).names() if "curve" in name or "card" in name]
-    assert "5 folders that SculptNet wrote" in FolderStore(path).left_out()[0]
+    assert not [name for name in open_store(path)[1].names if "curve" in name or "card" in name]
+    assert "5 folders that SculptNet wrote" in open_store(path)[1].notes[0]
 
 
 def test_somebody_elses_run_json_hides_no_images(make_folder: Make) -> None:
@@ -153,11 +153,12 @@ def test_an_archive_says_what_is_left_out_and_follows_links(tmp_path: Path) -> N
         _add(archive, "./train/.d.jpg")
         _add(archive, "./runs/one/run.json", run)
         _add(archive, "./runs/one/model/card.json")
-    store = open_store(tmp_path / "set.tar")
-    assert store.names() == ("images/a.jpg", "train/b.jpg")
+    store, listing = open_store(tmp_path / "set.tar")
+    assert listing.names == ("images/a.jpg", "train/b.jpg")
     assert store.read("train/b.jpg") == b"photo"
-    assert store.left_out() == (
+    assert listing.notes == (
         "not used: 1 hidden file: train/.d.jpg",
         "not used: 1 folder that SculptNet wrote: runs/one/ (a run)",
-        "not used: 1 file that cannot be read: train/c.jpg (a link to gone.jpg, which the archive does not hold)",
     )
+    assert list(listing.unusable) == ["train/c.jpg"]
+    assert "gone.jpg" in listing.unusable["train/c.jpg"]

@@ -143,4 +143,4 @@ def _key(status: os.stat_result) -> tuple[int, int]:
 def _why(entry: os.DirEntry[str]) -> str:
     if entry.is_symlink():
         return f"a link to {os.readlink(entry.path)}, which does not exist; mend or remove it"
-    return "neither a file nor a folder"
+    return "neither a file nor a folder; remove it"
