@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sculptnet.cost import Precision
+from sculptnet.files import at_home
 from sculptnet.flow.context import Voice
 from sculptnet.flow.specialized import Specialized
 from sculptnet.flow.specializing import SpecializeRequest, specialize_run
@@ -40,5 +41,5 @@ def specialize(
     """
     budgets = (latency_ms,) if isinstance(latency_ms, (int, float)) else tuple(latency_ms)
     wanted = (device, threads, precision, table, tuple(limits), fine_tune_epochs)
-    request = SpecializeRequest(Path(run), budgets, *wanted)
+    request = SpecializeRequest(at_home(Path(run)), budgets, *wanted)
     return specialize_run(request, Voice(say, progress))

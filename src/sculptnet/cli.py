@@ -1,6 +1,6 @@
 """The command line. It parses, calls the library, and prints; torch is imported by the verbs that need it.
 
-Exit codes: 0 done, 2 the request cannot be served, 3 served but over budget, 130 interrupted.
+Exit codes: 0 done, 1 something unforeseen, 2 the request cannot be served, 3 served but over budget, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -40,15 +40,17 @@ from sculptnet.cli_options import (
     values_of,
     with_options,
 )
-from sculptnet.console import INTERRUPTED, Console
+from sculptnet.console import INTERRUPTED, Console, print_anything
 from sculptnet.errors import InvalidValue, SculptNetError, collected
+from sculptnet.failures import failure_of
+from sculptnet.files import at_home
 
 if TYPE_CHECKING:
     from sculptnet.flow.network_request import NetworkRequest
     from sculptnet.flow.request import FitRequest
     from sculptnet.flow.result import FitResult
 
-BAD_REQUEST, OVER_BUDGET = 2, 3
+UNFORESEEN, BAD_REQUEST, OVER_BUDGET = 1, 2, 3
 
 app = typer.Typer(
     name="sculptnet",
@@ -103,7 +105,7 @@ def train(
     from sculptnet.flow.network_run import run_network
 
     with Console(context.params["as_json"]) as console:
-        _finish(console, run_network(request, Voice(console.say, console.progress)))
+        _finish(console, run_network(request, Voice(console.say, console.progress, console.opened)))
 
 
 def _fit_request(context: typer.Context, data: str) -> FitRequest:
@@ -112,6 +114,7 @@ def _fit_request(context: typer.Context, data: str) -> FitRequest:
     from sculptnet.flow.request import FitRequest, request_of_run
 
     typed, values = typed_in(context), values_of(context)
+    data = at_home(data)
     apart = [option for option in typed if option in OF_NETWORKS]
     if apart:
         raise InvalidValue(f"{', '.join(apart)}: there is no NETWORK; `sculptnet train NETWORK DATA` takes it")
@@ -136,6 +139,7 @@ def _network_request(context: typer.Context, targets: Sequence[str]) -> NetworkR
     from sculptnet.flow.network_request import NetworkRequest, request_of_network_run
 
     typed, values = typed_in(context), values_of(context)
+    targets = [at_home(target) for target in targets]
     if len(targets) == 1:
         if targets[0] in zoo.BY_NAME and not Path(targets[0]).exists():
             raise InvalidValue(f"{targets[0]} is a network; `sculptnet train {targets[0]} DATA` trains it on images")
@@ -168,7 +172,7 @@ def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:
     from sculptnet.flow.stages import Stage
 
     with Console(as_json) as console:
-        _finish(console, run_flow(request, Stage(until), Voice(console.say, console.progress)))
+        _finish(console, run_flow(request, Stage(until), Voice(console.say, console.progress, console.opened)))
 
 
 def _finish(console: Console, result: FitResult) -> None:
@@ -201,6 +205,7 @@ def train_detector(
     from sculptnet.flow.detection_run import run_detection
 
     values = values_of(context)
+    targets = [at_home(target) for target in targets]
     request = None if len(targets) > 1 else request_of_detection_run(Path(targets[0]), fresh=values["fresh"])
     if request is not None:
         refuse_beside_a_run(targets[0], typed_in(context))
@@ -209,7 +214,7 @@ def train_detector(
     else:
         request = from_plain(DetectionRequest, {**values, "network": targets[0], "data": targets[1]})
     with Console(values["as_json"]) as console:
-        result = run_detection(request, Voice(console.say, console.progress))
+        result = run_detection(request, Voice(console.say, console.progress, console.opened))
         console.finish(result.summary(), result.to_json())
     if result.within_budget is False:
         raise typer.Exit(OVER_BUDGET)
@@ -239,9 +244,9 @@ def specialize(
     chosen = None if precision is None else Precision(precision.value)
     limits = tuple(limit or ())
     wanted = (device, threads, chosen, table, limits, fine_tune_epochs)
-    request = SpecializeRequest(run, tuple(latency_ms or ()), *wanted)
+    request = SpecializeRequest(at_home(run), tuple(latency_ms or ()), *wanted)
     with Console(as_json) as console:
-        result = specialize_run(request, Voice(console.say, console.progress))
+        result = specialize_run(request, Voice(console.say, console.progress, console.opened))
         console.finish(result.summary(), result.to_json())
     if not result.within_budget:
         raise typer.Exit(OVER_BUDGET)
@@ -263,15 +268,20 @@ def version(show_version: Annotated[bool, typer.Option("--version", help="Print 
 
 
 def main() -> None:
-    """The entry point: library errors become one message and exit code 2."""
+    """The entry point: library errors become one message and exit code 2, all others one line and exit code 1."""
     signal.signal(signal.SIGINT, _interrupted)  # outside of long work, which saves first (`Console`)
+    print_anything()
+    app.rich_markup_mode = "rich" if sys.stderr.isatty() else None  # boxes of 80 columns are for people
     try:
         app()
     except (SculptNetError, OSError) as error:  # a full disk, for one
-        _fail(error)
+        _fail({"error": str(error), "kind": type(error).__name__}, f"Error: {error}", BAD_REQUEST)
     except SystemExit as stopped:
         _tell_misuse(stopped)
         raise
+    except Exception as error:  # nobody foresaw it
+        failure = failure_of(_command(), error)
+        _fail(failure.document(), f"Error: {failure.line()}", UNFORESEEN)
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
@@ -285,8 +295,13 @@ def _tell_misuse(stopped: SystemExit) -> None:
         print(json.dumps({"error": explain(), "kind": "UsageError"}))
 
 
-def _fail(error: Exception) -> None:
+def _command() -> str:
+    """What was typed, without its arguments."""
+    return " ".join(["sculptnet", *(word for word in sys.argv[1:] if not word.startswith("-"))][:2])
+
+
+def _fail(document: Mapping[str, str | None], line: str, code: int) -> NoReturn:
     if "--json" in sys.argv:
-        print(json.dumps({"error": str(error), "kind": type(error).__name__}))
-    print(f"Error: {error}", file=sys.stderr)
-    sys.exit(BAD_REQUEST)
+        print(json.dumps(document))
+    print(line, file=sys.stderr)
+    sys.exit(code)

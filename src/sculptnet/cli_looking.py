@@ -17,6 +17,7 @@ from sculptnet.cli_options import (
     Threads,
 )
 from sculptnet.console import Console
+from sculptnet.files import at_home
 
 
 def measure(
@@ -36,7 +37,9 @@ def measure(
     resolution: Annotated[
         int | None,
         typer.Option(
-            "--resolution", help="Height and width of the input, pixels; by default 224 for a space, a network's own."
+            "--resolution",
+            help="Height and width of the input, pixels; by default 224 for a space, a network's own. Needed for an "
+            ".onnx file that leaves them open.",
         ),
     ] = None,
     num_classes: Annotated[
@@ -82,8 +85,8 @@ def measure(
             settings=tuple(set_ or ()),
             seed=seed,
             out=out,
-            voice=Voice(console.say, console.progress),
-            elsewhere=Elsewhere(bundle, from_bundle) if bundle or from_bundle else None,
+            voice=Voice(console.say, console.progress, console.opened),
+            elsewhere=Elsewhere(*map(_home, (bundle, from_bundle))) if bundle or from_bundle else None,
             energy=energy,
         )
         console.finish(text, document)
@@ -145,3 +148,7 @@ def predict(
 
     with Console(as_json) as console:
         console.finish(*predict_photos(model, photos))
+
+
+def _home(path: Path | None) -> Path | None:
+    return None if path is None else at_home(path)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import traceback
 from collections.abc import Mapping
 from typing import TypeVar
 
-from sculptnet.errors import InvalidValue, suggestion
+from sculptnet.errors import InvalidValue, suggestion, told
 
 P = TypeVar("P")
 
@@ -40,4 +41,15 @@ def find(name: str, known: Mapping[str, P], what: str) -> P:
         raise InvalidValue(f"{what} {name!r} cannot be imported: {error}{where}") from error
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidValue(f"{what} {name!r} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # the module's own code, as it is run on import
+        raise InvalidValue(
+            f"{what} {name!r} cannot be imported: {told(error)}{_place(error)}; what a module does when "
+            'it is run as a program belongs below `if __name__ == "__main__":`'
+        ) from error
     return part
+
+
+def _place(error: BaseException) -> str:
+    """Where an error was raised, for people."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f" ({last.filename}, line {last.lineno})"

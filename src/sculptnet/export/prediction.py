@@ -16,6 +16,7 @@ from sculptnet.data.formats import open_image, raw_file
 from sculptnet.data.preprocessing import Preprocessing, prepare
 from sculptnet.errors import DataError, InvalidValue, collected
 from sculptnet.export.session import Images, OnnxModel
+from sculptnet.files import at_home
 
 UNREADABLE = (
     OSError,
@@ -63,7 +64,7 @@ def predict(path: Path | str, photos: Sequence[Path | str], *, threads: int = 1)
     Raises:
         InvalidValue: with everything that is wrong with the file and with each photo.
     """
-    files = tuple(Path(photo) for photo in photos)
+    files = tuple(at_home(Path(photo)) for photo in photos)
     problems = [] if files else ["no photos were given; name at least one image file"]
     model, metadata = None, None
     try:

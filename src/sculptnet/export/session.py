@@ -14,6 +14,7 @@ from torch import Tensor
 from sculptnet.accuracy import Accuracy
 from sculptnet.errors import DeviceError, InvalidValue
 from sculptnet.export.metadata import Metadata, metadata_of
+from sculptnet.files import at_home
 
 PROVIDERS = ["CPUExecutionProvider"]
 ONLY_ERRORS = 3  # ONNX Runtime's log severity
@@ -57,7 +58,7 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path | str, *, threads: int = 1) -> None:
-        self.path = Path(path)
+        self.path = at_home(Path(path))
         self.session = open_session(self.path, threads=threads)
         self._input = self.session.get_inputs()[0]
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sculptnet.cost import Precision
 from sculptnet.devices import open_device
 from sculptnet.errors import InvalidValue, SculptNetError, collected
-from sculptnet.files import printable
+from sculptnet.files import at_home, printable
 
 PATHS = ("table", "weights", "root", "runs", "run_dir", "from_run")
 NAMES = ("data", "network", "start", "recipe_only")  # or files and folders
@@ -98,11 +98,12 @@ class CommonRequest(ABC):
 def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:
     """A request of values as JSON, command lines and calls have them. Values that are no fields of it are left out."""
     known = {field.name: values[field.name] for field in fields(kind) if field.name in values}
-    paths = {name: Path(known[name]) for name in PATHS if known.get(name) is not None}
+    paths = {name: at_home(Path(known[name])) for name in PATHS if known.get(name) is not None}
     texts: dict[str, Any] = {name: str(known[name]) for name in TEXTS if known.get(name) is not None}
+    named = {name: at_home(str(known[name])) for name in NAMES if known.get(name) is not None}
     several: dict[str, Any] = {name: tuple(known[name] or ()) for name in SEVERAL if name in known}
     typed: dict[str, Any] = {"precision": Precision(known["precision"])} if "precision" in known else {}
-    return kind(**{**known, **paths, **texts, **several, **typed})
+    return kind(**{**known, **paths, **texts, **named, **several, **typed})
 
 
 def check_beginning(network: str, is_file: bool, pretrained: bool, weights: Path | None) -> None:

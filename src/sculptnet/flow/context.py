@@ -47,12 +47,17 @@ LARGEST_NATIVE = 64  # pixels; images up to here are searched at their own size
 CPU_RESOLUTION, CUDA_RESOLUTION = 96, 224
 
 
+def _told_nobody(folder: Path) -> None:
+    """For those who do not care where a run is kept."""
+
+
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """Whom the flow talks to: lines of text, and progress of long work."""
+    """Whom the flow talks to: lines of text, progress of long work, and the run directory once it is open."""
 
     say: Callable[[str], None]
     progress: Progress
+    opened: Callable[[Path], None] = _told_nobody
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,6 +222,7 @@ def open_run(request: RunRequest, data: ImageData, identity: Mapping[str, Any], 
     run = run_directory(request, data.name, identity)
     with run.locked():
         continued = run.open(identity, request.command(), fresh=request.fresh)
+    voice.opened(run.folder)
     voice.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
     return run
 

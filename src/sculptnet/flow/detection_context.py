@@ -87,6 +87,7 @@ def open_detection(request: DetectionRequest, voice: Voice, clock: Callable[[], 
     device, accelerator = open_device(request.device, request.threads), choose_accelerator(request.accelerator)
     with run.locked():
         continued = run.open(identity, request.command(), fresh=request.fresh)
+        voice.opened(run.folder)
         if "boxes" not in run.info():
             run.note("boxes", _fitted(request, data, published))
     voice.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")

@@ -18,9 +18,10 @@ from sculptnet.cost.table import THROTTLING_PERCENT
 from sculptnet.devices import Device, FileMemo, Model, Quality, measure_table, open_device, times
 from sculptnet.devices.energy import POWERCAP, open_rapl, power_of
 from sculptnet.devices.measure import check_precision, graphs_of, onnx_model
+from sculptnet.devices.onnx_files import read_onnx
 from sculptnet.devices.opening import REMOTE
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.files import read_given, write_json
+from sculptnet.files import at_home, read_given, write_json
 from sculptnet.flow.bundles import Wish, table_of_bundle, write_bundle
 from sculptnet.flow.context import Voice
 from sculptnet.flow.measuring import describe_error
@@ -69,6 +70,7 @@ def measure_target(
         energy: measure the energy of one inference too.
         powercap: where the counters of energy are.
     """
+    target, out = at_home(target), None if out is None else at_home(out)
     is_space = target in spaces.BY_NAME or is_part(target)
     _check_options(is_space, device, elsewhere, energy, out)
     _check_fits(target, is_space, precision, resolution, num_classes, settings)
@@ -123,11 +125,8 @@ def _check_fits(
             problems.append("--set: the network is given; only spaces have settings")
         if num_classes != DEFAULT_CLASSES:
             problems.append(f"--num-classes {num_classes}: the network is given, and so are its classes")
-    if Path(target).suffix == ".onnx":
-        if resolution is not None:
-            problems.append(f"--resolution {resolution}: an .onnx file has its own")
-        if precision is not Precision.FP32:
-            problems.append(f"--precision {precision.value}: an .onnx file is measured as it is")
+    if Path(target).suffix == ".onnx" and precision is not Precision.FP32:
+        problems.append(f"--precision {precision.value}: an .onnx file is measured as it is")
     if problems:
         raise InvalidValue(collected(problems, f"measure {target}"))
 
@@ -197,9 +196,7 @@ def _measure_network(
 def _model(target: str, precision: Precision, resolution: int | None) -> Model:
     path = Path(target)
     if path.suffix == ".onnx":
-        if not path.exists():
-            raise InvalidValue(f"{path} does not exist; give an exported .onnx file")
-        return onnx_model(target, path.read_bytes())
+        return onnx_model(target, read_onnx(path), resolution=resolution)
     architecture = find_architecture(target)
     sized = architecture if resolution is None else replace(architecture, resolution=resolution)
     return graphs_of(precision).network(sized)

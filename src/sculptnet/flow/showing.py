@@ -21,7 +21,7 @@ from sculptnet.devices.measure import precisions_of
 from sculptnet.errors import DeviceError, InvalidValue, collected
 from sculptnet.export import detector_standalone, predict
 from sculptnet.export.session import open_session
-from sculptnet.files import read_given, read_json
+from sculptnet.files import at_home, read_given, read_json
 from sculptnet.flow.catalogue import draw
 from sculptnet.flow.detection_request import DetectorSettings
 from sculptnet.flow.given_network import LARGE_BATCH_RESOLUTION, recipes_at
@@ -110,6 +110,7 @@ def _told(value: object) -> str:
 
 def show_target(path: Path) -> Result:
     """A run directory, a table file or an architecture file."""
+    path = at_home(path)
     if path.is_dir():
         run = RunDirectory(path)
         info = run.info()
@@ -174,6 +175,7 @@ def predict_photos(model: Path, photos: Sequence[Path]) -> Result:
     Raises:
         InvalidValue: with everything that is wrong with the model, a file or a run's folder, and with each photograph.
     """
+    model, photos = at_home(model), [at_home(photo) for photo in photos]
     file = shipped_model(model) if model.is_dir() else model
     if _finds_objects(file):
         return _detect_in(file, photos)

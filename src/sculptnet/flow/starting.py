@@ -12,7 +12,7 @@ from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
 from sculptnet.data import Preprocessing
 from sculptnet.data.preprocessing import preprocessing_from_json
 from sculptnet.errors import InvalidValue
-from sculptnet.files import read_json
+from sculptnet.files import at_home, read_json
 from sculptnet.named import find
 from sculptnet.nets import Network
 from sculptnet.spaces import around
@@ -65,6 +65,7 @@ def parse_start(text: str) -> Start:
         named = Published(str(folder), architecture, "an architecture file", None, None, "nothing is stated")
         return Start(named, folder / WEIGHTS)
     name, equals, file = text.partition("=")
+    file = at_home(file)
     published = find(name, zoo.BY_NAME, "network")
     if equals and not Path(file).is_file():
         raise InvalidValue(f"--start {text}: {file} does not exist; give NAME=FILE, a .safetensors or .pth file")
