@@ -90,7 +90,7 @@ def test_a_torn_last_line_is_dropped_and_said(tmp_path: Path) -> None:
 
 def test_a_damaged_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "trials.jsonl").write_text('{"trial": 0}\nnonsense\n{"trial": 1}\n')
-    with pytest.raises(RunError, match="line 2 is no JSON"):
+    with pytest.raises(RunError, match="line 2 is no JSON object"):
         RunDirectory(tmp_path).trials(warnings().append)
 
 

@@ -43,9 +43,10 @@ from sculptnet.cli_options import (
 from sculptnet.console import INTERRUPTED, Console, print_anything
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.failures import failure_of
-from sculptnet.files import at_home
+from sculptnet.files import AS_WRITTEN, at_home, reading
 
 if TYPE_CHECKING:
+    from sculptnet.flow.detection_run import DetectionResult
     from sculptnet.flow.network_request import NetworkRequest
     from sculptnet.flow.request import FitRequest
     from sculptnet.flow.result import FitResult
@@ -175,8 +176,15 @@ def _run_flow(request: FitRequest, until: str, as_json: bool) -> None:
         _finish(console, run_flow(request, Stage(until), Voice(console.say, console.progress, console.opened)))
 
 
+def _tell(console: Console, result: FitResult | DetectionResult) -> None:
+    """Prints the result; of a run that was finished before, it is what stands in its files."""
+    with reading(f"model/card.json in {result.folder}", AS_WRITTEN):
+        text, document = result.summary(), result.to_json()
+    console.finish(text, document)
+
+
 def _finish(console: Console, result: FitResult) -> None:
-    console.finish(result.summary(), result.to_json())
+    _tell(console, result)
     if result.within_budget is False:
         raise typer.Exit(OVER_BUDGET)
 
@@ -215,7 +223,7 @@ def train_detector(
         request = from_plain(DetectionRequest, {**values, "network": targets[0], "data": targets[1]})
     with Console(values["as_json"]) as console:
         result = run_detection(request, Voice(console.say, console.progress, console.opened))
-        console.finish(result.summary(), result.to_json())
+        _tell(console, result)
     if result.within_budget is False:
         raise typer.Exit(OVER_BUDGET)
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sculptnet.errors import InvalidValue, RunError, SculptNetError, told
 
 P = TypeVar("P", str, Path)
+AS_WRITTEN = "the file as it was written, or start anew with --fresh"
 
 
 def at_home(path: P) -> P:

@@ -29,7 +29,7 @@ from sculptnet.export.detector_graph import detector_graph
 from sculptnet.export.scripts import shipped_script
 from sculptnet.export.session import Images, open_session
 from sculptnet.export.weights import ARCHITECTURE, WEIGHTS
-from sculptnet.files import read_json, write_atomic, write_json
+from sculptnet.files import read_json, reading, write_atomic, write_json
 from sculptnet.nets.detector import Detector
 from sculptnet.nets.ssdlite import SsdLite
 
@@ -84,8 +84,9 @@ class OnnxDetector:
                 f"{path} is an ONNX file without {' and '.join(map(repr, missing))} in its metadata; name a detector's "
                 "`model/model.onnx`"
             )
-        self.classes: tuple[str, ...] = tuple(json.loads(known[CLASSES]))
-        self.preprocessing = stated_preprocessing(json.loads(known[PREPROCESSING]))
+        with reading(path, "a detector's `model/model.onnx`"):
+            self.classes: tuple[str, ...] = tuple(json.loads(known[CLASSES]))
+            self.preprocessing = stated_preprocessing(json.loads(known[PREPROCESSING]))
 
     def heads(self, image: Images) -> Detected:
         """Boxes in pixels of the input, scores and labels of one prepared image, float32 `(1, 3, size, size)`."""
@@ -218,11 +219,13 @@ def load_detector(folder: Path, *, blocks: Sequence[type] = ALL) -> tuple[Detect
     missing = [name for name in (ARCHITECTURE, PLAN, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise InvalidValue(f"{folder} has no {' and no '.join(missing)}; {remedy}")
-    stated = read_json(folder / PLAN)
-    plan = SsdLite(architecture_from_json(read_json(folder / ARCHITECTURE), blocks), **stated["ssdlite"])
-    detector = Detector(plan)
+    with reading(folder / PLAN, "a detector's plan as it was written"):
+        stated = read_json(folder / PLAN)
+        plan = SsdLite(architecture_from_json(read_json(folder / ARCHITECTURE), blocks), **stated["ssdlite"])
+        detector = Detector(plan)
+        classes, preprocessing = tuple(stated["classes"]), stated_preprocessing(stated["preprocessing"])
     try:
         detector.load_state_dict(load_file(folder / WEIGHTS))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ValueError, KeyError, OSError) as error:
         raise InvalidValue(f"{folder / WEIGHTS} does not fit {PLAN} ({error}); {remedy}") from error
-    return detector.eval(), tuple(stated["classes"]), stated_preprocessing(stated["preprocessing"])
+    return detector.eval(), classes, preprocessing

@@ -10,7 +10,7 @@ from typing import Any
 from sculptnet import blocks, settings, zoo
 from sculptnet.arch import architecture_from_json
 from sculptnet.errors import InvalidValue
-from sculptnet.files import read_json
+from sculptnet.files import AS_WRITTEN, read_json, reading
 from sculptnet.flow.common_request import CommonRequest, check_beginning, from_plain
 from sculptnet.named import find, is_part
 from sculptnet.nets.ssdlite import size_problems, stride_problems
@@ -152,4 +152,5 @@ def request_of_detection_run(folder: Path, *, fresh: bool) -> DetectionRequest |
     command = RunDirectory(folder).info()["command"]
     if command.get("verb") != VERB:
         return None
-    return from_plain(DetectionRequest, {**command, "run_dir": folder, "fresh": fresh})
+    with reading(folder / "run.json", AS_WRITTEN):
+        return from_plain(DetectionRequest, {**command, "run_dir": folder, "fresh": fresh})

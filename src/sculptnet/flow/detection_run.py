@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from sculptnet.data.detection import BoxBatches, evaluation_batches, score_boxes
-from sculptnet.errors import InvalidValue
 from sculptnet.export.detector_files import load_detector
 from sculptnet.files import read_json
 from sculptnet.flow.context import Voice
@@ -24,6 +23,7 @@ from sculptnet.flow.detection_context import DetectionContext, open_detection
 from sculptnet.flow.detection_report import report_detection
 from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.detection_shipping import ship_detector
+from sculptnet.flow.kept_plan import plan_of
 from sculptnet.flow.searching import minutes
 from sculptnet.flow.working_time import timed
 from sculptnet.nets.detector import Detector
@@ -174,7 +174,7 @@ def planned(context: DetectionContext, recipe: DetectorRecipe, detector: Detecto
     """The run's plan: read if it is there, else made once."""
     info = context.run.info()
     if "plan" in info:
-        plan = plan_from_json(info["plan"])
+        plan = plan_of(DetectionPlan, info["plan"])
         torch.set_num_threads(plan.torch_threads)
         return plan
     context.voice.say("Timing trial steps")
@@ -198,14 +198,6 @@ def planned(context: DetectionContext, recipe: DetectorRecipe, detector: Detecto
             "asked for; fewer photographs, a smaller --size or a smaller network help"
         )
     return plan
-
-
-def plan_from_json(data: Mapping[str, Any]) -> DetectionPlan:
-    """The plan that `run.json` holds."""
-    try:
-        return DetectionPlan(**data)
-    except TypeError as error:
-        raise InvalidValue(f"run.json: the plan cannot be read ({error}); start anew with --fresh") from error
 
 
 def _step_seconds(context: DetectionContext, recipe: DetectorRecipe, detector: Detector) -> float:

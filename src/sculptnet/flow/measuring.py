@@ -22,7 +22,7 @@ from sculptnet.devices import FileMemo, measure_networks, measure_power, measure
 from sculptnet.devices.energy import check_counted
 from sculptnet.devices.tables import reference_network
 from sculptnet.errors import Infeasible, InvalidValue
-from sculptnet.files import read_given, read_json, write_json
+from sculptnet.files import AS_WRITTEN, read_given, read_json, reading, write_json
 from sculptnet.flow.context import Context
 from sculptnet.flow.first_look import affordable_entries, look_first
 from sculptnet.flow.limits import ENERGY, make_limits
@@ -48,7 +48,8 @@ def measured_table(context: Context, at_most_ms: float) -> LatencyTable:
     """
     run, request = context.run, context.request
     if run.table.exists():
-        return table_from_json(read_json(run.table), space_blocks(context.space))
+        with reading(run.table, AS_WRITTEN):
+            return table_from_json(read_json(run.table), space_blocks(context.space))
     if ENERGY in request.chosen_limits() and not run.energy.exists():  # said before minutes are spent
         check_counted(context.device)
         open_rapl(context.powercap)
@@ -122,7 +123,8 @@ def measured_energy(context: Context, table: LatencyTable) -> Energy:
     """The run's energy: read if it is there, else measured."""
     path = context.run.energy
     if path.exists():
-        return energy_from_json(read_json(path), table)
+        with reading(path, AS_WRITTEN):
+            return energy_from_json(read_json(path), table)
     context.voice.say(f"Measuring the power of {context.device.name}")
     energy = measure_power(
         table,

@@ -21,7 +21,7 @@ from sculptnet.devices.measure import check_precision, graphs_of, onnx_model
 from sculptnet.devices.onnx_files import read_onnx
 from sculptnet.devices.opening import REMOTE
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.files import at_home, read_given, write_json
+from sculptnet.files import at_home, read_given, reading, write_json
 from sculptnet.flow.bundles import Wish, table_of_bundle, write_bundle
 from sculptnet.flow.context import Voice
 from sculptnet.flow.measuring import describe_error
@@ -199,7 +199,8 @@ def _model(target: str, precision: Precision, resolution: int | None) -> Model:
         return onnx_model(target, read_onnx(path), resolution=resolution)
     architecture = find_architecture(target)
     sized = architecture if resolution is None else replace(architecture, resolution=resolution)
-    return graphs_of(precision).network(sized)
+    with reading(target, "a network whose blocks can be built"):
+        return graphs_of(precision).network(sized)
 
 
 def find_architecture(target: str) -> Architecture:

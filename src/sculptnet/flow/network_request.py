@@ -10,6 +10,7 @@ from typing import Any
 from sculptnet import settings, zoo
 from sculptnet.arch import Recipe, Sgd
 from sculptnet.errors import InvalidValue
+from sculptnet.files import AS_WRITTEN, reading
 from sculptnet.flow.common_request import check_beginning, from_plain
 from sculptnet.flow.given_network import (
     LARGE_BATCH,
@@ -123,4 +124,5 @@ def request_of_network_run(folder: Path, *, fresh: bool) -> NetworkRequest | Non
     refuse_detector(folder, command)
     if "network" not in command:
         return None
-    return from_plain(NetworkRequest, {**command, "run_dir": folder, "fresh": fresh})
+    with reading(folder / "run.json", AS_WRITTEN):
+        return from_plain(NetworkRequest, {**command, "run_dir": folder, "fresh": fresh})

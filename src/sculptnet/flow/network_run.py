@@ -6,17 +6,16 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 
 from sculptnet import blocks
 from sculptnet.arch import Recipe, classes_in
 from sculptnet.cost import macs
-from sculptnet.errors import InvalidValue
 from sculptnet.export import load_network
 from sculptnet.files import read_json
 from sculptnet.flow.context import Voice
+from sculptnet.flow.kept_plan import plan_of
 from sculptnet.flow.looking import look
 from sculptnet.flow.network_context import NetworkContext, first_network, open_network_context
 from sculptnet.flow.network_request import NetworkRequest
@@ -79,7 +78,7 @@ def planned(context: NetworkContext, recipe: Recipe) -> TrainingPlan:
     """The run's plan: read if it is there, else made once."""
     info = context.run.info()
     if "plan" in info:
-        plan = plan_from_json(info["plan"])
+        plan = plan_of(TrainingPlan, info["plan"])
         torch.set_num_threads(plan.torch_threads)  # another number would round differently
         return plan
     context.voice.say("Timing trial steps")
@@ -93,14 +92,6 @@ def planned(context: NetworkContext, recipe: Recipe) -> TrainingPlan:
     context.run.note("plan", asdict(plan))
     tell(context, plan)
     return plan
-
-
-def plan_from_json(data: Mapping[str, Any]) -> TrainingPlan:
-    """The plan that `run.json` holds."""
-    try:
-        return TrainingPlan(**data)
-    except TypeError as error:
-        raise InvalidValue(f"run.json: the plan cannot be read ({error}); start anew with --fresh") from error
 
 
 def tell(context: NetworkContext, plan: TrainingPlan) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sculptnet.errors import InvalidValue
+from sculptnet.flow.kept_plan import plan_of
 
 SHARES = {"search": 0.25, "trials": 0.2, "training": 0.55}  # of what is left after measuring and shipping
 SHORT_SEARCH_SHARE = 0.1  # where a quarter would not reach FEW_STEPS: training makes more of the time
@@ -78,10 +78,7 @@ class Plan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise InvalidValue(f"run.json: the plan cannot be read ({error}); start anew with --fresh") from error
+        return plan_of(cls, data)
 
 
 @dataclass(frozen=True)

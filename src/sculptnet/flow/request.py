@@ -13,7 +13,7 @@ from sculptnet.cost import Precision
 from sculptnet.devices import open_device
 from sculptnet.devices.measure import check_precision
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.files import read_given
+from sculptnet.files import AS_WRITTEN, read_given, reading
 from sculptnet.flow.common_request import CommonRequest, from_plain
 from sculptnet.flow.given_network import name_of, opened, recipes_of
 from sculptnet.flow.limits import parse_limits
@@ -304,8 +304,9 @@ def request_of_run(folder: Path, *, fresh: bool, baselines: bool, added: Mapping
     refuse_detector(folder, command)
     if "network" in command:
         raise InvalidValue(f"{folder} trains {command['network']}; `sculptnet train {folder}` continues it")
-    own = {"baselines": bool(command["baselines"]) or baselines, "run_dir": folder, "fresh": fresh}
-    return from_plain(FitRequest, {**command, **own, **(added or {})})
+    with reading(folder / "run.json", AS_WRITTEN):
+        own = {"baselines": bool(command["baselines"]) or baselines, "run_dir": folder, "fresh": fresh}
+        return from_plain(FitRequest, {**command, **own, **(added or {})})
 
 
 def refuse_detector(folder: Path, command: Mapping[str, Any]) -> None:

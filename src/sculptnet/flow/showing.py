@@ -21,7 +21,7 @@ from sculptnet.devices.measure import precisions_of
 from sculptnet.errors import DeviceError, InvalidValue, collected
 from sculptnet.export import detector_standalone, predict
 from sculptnet.export.session import open_session
-from sculptnet.files import at_home, read_given, read_json
+from sculptnet.files import AS_WRITTEN, at_home, read_given, read_json, reading
 from sculptnet.flow.catalogue import draw
 from sculptnet.flow.detection_request import DetectorSettings
 from sculptnet.flow.given_network import LARGE_BATCH_RESOLUTION, recipes_at
@@ -115,15 +115,17 @@ def show_target(path: Path) -> Result:
         run = RunDirectory(path)
         info = run.info()
         card = read_json(run.card) if run.card.exists() else None
-        return describe_run(run, info, card), {"run": info, "card": card}
+        with reading(path / "run.json" if card is None else f"run.json or model/card.json in {path}", AS_WRITTEN):
+            return describe_run(run, info, card), {"run": info, "card": card}
     _check_shown(path)
     data = read_given(path, SHOWN)
     if isinstance(data, dict) and "entries" in data:
-        table = table_from_json(data, blocks.ALL)
-        return describe_table(table), data
+        with reading(path, "a latency table that `sculptnet measure` wrote"):
+            return describe_table(table_from_json(data, blocks.ALL)), data
     if not isinstance(data, dict) or data.get("kind") != Architecture.__name__:
         raise InvalidValue(f"{path} holds neither a latency table nor an architecture; name {SHOWN}")
-    return draw(architecture_from_json(data, blocks.ALL)), data
+    with reading(path, "an architecture whose blocks fit together"):
+        return draw(architecture_from_json(data, blocks.ALL)), data
 
 
 def _check_shown(path: Path) -> None:

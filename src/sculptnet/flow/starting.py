@@ -12,7 +12,7 @@ from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
 from sculptnet.data import Preprocessing
 from sculptnet.data.preprocessing import preprocessing_from_json
 from sculptnet.errors import InvalidValue
-from sculptnet.files import at_home, read_json
+from sculptnet.files import at_home, read_json, reading
 from sculptnet.named import find
 from sculptnet.nets import Network
 from sculptnet.spaces import around
@@ -90,7 +90,8 @@ def normalisation_of(weights: Path | None, published: Published) -> tuple[Channe
     """Mean, standard deviation and who states them: a card beside the file of weights, or timm; None if nobody."""
     card = None if weights is None else weights.with_name("card.json")
     if card is not None and card.is_file():
-        stated = preprocessing_from_json(read_json(card)["preprocessing"])
+        with reading(card, "the card of a run's model, or move it away"):
+            stated = preprocessing_from_json(read_json(card)["preprocessing"])
         return stated.mean, stated.std, str(card)
     if published.timm is None:
         return None

@@ -15,6 +15,7 @@ from sculptnet.data import EvaluationBatches, Split, subset
 from sculptnet.errors import InvalidSpace, InvalidValue, RunError
 from sculptnet.evaluate import FromSupernet
 from sculptnet.evaluate.prepared import PreparedImages
+from sculptnet.files import reading
 from sculptnet.flow.context import Context
 from sculptnet.flow.network_request import FINE_TUNING_SHARE
 from sculptnet.flow.searching import EVALUATION_BATCH, training_batches
@@ -272,7 +273,8 @@ def load_supernet(checkpoint: FileCheckpoint, space: SearchSpace) -> tuple[Elast
             "the settings that it was trained with, or train another (--fresh)"
         )
     supernet = ElasticSupernet(space)
-    supernet.load_state_dict(tensors)
+    with reading(checkpoint.folder, "the supernet as it was written"):
+        supernet.load_state_dict(tensors)
     return supernet.eval(), str(state["source"])
 
 

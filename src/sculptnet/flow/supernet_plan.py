@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sculptnet.errors import InvalidValue
+from sculptnet.flow.kept_plan import plan_of
 
 SHARES = {"supernet": 0.65, "samples": 0.15, "fine_tuning": 0.2}  # of what is left after measuring and shipping
 PAPER_IMAGES = 2000  # for batch-norm statistics; as many judge a sample (10,000 in the paper)
@@ -71,10 +71,7 @@ class SupernetPlan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SupernetPlan:
         """The plan that `to_json` wrote."""
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise InvalidValue(f"run.json: the plan cannot be read ({error}); start anew with --fresh") from error
+        return plan_of(cls, data)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sculptnet.arch import Recipe, to_json
 from sculptnet.errors import RunError, TrainingDiverged, collected
+from sculptnet.files import AS_WRITTEN, reading
 from sculptnet.nets import set_dropout
 from sculptnet.state import Event
 from sculptnet.train.average import average_of
@@ -171,7 +172,8 @@ class Training:
             RunError: it belongs to another training, or another process is at another step.
         """
         if saved is not None:
-            self._restore(*saved)
+            with reading("the checkpoint of this training", AS_WRITTEN):
+                self._restore(*saved)
         here = torch.tensor([self.position.epoch, self.position.step], device=self.machine.device) * 1.0
         mean = here.clone()
         self.machine.average([mean])
