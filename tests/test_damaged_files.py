@@ -47,7 +47,8 @@ def test_a_card_that_says_too_little_is_named(run: Command, tmp_path: Path) -> N
     identity = {"data": "d", "latency_ms": 1, "device": "x", "threads": 1, "precision": "fp32", "method": "m"}
     (tmp_path / "run.json").write_text(json.dumps({**RUN, "identity": identity}))
     (tmp_path / "model").mkdir()
-    for card in ({}, {"measured": {"a": {"latency_ms": "fast"}}}, []):
+    cards: list[Any] = [{}, {"measured": {"a": {"latency_ms": "fast"}}}, []]
+    for card in cards:
         (tmp_path / "model" / "card.json").write_text(json.dumps(card))
         code, _, err = run("show", str(tmp_path))
         assert code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from sculptnet.console import Console, print_anything
+from sculptnet.data.folders import folder
 from sculptnet.errors import InvalidValue, RunError, SculptNetError
 from sculptnet.failures import Stopped, failure_of, is_out_of_memory
 from sculptnet.files import at_home, read_given, read_json, reading, write_atomic
@@ -260,3 +263,15 @@ def test_home_is_found_in_options_arguments_and_calls(
         assert code == 2, words
         assert f"{tmp_path}/none" in err, words
     assert not (tmp_path / "~").exists()
+
+
+def test_images_whose_names_are_no_utf8_are_read(tmp_path: Path) -> None:
+    for name in (b"caf\xff", b"tea"):
+        folder_of = os.path.join(os.fsencode(tmp_path), name)
+        os.makedirs(folder_of)
+        for index in range(2):
+            with open(os.path.join(folder_of, b"%d\xfe.png" % index), "wb") as file:
+                Image.new("RGB", (8, 8), (index, 0, 0)).save(file, "PNG")
+    data = folder(tmp_path, test_fraction=0.5)
+    assert "caf\udcff" in data.classes
+    assert len(data.fingerprint) == 64

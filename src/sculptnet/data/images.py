@@ -272,7 +272,7 @@ class ImageData:
     def fingerprint(self) -> str:
         """A hash of the classes and both splits, the same on every machine."""
         parts = [*self.classes, self.train.identity(), self.test.identity()]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
 
     @property
     def grey(self) -> bool:

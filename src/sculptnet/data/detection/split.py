@@ -139,7 +139,7 @@ class BoxData:
     def fingerprint(self) -> str:
         """A hash of the classes and all splits, the same on every machine."""
         parts = [*self.classes, *(split.identity() for split in (self.train, self.monitor, self.test))]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
 
     def held(self, max_bytes: int) -> BoxData:
         """The same with the training photographs decoded in memory, where they take no more than `max_bytes`."""
