@@ -10,6 +10,7 @@
     ├── DataError                  a data set cannot be used as it is
     ├── DeviceError                a device or runtime cannot do what was asked
     ├── RunError                   a run directory does not fit the command
+    ├── WorkerFailed               a process that reads images died or fell silent
     ├── TrainingDiverged           a loss stopped being a number
     └── MissingExtra               an optional package is needed
 
@@ -63,6 +64,10 @@ class DeviceError(SculptNetError):
 
 class RunError(SculptNetError):
     """A run directory does not fit the command."""
+
+
+class WorkerFailed(SculptNetError):
+    """A process that reads images died or fell silent."""
 
 
 class TrainingDiverged(SculptNetError):

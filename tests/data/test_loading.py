@@ -91,7 +91,6 @@ def test_batches_leave_the_global_generators_alone(batches: TrainingBatches) -> 
     assert _equal(first, next(iter(batches.epoch(0))))
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
 def test_workers_change_nothing(files: Files) -> None:
     alone = TrainingBatches(files, ZOOMED, RICH, 6, seed=1)
     assert all(map(_equal, replace(alone, num_workers=2).epoch(3, 1), alone.epoch(3, 1)))
