@@ -133,12 +133,12 @@ def test_processes_and_pieces_fit_into_the_memory_there_is(tmp_path: Path) -> No
 
 
 def test_fewer_processes_are_said_in_a_sentence(tmp_path: Path) -> None:
-    assert fewer_workers(4, PHOTO, 64, _system(tmp_path / "a", memory_mb=16_000)) is None
-    assert fewer_workers(0, PHOTO, 64, _system(tmp_path / "b", memory_mb=1)) is None
-    assert (fewer_workers(4, PHOTO, 64, _system(tmp_path / "c", memory_mb=1200)) or "").startswith(
+    assert fewer_workers(4, PHOTO, _system(tmp_path / "a", memory_mb=16_000)) is None
+    assert fewer_workers(0, PHOTO, _system(tmp_path / "b", memory_mb=1)) is None
+    assert (fewer_workers(4, PHOTO, _system(tmp_path / "c", memory_mb=1200)) or "").startswith(
         "Note: 2 of 4 processes decode images beside this one, since 1,200 MB of shared memory and 1,200 MB of memory"
     )
-    assert (fewer_workers(4, PHOTO, 64, _system(tmp_path / "d", memory_mb=64)) or "").startswith(
+    assert (fewer_workers(4, PHOTO, _system(tmp_path / "d", memory_mb=64)) or "").startswith(
         "Note: no other processes decode images beside this one, since 64 MB"
     )
 

@@ -94,9 +94,9 @@ def reading(wanted: int, image_bytes: int, batch_size: int, system: System = HER
     return Reading(workers, piece, ahead) if workers > 0 else Reading(0, piece, 0)
 
 
-def fewer_workers(wanted: int, image_bytes: int, batch_size: int, system: System = HERE) -> str | None:
+def fewer_workers(wanted: int, image_bytes: int, system: System = HERE) -> str | None:
     """A sentence for the user where fewer than `wanted` processes fit; None where all do."""
-    workers = reading(wanted, image_bytes, batch_size, system).workers
+    workers = reading(wanted, image_bytes, MOST_IN_PIECE, system).workers
     if workers >= wanted:
         return None
     shared, free = machine_limits.free_shared_memory(system), machine_limits.free_memory(system)

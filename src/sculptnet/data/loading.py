@@ -30,6 +30,7 @@ from sculptnet.errors import InvalidValue, collected
 from sculptnet.streams import stream, stream_seed
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
+EVALUATION_BATCH, EVALUATION_BYTES = 256, 48 << 20
 RANDAUGMENT_GROUP = 8  # images of a batch in memory that share one draw of RandAugment's operations
 
 
@@ -254,6 +255,15 @@ class _Prepared(_OneByOne):
 
 
 # ---------------------------------------------------------------------- evaluation
+def evaluation_batch_size(resolution: int) -> int:
+    """Images at once that are only judged: 256, and at more than 128 px as many as need no more memory (64 at 224).
+
+    The largest power of two whose images, float32, take at most 48 MiB; one image at least.
+    """
+    fitting = max(1, EVALUATION_BYTES // (12 * resolution**2))
+    return int(min(EVALUATION_BATCH, 1 << (fitting.bit_length() - 1)))
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class EvaluationBatches:

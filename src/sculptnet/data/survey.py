@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
@@ -20,6 +19,7 @@ from sculptnet.data.formats import open_image, raw_file, reason
 from sculptnet.data.preprocessing import to_rgb
 from sculptnet.data.rgb import FULL_WHITE, WIDE_MODES, raw_modes, wide_values
 from sculptnet.data.white import Depths, WhiteLevels, white_level
+from sculptnet.machine_limits import cores
 from sculptnet.state import Progress, no_progress
 
 THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH = 8, 9  # what a difference hash of 64 bits compares
@@ -103,13 +103,13 @@ def survey_files(
 
     Args:
         paths: image files.
-        num_threads: decoding threads; 0 takes one per CPU core.
+        num_threads: decoding threads; 0 takes one per core that this process may use.
 
     Returns:
         A survey of the readable files in order, and the reason for each unreadable one by its index in `paths`.
     """
     rows, broken = [], {}
-    with ThreadPoolExecutor(num_threads or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(num_threads or cores()) as pool:
         for index, row in enumerate(pool.map(_look, paths)):
             if isinstance(row, str):
                 broken[index] = row

@@ -14,14 +14,14 @@ from sculptnet import zoo
 from sculptnet.arch import Architecture, Candidate, Prefix, TensorShape
 from sculptnet.arch.rules import variants
 from sculptnet.cost import FactoredCost, Precision, macs, parameters
-from sculptnet.data import EvaluationBatches, subset
+from sculptnet.data import subset
 from sculptnet.devices import FileMemo, Timing, measure_networks, measure_onnx
 from sculptnet.export import accuracy_of_file, quantise, to_onnx
 from sculptnet.files import read_json, write_atomic
 from sculptnet.flow.context import Context
 from sculptnet.flow.file_checks import FILE_OF
 from sculptnet.flow.plan import Plan
-from sculptnet.flow.searching import EVALUATION_BATCH, minutes
+from sculptnet.flow.searching import minutes
 from sculptnet.flow.shipping import CALIBRATION_IMAGES
 from sculptnet.flow.training import train_candidate, train_module
 from sculptnet.streams import stream, stream_seed
@@ -161,11 +161,11 @@ def _judge(context: Context, baseline: Baseline) -> None:
         calibration = subset(context.data.train, min(CALIBRATION_IMAGES, len(context.data.train)), context.request.seed)
         model = quantise(
             model,
-            [images.numpy() for images, _ in EvaluationBatches(calibration, context.preprocessing, EVALUATION_BATCH)],
+            [images.numpy() for images, _ in context.in_order(calibration)],
         )
     path = context.run.folder / "baselines" / f"{baseline.name}.{FILE_OF[precision].removeprefix('model.')}"
     write_atomic(path, model.SerializeToString())
-    test = EvaluationBatches(context.data.test, context.preprocessing, EVALUATION_BATCH, context.workers())
+    test = context.in_order(context.data.test)
     accuracy = accuracy_of_file(
         path,
         context.counted(test, f"testing {baseline.name}"),

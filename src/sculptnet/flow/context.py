@@ -27,9 +27,10 @@ from sculptnet.data import (
     decoded,
     default_preprocessing,
 )
+from sculptnet.data.ahead import MOST_WORKERS
+from sculptnet.data.loading import evaluation_batch_size
 from sculptnet.devices import Device, Model, open_device
 from sculptnet.devices.energy import POWERCAP
-from sculptnet.devices.local import cores
 from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.tables import reference_network
 from sculptnet.errors import DataError, InvalidValue
@@ -40,6 +41,7 @@ from sculptnet.flow.request import FitRequest, RunRequest
 from sculptnet.flow.searched_run import searched_run
 from sculptnet.flow.starting import normalised_as
 from sculptnet.flow.unused import check_recipe, unused_crops
+from sculptnet.machine_limits import cores
 from sculptnet.runs import RunDirectory
 from sculptnet.state import Event, Progress
 
@@ -98,8 +100,13 @@ class RunContext(OpenRun, ABC):
         return replace(self, preprocessing=self.preprocessing.at(resolution))
 
     def workers(self) -> int:
-        """Processes that decode image files: one per core, at most four; none for images in memory."""
-        return 0 if isinstance(self.data.train, InMemory) else min(4, cores())
+        """Processes that decode image files, at most: one per core, no more than four; none for images in memory."""
+        return 0 if isinstance(self.data.train, InMemory) else min(MOST_WORKERS, cores())
+
+    def in_order(self, split: Split) -> EvaluationBatches:
+        """All images of `split`, to judge a network by."""
+        size = evaluation_batch_size(self.preprocessing.resolution)
+        return EvaluationBatches(split, self.preprocessing, size, self.workers())
 
     def counted(self, batches: EvaluationBatches, what: str) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches, with progress in images."""
@@ -142,6 +149,7 @@ def open_context(
 ) -> Context:
     """Loads the data, makes the space, opens the run directory; with `run`, files go there and none is made."""
     started = clock()
+    limit_threads()
     data = load_for(request, voice)
     accelerator = choose_accelerator(request.accelerator)
     resolution = request.resolution or native_resolution(data, accelerator)
@@ -175,6 +183,12 @@ def open_context(
         started=started,
         powercap=powercap,
     )
+
+
+def limit_threads() -> None:
+    """Torch computes with no more threads than this process may use cores: it knows of no quota of a container."""
+    if torch.get_num_threads() > cores():
+        torch.set_num_threads(cores())
 
 
 def load_for(request: RunRequest, voice: Voice) -> ImageData:

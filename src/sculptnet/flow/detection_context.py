@@ -12,13 +12,22 @@ import numpy as np
 
 from sculptnet import zoo
 from sculptnet.arch import to_json
+from sculptnet.data.ahead import MOST_WORKERS
 from sculptnet.data.detection import BoxBatches, BoxData, BoxPreprocessing, box_preprocessing, read_boxes
 from sculptnet.data.detection.score import require_pycocotools
 from sculptnet.devices import Device, open_device
-from sculptnet.devices.local import cores
-from sculptnet.flow.context import OpenRun, Voice, check_still_there, choose_accelerator, digest, run_directory
+from sculptnet.flow.context import (
+    OpenRun,
+    Voice,
+    check_still_there,
+    choose_accelerator,
+    digest,
+    limit_threads,
+    run_directory,
+)
 from sculptnet.flow.detection_request import DetectionRequest
 from sculptnet.flow.starting import normalisation_of
+from sculptnet.machine_limits import cores, memory_budget
 from sculptnet.nets.detector import Detector, initialise_detector
 from sculptnet.nets.detector_boxes import with_fitted_boxes
 from sculptnet.nets.ssdlite import SsdLite
@@ -27,7 +36,6 @@ from sculptnet.train.detection import DetectorRecipe
 from sculptnet.zoo import Published
 
 MEMORY_BYTES = 1 << 29  # of decoded training photographs
-MOST_WORKERS = 4  # processes that decode and augment beside a GPU
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +61,12 @@ class DetectionContext(OpenRun):
 
     def batches(self, recipe: DetectorRecipe) -> BoxBatches:
         """The training photographs."""
-        seed = stream_seed(self.request.seed, "detector/batches")
-        workers = min(MOST_WORKERS, cores()) if self.accelerator == "cuda" else 0  # a CPU is busy with training
-        return BoxBatches(self.data.train, self.preprocessing, recipe.augmentation, recipe.batch_size, seed, workers)
+        seed, train = stream_seed(self.request.seed, "detector/batches"), self.data.train
+        return BoxBatches(train, self.preprocessing, recipe.augmentation, recipe.batch_size, seed, self.workers())
+
+    def workers(self) -> int:
+        """Processes that decode and augment beside a GPU, at most; a CPU is busy with training."""
+        return min(MOST_WORKERS, cores()) if self.accelerator == "cuda" else 0
 
     def first_detector(self) -> Detector:
         """The detector as its training starts.
@@ -77,6 +88,7 @@ def open_detection(request: DetectionRequest, voice: Voice, clock: Callable[[], 
     started = clock()
     require_pycocotools()
     check_still_there(request.data, request.run_dir)
+    limit_threads()
     data = read_boxes(
         Path(request.data), test_fraction=request.test_fraction, seed=request.seed, progress=voice.progress
     )
@@ -96,7 +108,7 @@ def open_detection(request: DetectionRequest, voice: Voice, clock: Callable[[], 
     return DetectionContext(
         request=request,
         run=run,
-        data=data.held(MEMORY_BYTES),
+        data=data.held(memory_budget(MEMORY_BYTES)),
         preprocessing=_preprocessing(request, data, published, voice),
         published=published,
         plan=plan,

@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sculptnet.data.ahead import fewer_workers
 from sculptnet.data.detection import BoxBatches, evaluation_batches, score_boxes
+from sculptnet.data.loading import evaluation_batch_size
 from sculptnet.export.detector_files import load_detector
 from sculptnet.files import read_json
 from sculptnet.flow.context import Voice
@@ -128,7 +130,8 @@ def _trained(context: DetectionContext) -> tuple[Detector, DetectorRecipe]:
     def evaluate(network: Detector) -> Mapping[str, float]:
         if not monitor.num_boxes:
             return {}
-        batches = evaluation_batches(monitor, context.preprocessing, EVALUATION_BATCH)
+        size = min(EVALUATION_BATCH, evaluation_batch_size(context.preprocessing.size))
+        batches = evaluation_batches(monitor, context.preprocessing, size)
         score = score_boxes(monitor, detect(network, batches, monitor, context.accelerator), classes)
         return {"map": score.ap, "map50": score.ap50}
 
@@ -161,6 +164,9 @@ def look(context: DetectionContext) -> None:
     say(f"{data.name}: {len(data.classes)} classes ({', '.join(data.classes)}); photographs: {counts}")
     for note in data.notes:
         say(f"Note: {note}")
+    fewer = fewer_workers(context.workers(), 3 * context.preprocessing.size**2)
+    if fewer is not None:
+        say(fewer)
     plan = context.plan
     if context.met is not None:
         say(

@@ -20,7 +20,7 @@ from sculptnet.flow.context import Context
 from sculptnet.flow.plan import Plan
 from sculptnet.flow.sampling import of_one_length
 from sculptnet.flow.searching import make_search, several
-from sculptnet.flow.workers import on_accelerator
+from sculptnet.flow.workers import decoders, on_accelerator
 from sculptnet.runs import FileCheckpoint
 from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, random_search, run
 from sculptnet.streams import stream_seed
@@ -266,7 +266,7 @@ def by_training(context: Context) -> ByTraining:
         held_out=select_part,
         preprocessing=context.preprocessing,
         seed=stream_seed(context.request.seed, "trials"),
-        num_workers=context.workers(),
+        num_workers=decoders(context.request.chosen_workers(), context.workers()),
         accelerator=context.accelerator,
         checkpoint_in=FileCheckpoint,
     )

@@ -22,6 +22,7 @@ from sculptnet.flow.context import (
     choose_accelerator,
     digest,
     identity_of,
+    limit_threads,
     load_for,
     open_run,
     run_directory,
@@ -59,6 +60,7 @@ class NetworkContext(RunContext):
 def open_network_context(request: NetworkRequest, voice: Voice, clock: Callable[[], float]) -> NetworkContext:
     """Loads the data, chooses resolution and normalisation, opens the run directory."""
     started = clock()
+    limit_threads()
     data = load_for(request, voice)
     published = request.published()
     resolution = request.resolution or own_resolution(request, published, data)

@@ -20,7 +20,6 @@ from sculptnet.search import Limit, Objective, Problem, Search
 from sculptnet.streams import stream, stream_seed
 
 PAPER_TAU_DECAY, PAPER_EPOCHS = 0.045, 90  # FBNet: tau falls by exp(-0.045) an epoch, over 90 epochs
-EVALUATION_BATCH = 256
 FEW_EPOCHS = 8  # Fashion-MNIST, 2 epochs: 83.8 % with shifts and label smoothing, 88.7 % without
 
 

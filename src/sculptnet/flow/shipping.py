@@ -8,7 +8,7 @@ from typing import Any
 
 from sculptnet.arch import Architecture, Recipe, to_json
 from sculptnet.cost import LatencyTable, Precision, conv_fc_weights, cost_of, macs, parameters
-from sculptnet.data import EvaluationBatches, subset
+from sculptnet.data import subset
 from sculptnet.devices import FileMemo, Timing, measure_onnx
 from sculptnet.devices.measure import precisions_of
 from sculptnet.export import Exported, export_model, save_network, versions
@@ -19,7 +19,6 @@ from sculptnet.flow.context import RunContext
 from sculptnet.flow.file_checks import FILE_OF, Classified, compare_files, describe_compared, warnings_of
 from sculptnet.flow.limits import describe_limits
 from sculptnet.flow.request import RunRequest
-from sculptnet.flow.searching import EVALUATION_BATCH
 from sculptnet.nets import Network
 from sculptnet.search import Limit
 from sculptnet.train.inference import classified
@@ -65,13 +64,12 @@ def ship(
 def export_files(context: RunContext, network: Network, folder: Path) -> Exported:
     """fp32 and int8 files; activation ranges are seen on training images."""
     calibration = subset(context.data.train, min(CALIBRATION_IMAGES, len(context.data.train)), context.request.seed)
-    batches = EvaluationBatches(calibration, context.preprocessing, EVALUATION_BATCH)
     return export_model(
         network,
         context.preprocessing,
         context.data.classes,
         folder,
-        calibration=[images.numpy() for images, _ in batches],
+        calibration=[images.numpy() for images, _ in context.in_order(calibration)],
         progress=context.voice.progress,
     )
 
@@ -79,7 +77,7 @@ def export_files(context: RunContext, network: Network, folder: Path) -> Exporte
 def tested_files(context: RunContext, network: Network, exported: Exported) -> dict[str, Classified]:
     """What every file says of the test images, with the runtime that will run it; read once, here."""
     classes = len(context.data.classes)
-    test = EvaluationBatches(context.data.test, context.preprocessing, EVALUATION_BATCH, context.workers())
+    test = context.in_order(context.data.test)
     batches = context.counted(test, "testing weights")
     found = {WEIGHTS: Classified.of(*classified(network, batches, context.accelerator), classes)}
     network.to("cpu")

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from sculptnet.arch import Recipe, SearchSpace, to_json
-from sculptnet.data import EvaluationBatches, Split, subset
+from sculptnet.data import Split, subset
 from sculptnet.errors import InvalidSpace, InvalidValue, RunError
 from sculptnet.evaluate import FromSupernet
 from sculptnet.evaluate.prepared import PreparedImages
 from sculptnet.files import reading
 from sculptnet.flow.context import Context
 from sculptnet.flow.network_request import FINE_TUNING_SHARE
-from sculptnet.flow.searching import EVALUATION_BATCH, training_batches
+from sculptnet.flow.searching import training_batches
 from sculptnet.flow.shrinking import ShortEpochs, Shrinking, phases_of, shortened
 from sculptnet.flow.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
 from sculptnet.nets import AccuracyPredictor, ElasticSupernet, Network, fit_accuracy_predictor, initialise
@@ -181,9 +181,8 @@ def _train(context: Context, plan: SupernetPlan) -> None:
     watched = PreparedImages(subset(held_out, plan.held_out_images, context.request.seed))
 
     def evaluate(network: Network) -> Mapping[str, float]:
-        preprocessing = context.preprocessing.at(network.architecture.resolution)
-        images = watched.at(preprocessing)
-        batches = EvaluationBatches(images, preprocessing, EVALUATION_BATCH, context.workers())
+        here = context.at(network.architecture.resolution)
+        batches = here.in_order(watched.at(here.preprocessing))
         return {"top1": accuracy_of(network, batches, network.architecture.num_classes, context.accelerator).top1}
 
     def log(event: Event) -> None:

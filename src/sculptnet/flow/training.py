@@ -8,10 +8,10 @@ from torch import nn
 
 from sculptnet import nets
 from sculptnet.arch import Candidate, Recipe
-from sculptnet.data import EvaluationBatches, Split
+from sculptnet.data import Split
 from sculptnet.flow.context import RunContext
 from sculptnet.flow.plan import Plan
-from sculptnet.flow.searching import EVALUATION_BATCH, training_batches
+from sculptnet.flow.searching import training_batches
 from sculptnet.nets import Network
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
@@ -39,7 +39,7 @@ def train_candidate(context: RunContext, candidate: Candidate, plan: Plan, name:
 def train_module(context: RunContext, network: nn.Module, recipe: Recipe, name: str) -> None:
     """Trains `network` in place; `name` keeps its checkpoints and events apart."""
     train_part, monitor = final_parts(context)
-    judged = EvaluationBatches(monitor, context.preprocessing, EVALUATION_BATCH, context.workers())
+    judged = context.in_order(monitor)
     classes = len(context.data.classes)
 
     def evaluate(module: nn.Module) -> Mapping[str, float]:

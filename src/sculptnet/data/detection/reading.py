@@ -24,6 +24,7 @@ from sculptnet.data.survey import Look, Survey, look_at, survey_of
 from sculptnet.data.white import WhiteLevels, decided, lost_pictures, refuse_lost
 from sculptnet.errors import DataError
 from sculptnet.files import printable
+from sculptnet.machine_limits import cores
 from sculptnet.state import Progress, no_progress
 from sculptnet.streams import stream
 
@@ -31,7 +32,6 @@ SHOWN = 20  # problems, and boxes in a note
 MONITOR_SHARE, MOST_MONITORED = 0.1, 500  # training photographs kept back for curves where there is no val split
 FLAT_LEVELS = 2  # of 255: by which the pixels of a photograph of one colour may differ, for JPEG
 LAYOUTS = "VOC (XML files, with ImageSets/Main/train.txt or folders train/ and test/) or COCO (JSON files)"
-READERS = 4  # threads that decode
 
 
 @dataclass
@@ -114,7 +114,7 @@ def _written(path: Path, store: Store, listing: Listing) -> Written:
 def _looked_at(store: Store, files: Sequence[str], problems: list[str], progress: Progress) -> dict[str, Look]:
     """Every file that can be decoded."""
     found: dict[str, Look] = {}
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for done, (file, seen) in enumerate(zip(files, pool.map(lambda file: _look(store, file), files), strict=True)):
             if isinstance(seen, str):
                 problems.append(f"{file} cannot be read as an image ({seen}); repair it, or remove it and its boxes")

@@ -18,6 +18,7 @@ from sculptnet.data.formats import open_image
 from sculptnet.data.preprocessing import to_rgb
 from sculptnet.data.white import FULL, WhiteLevels
 from sculptnet.errors import DataError
+from sculptnet.machine_limits import cores
 
 
 class Boxes(NamedTuple):
@@ -99,7 +100,7 @@ class BoxSplit:
 
     def held(self) -> BoxSplit:
         """The same with all photographs decoded in memory."""
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             arrays = pool.map(lambda index: np.asarray(self.image(index)), range(len(self)))
             return replace(self, decoded=tuple(arrays))
 
