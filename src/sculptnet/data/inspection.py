@@ -180,9 +180,8 @@ def near_pairs(train: Survey, test: Survey, rows: Indices, progress: Progress = 
     """
     light_train, light_test = (survey.thumbnails.mean(axis=(1, 2)) for survey in (train, test))
     by_light, order = np.argsort(light_train, kind="stable"), rows[np.argsort(light_test[rows], kind="stable")]
-    levels = light_train[by_light]
+    levels, hashes = light_train[by_light], tuple(difference_hashes(survey.thumbnails) for survey in (train, test))
     copies = np.full(len(test), -1, dtype=np.int64)
-    train_hashes, test_hashes = difference_hashes(train.thumbnails), difference_hashes(test.thumbnails)
     for start in range(0, len(order), TEST_CHUNK):
         left = order[start : start + TEST_CHUNK]
         low = np.searchsorted(levels, light_test[left[0]] - NEAR_LEVELS, "left")
@@ -191,7 +190,7 @@ def near_pairs(train: Survey, test: Survey, rows: Indices, progress: Progress = 
         candidates = by_light[low:high][np.argsort(apart, kind="stable")]
         for first in range(0, len(candidates), TRAIN_CHUNK):
             part = candidates[first : first + TRAIN_CHUNK]
-            row, column = np.nonzero(np.bitwise_count(test_hashes[left, None] ^ train_hashes[part]) <= NEAR_BITS)
+            row, column = np.nonzero(np.bitwise_count(hashes[1][left, None] ^ hashes[0][part]) <= NEAR_BITS)
             alike = _levels_apart(test.thumbnails[left], train.thumbnails[part], row, column) <= NEAR_LEVELS
             found, places = np.unique(row[alike], return_index=True)
             copies[left[found]] = part[column[alike][places]]
