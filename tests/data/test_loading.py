@@ -21,7 +21,7 @@ from sculptnet.data import (
     folder,
     prepare,
 )
-from sculptnet.data.loading import normalised
+from sculptnet.data.loading import evaluation_batch_size, normalised
 from sculptnet.errors import DataError, InvalidValue
 
 SAME_SIZE = Preprocessing(12, 12, (0.3, 0.4, 0.5), (0.2, 0.3, 0.4))
@@ -168,6 +168,16 @@ def test_evaluation_in_memory_is_prepare(
     assert torch.equal(torch.cat([labels for _, labels in together]), torch.from_numpy(split.labels))
     for index, image in enumerate(torch.cat([images for images, _ in together])):
         assert np.array_equal(image.numpy(), prepare(split.image(index), preprocessing))
+
+
+def test_the_memory_of_an_evaluation_is_bounded_and_its_order_independent_of_that(files: Files) -> None:
+    sizes = {r: evaluation_batch_size(r) for r in (8, 32, 96, 128, 129, 160, 224, 600, 5000)}
+    assert sizes == {8: 256, 32: 256, 96: 256, 128: 256, 129: 128, 160: 128, 224: 64, 600: 8, 5000: 1}
+    assert all(size * 12 * r**2 <= 48 << 20 for r, size in sizes.items() if size > 1)
+    whole = next(iter(EvaluationBatches(files, ZOOMED, 100)))
+    for size in (1, 5, 8):
+        parts = zip(*EvaluationBatches(files, ZOOMED, size, 2), strict=True)
+        assert _equal(whole, tuple(torch.cat(part) for part in parts))  # type: ignore[arg-type]
 
 
 def test_a_vanished_file_is_named_also_in_workers(files: Files) -> None:

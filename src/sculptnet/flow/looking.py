@@ -9,7 +9,7 @@ from sculptnet.data.ahead import fewer_workers
 from sculptnet.data.choose import decoded_bytes, small_enough
 from sculptnet.data.inspection import inspect
 from sculptnet.flow.context import RunContext
-from sculptnet.machine_limits import memory_limit
+from sculptnet.machine_limits import HERE, System, memory_limit
 
 
 def look(context: RunContext) -> None:
@@ -23,19 +23,19 @@ def look(context: RunContext) -> None:
         say(sentence)
     for warning in findings.warnings:
         say(f"Warning: {warning}")
-    for note in _memory_notes(context):
+    for note in memory_notes(context):
         say(note)
     context.log({"event": "data", "notes": list(data.notes), "warnings": list(findings.warnings)})
 
 
-def _memory_notes(context: RunContext) -> Iterator[str]:
+def memory_notes(context: RunContext, system: System = HERE) -> Iterator[str]:
     """What is done differently since memory is short."""
-    fewer = fewer_workers(context.workers(), 3 * context.preprocessing.resolution**2)
+    fewer = fewer_workers(context.workers(), 3 * context.preprocessing.resolution**2, system)
     if fewer is not None:
         yield fewer
     in_files = not isinstance(context.data.train, InMemory)
     if in_files and small_enough(context.loaded, context.preprocessing):
-        needed, limit = decoded_bytes(context.loaded, context.preprocessing), memory_limit()
+        needed, limit = decoded_bytes(context.loaded, context.preprocessing), memory_limit(system)
         yield (
             f"Note: images stay in their files: decoded they take {needed / 1e6:,.0f} MB, more than a quarter of the "
             f"{limit / 1e6:,.0f} MB of memory here. Training is slower, and crops whole photographs instead of squares"
