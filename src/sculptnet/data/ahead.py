@@ -159,11 +159,13 @@ def _elsewhere(
     method = "fork" if sys.platform == "linux" else None  # it starts at once, and shares the reader
     context = multiprocessing.get_context(method)
     before = multiprocessing.active_children()
-    waiting, asked = iter(parts), deque[Future[Piece]]()
+    waiting, asked, ours = iter(parts), deque[Future[Piece]](), list[BaseProcess]()
     with ProcessPoolExecutor(min(how.workers, len(parts)), context, _begin, (reader,)) as pool:
         try:
-            asked.extend(pool.submit(_read, part) for part in islice(waiting, how.ahead))
-            ours = [process for process in multiprocessing.active_children() if process not in before]
+            for part in islice(waiting, how.ahead):
+                asked.append(pool.submit(_read, part))
+                started = multiprocessing.active_children()
+                ours += [process for process in started if process not in before and process not in ours]
             while asked:
                 piece = _arrived(pool, asked.popleft(), ours, silent_s)
                 asked.extend(pool.submit(_read, part) for part in islice(waiting, 1))
@@ -180,7 +182,7 @@ def _arrived(pool: ProcessPoolExecutor, future: Future[Piece], ours: Sequence[Ba
     except BrokenProcessPool as error:
         raise _failed(pool, ours) from error
     except TimeoutError as error:
-        if future.done():  # raised by what reads, a file system for one
+        if future.done() and future.exception() is error:  # raised by what reads, a file system for one
             raise
         for process in ours:
             process.kill()
