@@ -101,3 +101,12 @@ def write_coco(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
             photos.append((f"{index:03d}.png", *image.size, rows))
         (folder / split / "_annotations.coco.json").write_text(json.dumps(coco_of(photos)))
     return folder
+
+
+def paint(path: Path, width: int = 40, height: int = 30) -> None:
+    """A picture of two colours that depends on its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    value = sum(str(path).encode()) % 200
+    image = Image.new("RGB", (width, height), (value, value, value))
+    image.paste((250, 10, value), (0, 0, width // 2, height // 2))
+    image.save(path)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
-
-from sculptnet import blocks, cli, cost, spaces
-from sculptnet.arch import to_json
 from sculptnet.cli_options import SearchOptions
-from sculptnet.cost import table_from_json
 from sculptnet.flow.methods import METHODS
+
+from sculptnet import blocks, cost, spaces
+from sculptnet.arch import to_json
+from sculptnet.cost import table_from_json
 from sculptnet.zoo import BY_NAME
 
 SMALL = (
@@ -34,25 +33,6 @@ SMALL = (
     "space.head_channels=32",
 )
 FAKE = ("--device", "sculptnet.testing:fake_device")
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """Runs a command in this process; gives exit code, standard output, standard error."""
-
-    def command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sculptnet", *words])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        code = stopped.value.code
-        out, err = capsys.readouterr()
-        return int(code) if code is not None else 0, out, err
-
-    before = signal.getsignal(signal.SIGINT)
-    yield command
-    signal.signal(signal.SIGINT, before)
 
 
 def test_help_and_version_load_no_torch() -> None:
@@ -192,7 +172,6 @@ def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
         (("measure", "fbnet_a", "--set", "space.width=0.5"), "--set: the network is given; only spaces have settings"),
         (("measure", "fbnet_a", "--num-classes", "3"), "--num-classes 3: the network is given"),
         (("measure", "fbnet", "--set", "search.tau=5"), "--set search.tau: a table depends on the space alone"),
-        (("measure", "a.onnx", "--resolution", "64"), "--resolution 64: an .onnx file has its own"),
         (("measure", "a.onnx", "--precision", "int8"), "--precision int8: an .onnx file is measured as it is"),
         (("train", "photos"), "one image may take; a NETWORK to train stands before DATA (`sculptnet zoo` lists some)"),
         (("fit", "photos", "--latency-ms", "1", "--threads", "0"), "request: --threads must be at least 1, got 0"),

@@ -90,7 +90,7 @@ def test_a_torn_last_line_is_dropped_and_said(tmp_path: Path) -> None:
 
 def test_a_damaged_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "trials.jsonl").write_text('{"trial": 0}\nnonsense\n{"trial": 1}\n')
-    with pytest.raises(RunError, match="line 2 is no JSON"):
+    with pytest.raises(RunError, match="line 2 is no JSON object"):
         RunDirectory(tmp_path).trials(warnings().append)
 
 
@@ -104,6 +104,15 @@ def test_the_same_identity_continues_and_another_is_refused(tmp_path: Path) -> N
     assert '- data: there "a", now "b"' in str(caught.value)
     assert "seed" not in str(caught.value)
     assert run.open({"data": "b", "seed": 0}, {}, fresh=True) is False
+
+
+def test_what_the_folder_of_the_data_is_called_is_no_part_of_a_run(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.open({"data": "photos", "data_fingerprint": "x"}, {"data": "/a/photos", "seed": 0}, fresh=False)
+    assert run.open({"data_fingerprint": "x"}, {"data": "/b/images", "seed": 0}, fresh=False) is True
+    assert run.info()["command"] == {"data": "/b/images", "seed": 0}
+    with pytest.raises(RunError, match="data_fingerprint: there"):
+        run.open({"data_fingerprint": "y"}, {}, fresh=False)
 
 
 def test_a_newer_schema_and_a_foreign_folder_are_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@
     ├── DataError                  a data set cannot be used as it is
     ├── DeviceError                a device or runtime cannot do what was asked
     ├── RunError                   a run directory does not fit the command
+    ├── WorkerFailed               a process that reads images died or fell silent
     ├── TrainingDiverged           a loss stopped being a number
     └── MissingExtra               an optional package is needed
 
@@ -21,6 +22,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+
+LONGEST_TEXT = 400  # characters of other libraries' errors
 
 
 class SculptNetError(Exception):
@@ -63,6 +66,10 @@ class RunError(SculptNetError):
     """A run directory does not fit the command."""
 
 
+class WorkerFailed(SculptNetError):
+    """A process that reads images died or fell silent."""
+
+
 class TrainingDiverged(SculptNetError):
     """A loss stopped being a number."""
 
@@ -83,3 +90,10 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(wrong, names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+
+
+def told(error: BaseException) -> str:
+    """Another library's error on one line: its kind, and what it says, shortened."""
+    words = " ".join(str(error).split())
+    text = words if len(words) <= LONGEST_TEXT else f"{words[: LONGEST_TEXT - 3]}..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,36 +1,81 @@
-"""Files that appear whole or not at all: written beside their place, then renamed."""
+"""Files that appear whole or not at all: written beside their place, then renamed. And files that others wrote."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from contextlib import suppress
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sculptnet.errors import InvalidValue, RunError
+from sculptnet.errors import InvalidValue, RunError, SculptNetError, told
+
+P = TypeVar("P", str, Path)
+AS_WRITTEN = "the file as it was written, or start anew with --fresh"
+
+
+def at_home(path: P) -> P:
+    """`path` with a leading `~` or `~user` as that home folder: shells leave it alone in `--run-dir=~/runs`."""
+    return type(path)(os.path.expanduser(path))
+
+
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+def printable(name: str) -> str:
+    r"""`name` with every byte that is no UTF-8 as `\xe9`: file names may hold any bytes, texts may not."""
+    return _NO_CHARACTER.sub(_escaped, name)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return rf"\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else rf"\u{code:04x}"  # PEP 383, or a lone surrogate
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes a file so that it is there whole or not at all; what was there before stays if this fails."""
+    """Writes a file so that it is there whole or not at all; what was there before stays if this fails.
+
+    Text is UTF-8; bytes of file names that are none stand in it as `\\xff`.
+    """
+    encoded = printable(content).encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(encoded)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
+        raise RunError(f"{path} could not be written ({error.strerror}); nothing there was changed") from error
+    finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise RunError(f"{path} could not be written ({error.strerror}); nothing there was changed") from error
 
 
 def write_json(path: Path, value: Any) -> None:
     """Writes `value` as JSON, whole or not at all."""
     write_atomic(path, json.dumps(value, indent=1) + "\n")
+
+
+@contextmanager
+def reading(path: str | Path, expected: str) -> Iterator[None]:
+    """Guards the reading of what somebody else wrote: whatever trips over it becomes one error that names the file.
+
+    Our own errors and a lack of memory pass through.
+
+    Raises:
+        InvalidValue: `path` cannot be read; the message says what is `expected` in its place.
+    """
+    try:
+        yield
+    except (SculptNetError, MemoryError):
+        raise
+    except Exception as error:  # damaged bytes bring up whatever lies in the libraries that parse them
+        raise InvalidValue(f"{path} cannot be read ({told(error)}); give {expected}") from error
 
 
 def read_json(path: Path) -> Any:
@@ -43,7 +88,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"{path} does not exist; the step that makes it has not finished") from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise RunError(f"{path} cannot be read as JSON ({error}); restore it, or start anew with --fresh") from error
 
 
@@ -57,7 +102,7 @@ def read_given(path: Path, expected: str) -> Any:
         raise InvalidValue(f"{path} does not exist; name {expected}")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InvalidValue(f"{path} cannot be read as JSON ({error}); name {expected}") from error
 
 

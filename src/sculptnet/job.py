@@ -13,12 +13,14 @@ from torch import Tensor
 
 from sculptnet.arch import Architecture, Recipe, SearchSpace
 from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split
+from sculptnet.data.ahead import MOST_WORKERS
+from sculptnet.data.loading import evaluation_batch_size
 from sculptnet.devices import Device, FileMemo, Model, Timing, measure_networks
-from sculptnet.devices.local import cores
 from sculptnet.devices.measure import graphs_of
 from sculptnet.devices.tables import REFERENCE_RESOLUTION, reference_network
 from sculptnet.errors import InvalidValue
 from sculptnet.listening import Listener
+from sculptnet.machine_limits import cores
 from sculptnet.options import FitOptions, ImageOptions, TrialOptions
 from sculptnet.runs import RunDirectory
 from sculptnet.runs.codec import read_record, write_record
@@ -128,8 +130,13 @@ class Job(OpenRun, Generic[O]):
         return replace(self, preprocessing=self.preprocessing.at(resolution))
 
     def num_workers(self) -> int:
-        """Processes that decode image files: one per core, at most four; none for images in memory."""
-        return 0 if isinstance(self.data.train, InMemory) else min(4, cores())
+        """Processes that decode image files, at most: one per core, no more than four; none for images in memory."""
+        return 0 if isinstance(self.data.train, InMemory) else min(MOST_WORKERS, cores())
+
+    def in_order(self, split: Split) -> EvaluationBatches:
+        """All images of `split`, to judge a network by."""
+        size = evaluation_batch_size(self.preprocessing.resolution)
+        return EvaluationBatches(split, self.preprocessing, size, self.num_workers())
 
     def search_parts(self) -> tuple[Split, Split]:
         """The training images for weights (80 %) and for architecture and selection (20 %)."""

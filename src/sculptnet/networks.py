@@ -74,6 +74,8 @@ def _named(name: str) -> object:
         if shipped.is_file():
             raise InvalidValue(f"{path} is a run; the network that it shipped is {shipped}: name that")
         raise InvalidValue(f"{path} is a folder; the network comes first: `sculptnet train NETWORK DATA`")
+    if name not in zoo.BY_NAME and path.is_file():
+        raise InvalidValue(f"NETWORK {name} is a file whose name does not end in .json; name {ARCHITECTURE_FILE}")
     return find(name, zoo.BY_NAME, "network")
 
 

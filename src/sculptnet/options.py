@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from sculptnet.errors import InvalidValue, collected
+from sculptnet.files import at_home, printable
 from sculptnet.listening import LOGGED, Listener
 from sculptnet.precision import Precision
 from sculptnet.rules import above, at_least, between
@@ -82,14 +83,23 @@ def typed_of(field: Field[Any]) -> Typed:
     return typed
 
 
+PLACES = (  # may begin with `~`
+    *("data", "network", "run", "weights", "root", "run_dir", "runs", "table", "start", "from_run"),
+    *("out", "bundle", "from_bundle"),
+)
+
+
 class Options:
-    """What was asked of a verb.
+    """What was asked of a verb; `~` in paths is the home folder.
 
     Raises:
         InvalidValue: with every number that breaks its rule.
     """
 
     def __post_init__(self) -> None:
+        for name, value in [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]:  # type: ignore[arg-type]
+            if name in PLACES and value is not None:
+                object.__setattr__(self, name, at_home(value))
         problems = self.problems()
         if problems:
             raise InvalidValue(collected(problems, "The request"))
@@ -248,6 +258,15 @@ class Place(ListenGroup):
     runs: Path = option("Where runs without --run-dir are kept.", default=Path("runs"), kind=Path)
     fresh: bool = option("Start anew; what an earlier run left is removed.", default=False, kind=bool)
 
+    def problems(self) -> list[str]:
+        """The place."""
+        found, kept = super().problems(), str(self.run_dir or self.runs)
+        if printable(kept) != kept:
+            found.append(
+                f"the run's folder {printable(kept)} is no UTF-8, and runtimes open no such files; give another run_dir"
+            )
+        return found
+
 
 @options
 class TrialGroup(Options):
@@ -288,7 +307,7 @@ class LimitGroup(Options):
     )
 
 
-FEWEST_COMPARED = 4  # networks, of a rank correlation
+PROXY_NETWORKS, FEWEST_COMPARED = 6, 4  # networks, of a rank correlation
 
 
 @options
@@ -319,11 +338,14 @@ class SearchGroup(LimitGroup):
         "Also train MobileNetV2 and a random network of about the same latency.", default=False, kind=bool
     )
     check_proxy: bool = option("Compare trials with longer training: the ranks' correlation.", default=False, kind=bool)
-    proxy_networks: int = option("How many networks --check-proxy compares.", default=6, kind=int)
+    proxy_networks: int = option("How many networks --check-proxy compares.", default=PROXY_NETWORKS, kind=int)
 
     def problems(self) -> list[str]:
         """The networks of the proxy check."""
-        return super().problems() + at_least(self, FEWEST_COMPARED, "proxy_networks")
+        found = super().problems() + at_least(self, FEWEST_COMPARED, "proxy_networks")
+        if not self.check_proxy and self.proxy_networks != PROXY_NETWORKS:
+            found.append(f"proxy_networks {self.proxy_networks} is for check_proxy; give both, or none")
+        return found
 
 
 @options
@@ -426,7 +448,10 @@ class MeasureOptions(FileGroup, DeviceGroup):
     """Of `measure`: a table of a space, or the time of one network."""
 
     resolution: int | None = option(
-        "Height and width of the input, pixels; by default 224 for a space, a network's own.", default=None, kind=int
+        "Height and width of the input, pixels; by default 224 for a space, a network's own. Needed for an .onnx file "
+        "that leaves them open.",
+        default=None,
+        kind=int,
     )
     num_classes: int = option(
         "Classes of the space's networks; for `fit --table` those of the data.", default=1000, kind=int

@@ -68,11 +68,12 @@ class FitResult:
             low, high = accuracy["top1_interval"]
             lines.append(
                 f"{name:<16} {timing['latency_ms']:8.3f} ms ({timing['loop_ms']:.3f} in a loop)   "
-                f"top-1 {accuracy['top1']:.2%} ({low:.2%} to {high:.2%})"
+                f"top-1 {accuracy['top1']:.2%} ({low:.2%} to {high:.2%}), balanced {accuracy['balanced']:.2%}"
             )
         lines.append(self._verdict(self.card))
         for name, cost in self.card.get("limits", {}).items():
             lines.append(f"{name} is {_amount(cost['value'])}, within the limit of {_amount(cost['at_most'])}")
+        lines += [f"Warning: {warning}" for warning in self.card.get("warnings", ())]
         lines.append(f"Model:  {RunDirectory(self.folder).model}")
         lines = [*self._searched(), *lines]
         return "\n".join([*lines, *([f"Report: {self.report}"] if self.report else [])])

@@ -13,6 +13,9 @@ from sculptnet.files import read_json
 from sculptnet.report import DeviceFront, SpecializedNetwork, write_specialized
 from sculptnet.runs import RunDirectory
 
+FOUND = ("test", "balanced", "held out", "predicted")
+HEAD = ("device", "budget", "latency", "(by the table)", *FOUND, "M MACs", "network")
+
 
 @dataclass(frozen=True)
 class Specialized:
@@ -35,14 +38,15 @@ class Specialized:
 
     def summary(self) -> str:
         """The result as people read it."""
-        head = ("device", "budget", "latency", "(by the table)", "test", "held out", "predicted", "M MACs", "network")
-        rows = [head, *(_cells(network) for network in self.networks)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        rows = [HEAD, *(_cells(network) for network in self.networks)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
         lines = [
             "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
         ]
         over = [f"OVER the budget: {network.folder}" for network in self.networks if not network.within_budget]
-        return "\n".join([*lines, *over, f"Models: {RunDirectory(self.run).specialized}", f"Report: {self.report}"])
+        warned = [f"Warning: {network.folder}: {text}" for network in self.networks for text in network.warnings]
+        places = [f"Models: {RunDirectory(self.run).specialized}", f"Report: {self.report}"]
+        return "\n".join([*lines, *over, *warned, *places])
 
     def to_json(self) -> dict[str, Any]:
         """The result as machines read it."""
@@ -60,6 +64,7 @@ def _cells(network: SpecializedNetwork) -> tuple[str, ...]:
         f"{network.latency_ms:.3f} ms",
         f"{network.predicted_ms:.3f} ms",
         f"{network.test_top1:.2%}",
+        f"{network.test_balanced:.2%}",
         f"{network.held_out_top1:.2%}",
         f"{network.predicted_top1:.2%}",
         f"{network.macs / 1e6:.1f}",
@@ -83,6 +88,7 @@ def _network(run: RunDirectory) -> SpecializedNetwork:
         latency_ms=card["measured"][file]["latency_ms"],
         predicted_ms=card["predicted"]["latency_ms"],
         test_top1=card["accuracy"][file]["top1"],
+        test_balanced=card["accuracy"][file]["balanced"],
         held_out_top1=event["metrics"]["top1"],
         predicted_top1=event["predicted_top1"],
         macs=card["macs"],
@@ -93,6 +99,7 @@ def _network(run: RunDirectory) -> SpecializedNetwork:
         folder=run.folder,
         limits=tuple((name, cost["at_most"]) for name, cost in card.get("limits", {}).items()),
         fine_tune_epochs=event["fine_tune_epochs"],
+        warnings=tuple(card.get("warnings", ())),
     )
 
 

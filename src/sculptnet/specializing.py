@@ -20,7 +20,14 @@ from sculptnet.job import FitJob
 from sculptnet.learn import process_as_found, rescaled
 from sculptnet.methods import OnceForAll, made
 from sculptnet.methods.searching import Target, problem_of
-from sculptnet.methods.supernet_learning import Learned, fine_tuning, load_learned
+from sculptnet.methods.supernet_learning import (
+    Learned,
+    fine_tuning,
+    judge_of,
+    load_learned,
+    load_supernet,
+    wanted_images,
+)
 from sculptnet.methods.supernet_plan import SupernetPlan
 from sculptnet.methods.supernet_search import find_specialised, pareto_front
 from sculptnet.options import FitOptions, SpecializeOptions
@@ -143,6 +150,9 @@ def _specialize(
             f"then, {here} now); restore them, or train another supernet"
         )
     _check_table(requests[0], job.run)
+    supernet, _ = load_supernet(origin.supernet, job.space)
+    weights_part, held_out = job.search_parts()
+    judge_of(job, supernet, wanted_images(method, weights_part), held_out)  # what is wrong, before measuring
     job.run.folder.mkdir(parents=True, exist_ok=True)
     table = measured_table(job, max(map(budget_ms, requests)))
     on_device = OnDevice(job, table, FactoredCost(job.space, table))

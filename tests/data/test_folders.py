@@ -44,7 +44,9 @@ def test_val_is_left_out_where_there_is_a_test(make_folder: Make) -> None:
     counts = {"train/a": 3, "train/b": 2, "val/a": 4, "val/b": 4, "test/a": 1, "test/b": 1}
     data = folder(make_folder(counts))
     assert (len(data.train), len(data.test)) == (5, 2)
-    assert data.notes == ("val/ was not used: selection holds out a part of train/, the result is measured on test/",)
+    assert data.notes == (
+        "val/ (8 files) was not used: selection holds out a part of train/, the result is measured on test/",
+    )
 
 
 def test_train_alone_is_split(make_folder: Make) -> None:
@@ -85,7 +87,7 @@ def test_broken_files_are_all_listed(make_folder: Make) -> None:
         "set: 3 files cannot be read as images; repair or remove them, or leave them out with --skip-broken"
     )
     assert "train/a/001.png: " in lines[1]
-    assert lines[2:] == ["  - train/b/notes.txt: not an image", "  - val/a/x.jpg: not an image"]
+    assert lines[2:] == ["  - train/b/notes.txt: not an image", "  - val/a/x.jpg: not an image: the file is empty"]
     data = folder(path, skip_broken=True)
     assert len(data.train) == 5
     assert len(data.broken) == 3

@@ -59,6 +59,22 @@ def test_subset_keeps_rare_classes(in_memory: Callable[..., InMemory]) -> None:
     assert np.bincount(subset(rare, 10, seed=0).labels).tolist() == [8, 1, 1]
 
 
+def test_subset_of_fewer_images_than_classes_draws_classes_fairly(in_memory: Callable[..., InMemory]) -> None:
+    """As a sample of 128 images for int8 does with a thousand classes."""
+    many = replace(in_memory(100), labels=np.repeat(np.arange(50), 2))
+    drawn = [set(subset(many, 10, seed=seed).labels.tolist()) for seed in range(20)]
+    assert all(len(classes) == 10 for classes in drawn)
+    assert len(set.union(*drawn)) > 45
+    halves = [sum(label < 25 for label in classes) for classes in drawn]
+    assert 4 < np.mean(halves) < 6
+
+
+def test_subset_favours_no_class_of_equal_ones(in_memory: Callable[..., InMemory]) -> None:
+    equal = replace(in_memory(40), labels=np.repeat(np.arange(4), 10))
+    larger = {int(np.bincount(subset(equal, 5, seed=seed).labels).argmax()) for seed in range(30)}
+    assert larger == {0, 1, 2, 3}
+
+
 def test_subset_of_everything_is_everything(in_memory: Callable[..., InMemory]) -> None:
     assert subset(in_memory(), 50, seed=1).identity() == in_memory().identity()
     with pytest.raises(InvalidValue, match="a subset needs 1 to 50 images, got 51"):

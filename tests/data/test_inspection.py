@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +28,9 @@ def test_the_facts_of_a_folder(make_folder: Make, photo: Photo) -> None:
     assert findings.test_counts == (2, 1)
     assert (findings.smallest, findings.median, findings.largest) == ((40, 10), (40, 30), (200, 30))
     assert (findings.alpha, findings.exif_rotated, findings.sixteen_bit, findings.grey) == (1, 0, 0, 0)
-    assert findings.broken == ("train/b/x.png: not an image",)
-    assert findings.warnings == ("1 files cannot be read and were left out, first train/b/x.png: not an image",)
+    broken = "train/b/x.png: not an image: the file is empty"
+    assert findings.broken == (broken,)
+    assert findings.warnings == (f"1 files cannot be read and were left out, first {broken}",)
     assert findings.sentences() == (
         "images per class: 26 to 30 training, 1 to 2 test",
         "width x height: 40x10 to 200x30, median 40x30, pixels",
@@ -97,19 +99,58 @@ def surveys() -> tuple[Survey, Survey]:
 def _survey(thumbnails: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Survey:
     count, none = len(thumbnails), np.zeros(len(thumbnails), dtype=np.bool_)
     sizes, digests = np.ones((count, 2), dtype=np.int64), np.arange(count, dtype=np.uint64)
-    return Survey(sizes, digests, thumbnails, none, none, none, none)
+    greatest = np.zeros(count)
+    return Survey(sizes, digests, thumbnails, none, none, none, none, greatest, none, none, none)
 
 
 def test_near_pairs_agree_with_comparing_all(surveys: tuple[Survey, Survey]) -> None:
     train, test = surveys
     bits = np.bitwise_count(difference_hashes(train.thumbnails)[:, None] ^ difference_hashes(test.thumbnails))
     levels = np.abs(train.thumbnails[:, None].astype(int) - test.thumbnails).mean(axis=(2, 3))
-    expected = {(int(a), int(b)) for a, b in np.argwhere((bits <= NEAR_BITS) & (levels <= NEAR_LEVELS))}
-    found = [(int(a), int(b)) for a, b in near_pairs(train, test, chunk=7)]
+    expected = [(int(a), int(b)) for a, b in np.argwhere((bits <= NEAR_BITS) & (levels <= NEAR_LEVELS))]
+    told: list[tuple[object, ...]] = []
+    found = near_pairs(train, test, np.arange(200), lambda *event: told.append(event)).tolist()
     assert 20 < len(expected) < 100
-    assert set(found) == expected
-    assert len(found) == len(expected)
-    assert [b for _, b in found] == sorted(b for _, b in found)
+    assert {(a, b) for a, b in found} <= set(expected)
+    assert [b for _, b in found] == sorted({b for _, b in expected})
+    assert told == [("comparing images", done, 200) for done in (64, 128, 192, 200)]
+    assert near_pairs(train, test, np.array([b for _, b in expected[:1]])).tolist() == [list(expected[0])]
+    assert near_pairs(train, test, np.arange(0)).shape == (0, 2)
+
+
+def _still_camera(count: int, noise: float) -> Survey:
+    """Frames of one scene, with noise of so many levels."""
+    rng = np.random.default_rng(count)
+    scene = np.random.default_rng(0).integers(20, 230, size=(8, 9))
+    return _survey(np.round(scene + rng.normal(0, noise, size=(count, 8, 9))).astype(np.uint8))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_frames_of_a_still_camera_need_memory_for_each_frame_not_for_each_pair(noise: float) -> None:
+    train, test = _still_camera(12_000, noise), _still_camera(3_000, noise)
+    tracemalloc.start()
+    found = near_pairs(train, test, np.arange(3_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40e6  # all pairs would be 36 million, 576 MB
+    assert found[:, 1].tolist() == list(range(3_000))
+
+
+def test_frames_of_a_still_camera_are_to_be_split_by_time(small_data: ImageData) -> None:
+    assert isinstance(small_data.train, InMemory)
+    assert isinstance(small_data.test, InMemory)
+    frame = small_data.train.images[:1]
+    count = len(small_data.test)
+    images = frame.repeat(count, 1, 1, 1)
+    images[:, 0, 0, 0] = torch.arange(count, dtype=torch.uint8) % 7 + (frame[0, 0, 0, 0] // 8) * 8
+    series = replace(small_data, test=InMemory(images, small_data.test.labels))
+    findings = inspect(series)
+    assert findings.identical + findings.near_duplicates == count
+    assert len(findings.examples) <= 10
+    assert any(
+        "look like pictures of one still camera" in warning and "split them by recording or by time" in warning
+        for warning in findings.warnings
+    )
 
 
 def test_images_in_memory_are_compared_by_their_pixels(small_data: ImageData) -> None:

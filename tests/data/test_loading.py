@@ -21,7 +21,7 @@ from sculptnet.data import (
     folder,
     prepare,
 )
-from sculptnet.data.loading import normalised
+from sculptnet.data.loading import evaluation_batch_size, normalised
 from sculptnet.errors import DataError, InvalidValue
 
 SAME_SIZE = Preprocessing(12, 12, (0.3, 0.4, 0.5), (0.2, 0.3, 0.4))
@@ -91,7 +91,6 @@ def test_batches_leave_the_global_generators_alone(batches: TrainingBatches) -> 
     assert _equal(first, next(iter(batches.epoch(0))))
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
 def test_workers_change_nothing(files: Files) -> None:
     alone = TrainingBatches(files, ZOOMED, RICH, 6, seed=1)
     assert all(map(_equal, replace(alone, num_workers=2).epoch(3, 1), alone.epoch(3, 1)))
@@ -171,6 +170,16 @@ def test_evaluation_in_memory_is_prepare(
         assert np.array_equal(image.numpy(), prepare(split.image(index), preprocessing))
 
 
+def test_the_memory_of_an_evaluation_is_bounded_and_its_order_independent_of_that(files: Files) -> None:
+    sizes = {r: evaluation_batch_size(r) for r in (8, 32, 96, 128, 129, 160, 224, 600, 5000)}
+    assert sizes == {8: 256, 32: 256, 96: 256, 128: 256, 129: 128, 160: 128, 224: 64, 600: 8, 5000: 1}
+    assert all(size * 12 * r**2 <= 48 << 20 for r, size in sizes.items() if size > 1)
+    whole = next(iter(EvaluationBatches(files, ZOOMED, 100)))
+    for size in (1, 5, 8):
+        parts = zip(*EvaluationBatches(files, ZOOMED, size, 2), strict=True)
+        assert _equal(whole, tuple(torch.cat(part) for part in parts))  # type: ignore[arg-type]
+
+
 def test_a_vanished_file_is_named_also_in_workers(files: Files) -> None:
     (files.folder / files.names[0]).unlink()
     for num_workers in (0, 1):
@@ -187,3 +196,16 @@ def test_all_problems_are_listed(small_data: ImageData) -> None:
     assert "1 images cannot be shared by 2 processes" in text
     with pytest.raises(InvalidValue, match="batch_size must be at least 1, got 0"):
         EvaluationBatches(small_data.test, SAME_SIZE, 0)
+
+
+def test_a_step_of_one_image_is_refused_before_batch_norm_meets_it(small_data: ImageData) -> None:
+    images = small_data.train
+    for split, batch_size, world in (
+        (images, 1, 1),
+        (images.take([0]), 4, 1),
+        (images, 2, 2),
+        (images.take([0, 1]), 6, 2),
+    ):
+        with pytest.raises(InvalidValue, match=r"a process gets one image a step, .* batch norm needs two: give more"):
+            TrainingBatches(split, SAME_SIZE, PLAIN, batch_size, seed=0, world=world)
+    assert TrainingBatches(images.take([0, 1]), SAME_SIZE, PLAIN, 4, seed=0).steps_per_epoch == 1

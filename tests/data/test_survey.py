@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sculptnet.data import to_rgb
 from sculptnet.data.survey import survey_files
 
 
@@ -53,10 +54,24 @@ def test_broken_files_are_told_with_the_reason(kinds: list[Path], tmp_path: Path
     assert len(survey) == 2
     assert survey.alpha.tolist() == [False, True]
     assert "truncated" in broken[1]
-    assert broken[2] == broken[3] == "not an image"
+    assert (broken[2], broken[3]) == ("not an image", "not an image: the file is empty")
 
 
 def test_progress_counts_every_file(kinds: list[Path]) -> None:
     told: list[tuple[str, int, int]] = []
     survey_files(kinds, lambda *event: told.append(event))
     assert told == [("reading images", index, 5) for index in range(1, 6)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_sizes_are_those_of_the_turned_image_in_every_format(
+    tmp_path: Path, photo: Callable[..., Image.Image], suffix: str, orientation: int
+) -> None:
+    path, exif = tmp_path / f"a.{suffix}", Image.Exif()
+    exif[0x0112] = orientation
+    photo(3, (401, 300)).save(path, **({"tiffinfo": {0x0112: orientation}} if suffix == "tiff" else {"exif": exif}))
+    (size,), (turned,) = survey_files([path])[0].sizes.tolist(), survey_files([path])[0].exif_rotated.tolist()
+    with Image.open(path) as image:
+        assert tuple(size) == to_rgb(image).size == ((300, 401) if orientation in (6, 8) else (401, 300))
+    assert turned == (orientation != 1)

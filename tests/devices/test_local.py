@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sculptnet.devices import Model, Plan, Quality
-from sculptnet.devices.local import AT_ONCE, check_threads, cores, cpu_name, measure_plan
+from sculptnet.devices.local import AT_ONCE, check_threads, cpu_name, measure_plan
 from sculptnet.errors import DeviceError, InvalidValue
+from sculptnet.machine_limits import cores
 from sculptnet.state import no_progress
 
 QUICK = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1)

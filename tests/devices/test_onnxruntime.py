@@ -6,8 +6,8 @@ from sculptnet.arch import TensorShape
 from sculptnet.blocks import Conv
 from sculptnet.devices import Model, OnnxRuntime, Plan, Quality, open_device
 from sculptnet.devices.graphs import Graphs
-from sculptnet.devices.local import cores
 from sculptnet.errors import DeviceError, InvalidValue
+from sculptnet.machine_limits import cores
 
 QUICK = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1)
 

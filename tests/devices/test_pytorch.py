@@ -13,11 +13,11 @@ from sculptnet.blocks import InvertedResidual
 from sculptnet.cost import Precision
 from sculptnet.devices import Device, Model, Plan, Quality, measure_networks, measure_onnx, measure_table, open_device
 from sculptnet.devices.graphs import Graphs
-from sculptnet.devices.local import cores
 from sculptnet.devices.measure import graphs_of, precisions_of
 from sculptnet.devices.pytorch import Torch
 from sculptnet.errors import DeviceError
 from sculptnet.export.graph import to_onnx
+from sculptnet.machine_limits import cores
 from sculptnet.testing import DeviceSuite
 
 QUICK = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1)

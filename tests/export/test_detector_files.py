@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ import pytest
 import torch
 from PIL import Image
 from tests.boxes import SIZE, photo, tiny_backbone
+from tests.deep import png16, tiff16
 
 from sculptnet.data.detection import BoxPreprocessing
+from sculptnet.data.detection.preprocessing import prepare_photo
 from sculptnet.errors import InvalidValue
+from sculptnet.export import detector_standalone
 from sculptnet.export.detector_files import OnnxDetector, compare_boxes, export_detector, load_detector, save_detector
 from sculptnet.export.detector_graph import detector_graph, timed_copy
 from sculptnet.export.session import Images, open_session
@@ -134,6 +138,34 @@ def test_the_script_runs_alone_and_draws(detector: Detector, folder: Path, tmp_p
     assert np.abs(np.asarray(drawn.convert("RGB")).astype(int) - np.asarray(image)).max() > 50
     failed = subprocess.run([*command, str(tmp_path / "gone.png")], capture_output=True, text=True, check=False)
     assert (failed.returncode, failed.stderr.strip()) == (2, f"{tmp_path / 'gone.png'} does not exist")
+
+
+def test_the_script_sees_deep_photographs_as_training_does(detector: Detector, images: Images, tmp_path: Path) -> None:
+    preprocessing = replace(PREPROCESSING, white_level=4095, float_white_level=1.0)
+    export_detector(detector, preprocessing, CLASSES, tmp_path, images)
+    save_detector(detector, CLASSES, preprocessing, tmp_path)
+    runtime = OnnxDetector(tmp_path / "model.onnx")
+    assert runtime.preprocessing == load_detector(tmp_path)[2] == preprocessing
+    bright, _ = photo(np.random.default_rng(3), 96, 80)
+    deep = np.asarray(bright).astype(np.uint16) * 16
+    (tmp_path / "deep.png").write_bytes(png16(deep))
+    (tmp_path / "deep.tiff").write_bytes(tiff16(deep, packed=True))
+    Image.fromarray(np.asarray(bright)[..., 0].astype(np.float32) / 256).save(tmp_path / "floats.tiff")
+    for name in ("deep.png", "deep.tiff", "floats.tiff"):
+        (theirs,) = detector_standalone.detect(tmp_path / "model.onnx", [str(tmp_path / name)], 0.0)
+        with Image.open(tmp_path / name) as image:
+            ours = runtime.heads(prepare_photo(image, preprocessing)[None])
+        assert [one["score"] for one in theirs] == ours[1].tolist(), name
+    (found,) = detector_standalone.detect(tmp_path / "model.onnx", [str(tmp_path / "deep.png")], 0.0)
+    scale = np.asarray(drawn_by_the_script(tmp_path, "deep.png")).mean() / np.asarray(bright).mean()
+    assert found
+    assert 0.9 < scale < 1.2  # not black
+
+
+def drawn_by_the_script(folder: Path, name: str) -> Image.Image:
+    command = [sys.executable, "-I", str(folder / "predict.py"), "--out", str(folder / "drawn"), str(folder / name)]
+    subprocess.run(command, capture_output=True, check=True)
+    return Image.open(folder / "drawn" / f"{Path(name).stem}.png").convert("RGB")
 
 
 def test_what_does_not_fit_is_told(detector: Detector, folder: Path, images: Images, tmp_path: Path) -> None:

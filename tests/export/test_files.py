@@ -67,8 +67,20 @@ def test_the_files_are_what_they_are_said_to_be(
         assert file.to_json()["agreement"] == exported.parities()[file.path.name]
         onnx.checker.check_model(onnx.load_model_from_string(data), full_check=True)
     assert exported.file(Precision.FP32).agreement.max_difference < 1e-5
-    assert exported.file(Precision.FP32).agreement.num_images == 4  # the first images of the calibration
+    assert exported.file(Precision.FP32).agreement.num_images == 6  # all of the calibration
     assert told == [("calibrating int8", done, 2) for done in (0, 1, 2)]
+
+
+def test_files_are_compared_on_images_drawn_from_all_of_the_calibration(
+    network: Network, preprocessing: Preprocessing, images: Images, tmp_path: Path
+) -> None:
+    """Images of a later class are ten times as large: whoever looks at the first ones alone never sees them."""
+    sorted_by_class = [np.repeat(images, 10, axis=0), 10 * np.repeat(images, 10, axis=0)]
+    exported = export_model(network, preprocessing, CLASSES, tmp_path, calibration=sorted_by_class)
+    agreement = exported.file(Precision.FP32).agreement
+    assert agreement.num_images == 32
+    with torch.no_grad():
+        assert agreement.largest_logit > 2 * float(network(torch.from_numpy(sorted_by_class[0])).abs().max())
 
 
 def test_without_calibration_there_is_no_int8_file(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sculptnet.data import rgb
 from sculptnet.export import detector_standalone, standalone, standalone_photos
 from sculptnet.export.scripts import shipped_script
 
@@ -21,10 +22,10 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def definitions(source: str | bytes) -> dict[str, str]:
-    """Functions and constants with their code."""
+    """Functions, classes and constants with their code."""
     found = {}
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found[node.name] = ast.unparse(node)
         elif isinstance(node, ast.Assign):
             found[ast.unparse(node.targets[0])] = ast.unparse(node)
@@ -33,9 +34,9 @@ def definitions(source: str | bytes) -> dict[str, str]:
 
 def test_a_script_holds_its_own_part_and_the_shared_one(name: str) -> None:
     module = {"standalone": standalone, "detector_standalone": detector_standalone}[name]
-    own, shared = map(inspect.getsource, (module, standalone_photos))
-    assert definitions(shipped_script(name)) == definitions(shared) | definitions(own)
-    assert not definitions(shared).keys() & definitions(own).keys()
+    own, photos, pixels = (definitions(inspect.getsource(part)) for part in (module, standalone_photos, rgb))
+    assert definitions(shipped_script(name)) == photos | pixels | own
+    assert len(photos | pixels | own) == len(photos) + len(pixels) + len(own)  # no name twice
     assert shipped_script(name).decode().startswith(f'"""{module.__doc__}"""')
 
 

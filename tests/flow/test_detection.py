@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -21,12 +23,15 @@ from sculptnet.flow.context import Voice
 from sculptnet.flow.detection_context import open_detection
 from sculptnet.flow.detection_request import DetectionRequest, request_of_detection_run
 from sculptnet.flow.detection_run import DetectionResult, run_detection
+from sculptnet.flow.detection_shipping import drawn_photos, typical_photo
 from tests.boxes import SIZE, tiny_backbone, write_voc
 from tests.process import state_of_the_process
 
 from sculptnet.arch import to_json
+from sculptnet.data.detection import evaluation_batches
 from sculptnet.errors import InvalidValue
 from sculptnet.export import save_network
+from sculptnet.export.detector_files import OnnxDetector
 from sculptnet.nets import Network, initialise
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress
@@ -104,6 +109,39 @@ def test_training_starts_from_the_weights_beside_the_architecture(request_here: 
         work / "model" / "weights.safetensors"
     )
     assert replace(request_here, network=str(work / "alone.json")).beginning() is False
+
+
+def test_the_file_is_compared_and_timed_on_photographs_that_were_drawn(
+    request_here: DetectionRequest, finished: DetectionResult, tmp_path: Path
+) -> None:
+    """Not on the first ones: names are often sorted by what is to be seen."""
+    write_voc(tmp_path / "voc", {"train": 24, "val": 2, "test": 4})
+    request = replace(request_here, data=str(tmp_path / "voc"), run_dir=tmp_path / "run")
+    context = open_detection(request, SILENT, time.monotonic)
+    everything = next(evaluation_batches(context.data.train, context.preprocessing, 24)).numpy()
+    drawn = drawn_photos(context)
+    places = [int(np.flatnonzero((everything == photo).all(axis=(1, 2, 3)))[0]) for photo in drawn]
+    assert len(set(places)) == 8
+    assert max(places) >= 12
+    model = OnnxDetector(RunDirectory(finished.folder).model / "model.onnx")
+    counts = [len(model.heads(photo[None])[1]) for photo in drawn]
+    assert len(model.heads(typical_photo(model, drawn))[1]) == sorted(counts)[4]
+
+
+def test_the_file_is_judged_beside_the_weights_on_the_same_photographs(finished: DetectionResult) -> None:
+    compared = finished.card["compared"]["model.onnx"]
+    assert compared["against"] == "weights.safetensors"
+    assert abs(compared["difference"]) < 0.01
+    assert finished.card["warnings"] == []
+
+
+def test_a_run_goes_on_with_renamed_photographs(request_here: DetectionRequest, work: Path, tmp_path: Path) -> None:
+    unnamed = replace(request_here, run_dir=None, runs=tmp_path)
+    begun = open_detection(unnamed, SILENT, time.monotonic).run
+    shutil.copytree(work / "voc", work / "renamed")
+    again = replace(unnamed, data=str(work / "renamed"))
+    assert open_detection(again, SILENT, time.monotonic).run == begun
+    assert begun.info()["command"]["data"] == str(work / "renamed")
 
 
 def test_the_page_shows_photographs_with_boxes(finished: DetectionResult) -> None:

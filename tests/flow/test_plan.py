@@ -6,12 +6,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from sculptnet.flow.plan import LONGEST_RECIPE_TRIAL, MANY_RECIPE_TRIALS, Plan, Speed, Wishes, make_plan
+from sculptnet.flow.searching import hindrances, run_share, steps_of_a_candidate
 
 from sculptnet.arch import Augmentation, Recipe
 from sculptnet.data import Preprocessing
 from sculptnet.errors import InvalidValue
-from sculptnet.flow.plan import LONGEST_RECIPE_TRIAL, MANY_RECIPE_TRIALS, Plan, Speed, Wishes, make_plan
-from sculptnet.flow.searching import hindrances, run_share, steps_of_a_candidate
 from sculptnet.spaces import fbnet
 
 SPEED = Speed(
@@ -136,3 +136,19 @@ def test_a_search_too_short_to_tell_blocks_apart_takes_a_tenth() -> None:
     for seconds, run, share in ((enough + 1, 1.0, 0.25), (enough - 1, 1.0, 0.1), (enough + 1, 0.5, 0.1)):
         plan = make_plan(seconds, SPEED, 60000, Wishes(run_share=run))
         assert plan.seconds["search"] == pytest.approx(share * (seconds - 20), rel=0.1)
+
+
+@pytest.mark.parametrize("recipes", [True, False])
+@pytest.mark.parametrize("searches", [True, False])
+@pytest.mark.parametrize("epochs", [1, 2, 5])
+def test_no_trial_is_trained_for_longer_than_what_is_shipped(epochs: int, searches: bool, recipes: bool) -> None:
+    for minutes in (0, 10, 600, 60000):
+        for full_trials in (None, 1, 3):
+            wishes = Wishes(epochs=epochs, searches=searches, recipes=recipes, full_trials=full_trials)
+            plan = make_plan(minutes * 60, SPEED, 60000, wishes)
+            assert plan.epochs == epochs
+            assert plan.trial_epochs <= epochs
+            if plan.full_trials:
+                assert plan.trial_epochs < epochs, "or the best trials would be trained twice alike"
+            if full_trials == 3 and epochs > 1:
+                assert plan.full_trials == 3

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.flow.test_limits import Machine
-
-import sculptnet
-from sculptnet import cli
 from sculptnet._fit import FitResult
-from sculptnet.data import EvaluationBatches
-from sculptnet.errors import Infeasible, InvalidValue, RunError
-from sculptnet.export import load_network
 from sculptnet.flow.context import Voice, open_context
 from sculptnet.flow.request import FitRequest
 from sculptnet.flow.specialized import Specialized
 from sculptnet.flow.specializing import SpecializeRequest, budget_name, specialize_run
 from sculptnet.flow.supernet_learning import load_supernet
+from tests.flow.test_limits import Machine
+
+import sculptnet
+from sculptnet import cli
+from sculptnet.data import EvaluationBatches
+from sculptnet.errors import Infeasible, InvalidValue, RunError
+from sculptnet.export import load_network
 from sculptnet.nets import calibrate
 from sculptnet.runs import RunDirectory
 from sculptnet.state import no_progress
@@ -229,3 +229,20 @@ def test_the_command_line_says_the_same_and_tells_of_a_budget_that_is_missed(
     assert code == 3
     assert "OVER the budget" in out
     assert run(tmp_path / "run", "--latency-ms", "0.0001")[0] == 2
+
+
+def test_specialising_says_first_what_is_wrong_with_images_and_supernet(
+    supernet_run: FitResult, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(supernet_run.folder, tmp_path / "run"))
+    origin = RunDirectory(folder)
+    saved = origin.supernet.load()
+    assert saved is not None
+    tensors, state = saved
+    origin.supernet.save(dict(tensors), {**state, "decisions": {"another": 1}})
+    with pytest.raises(InvalidValue, match="another"):
+        specialize_run(SpecializeRequest(folder, (0.2,), device="tests.flow.test_order:untouchable"), SILENT)
+    info = origin.info()
+    origin.note("identity", {**info["identity"], "data_fingerprint": "other"})
+    with pytest.raises(RunError, match="have changed"):
+        specialize_run(SpecializeRequest(folder, (0.2,), device="tests.flow.test_order:untouchable"), SILENT)

@@ -81,5 +81,4 @@ def test_the_recipe_says_what_counts() -> None:
     objective = objective_for(recipe, 3, teacher)
     assert (objective.label_smoothing, objective.mixup, objective.distillation) == (0.2, 0.3, 0.5)
     assert objective.teacher is teacher
-    assert objective_for(recipe, 3, None).distillation == 0
     assert objective_for(Recipe(), 3, teacher).teacher is None

@@ -82,3 +82,26 @@ def test_too_few_images_are_an_error() -> None:
         calibrate(network(), batches(4, 4), images=9)
     with pytest.raises(InvalidValue, match=r"a batch holds one image; .* two or more"):
         calibrate(network(), batches(1), images=1)
+
+
+@pytest.mark.parametrize(("classes", "each"), [(3, 40), (40, 6)])
+def test_batches_of_images_sorted_by_class_are_refused_and_drawn_ones_are_not(classes: int, each: int) -> None:
+    """Also where a batch holds several classes in order."""
+    labels = torch.arange(classes).repeat_interleave(each)
+    images = torch.randn(len(labels), 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    in_order = list(zip(torch.split(images, 20), torch.split(labels, 20), strict=True))
+    with pytest.raises(InvalidValue, match=rf"no fair draws of the {classes} classes.* shuffle the images first"):
+        calibrate(network(), in_order, images=len(labels))
+    for seed in range(20):
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+        calibrate(
+            network(),
+            zip(torch.split(images[order], 20), torch.split(labels[order], 20), strict=True),
+            images=len(labels),
+        )
+
+
+def test_few_batches_of_few_images_are_never_refused_by_chance() -> None:
+    images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
+    calibrate(network(), zip(torch.split(images, 2), torch.split(labels, 2), strict=True), images=8)

@@ -53,7 +53,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_a_met_budget_and_every_class_are_told(written: str) -> None:
     assert "Within budget" in written
-    assert "Of 13 classes the first 12" in written
+    assert "Of 13 classes the 12 with the most test boxes" in written
     assert written.count('<th scope="row">kind') == 13
     assert "<b>bold" not in written
     assert "The 1 boxes that were dropped" in written

@@ -14,6 +14,7 @@ NETWORK = SpecializedNetwork(
     latency_ms=4.9,
     predicted_ms=4.8,
     test_top1=0.81,
+    test_balanced=0.7,
     held_out_top1=0.82,
     predicted_top1=0.83,
     macs=20_000_000,
@@ -48,3 +49,10 @@ def test_devices_and_budgets_share_one_figure_and_one_table(tmp_path: Path) -> N
 def test_a_single_network_is_one(tmp_path: Path) -> None:
     page = write_specialized("demo", [DeviceFront(NETWORK.device, FRONT, (NETWORK,))], tmp_path).read_text()
     assert "1 network for 1 device, cut out of one supernet, without training" in page
+
+
+def test_what_is_wrong_with_a_network_is_said_beside_the_table(tmp_path: Path) -> None:
+    worse = replace(NETWORK, warnings=("model.int8.onnx is less accurate than model.onnx",))
+    page = write_specialized("demo", [DeviceFront(NETWORK.device, FRONT, (NETWORK, worse))], tmp_path).read_text()
+    assert page.count("Warning: 5 ms on onnxruntime-1t: model.int8.onnx is less accurate than model.onnx") == 1
+    assert "70.0" in page

@@ -17,7 +17,7 @@ import pytest
 
 from sculptnet.arch import Architecture, Candidate, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
-from sculptnet.errors import DeviceError, InvalidValue
+from sculptnet.errors import DeviceError, InvalidValue, WorkerFailed
 from sculptnet.search import Job, Objective, Problem, Proposals, RandomSearch, Search, TrialRecord, run
 from sculptnet.search.local_workers import LocalWorkers
 
@@ -157,11 +157,12 @@ def test_what_must_be_alone_comes_before_any_evaluation_of_its_round() -> None:
     assert [record.metrics.keys() for record in records] == [{"latency_ms", "top1"}, set(), {"latency_ms", "top1"}]
 
 
-def test_surroundings_that_fail_stop_a_run_in_one_process() -> None:
+@pytest.mark.parametrize("kind", [DeviceError, WorkerFailed])
+def test_surroundings_that_fail_stop_a_run_in_one_process(kind: type[Exception]) -> None:
     def evaluate(candidate: Candidate, job: Job) -> Mapping[str, float]:
-        raise DeviceError("the phone was unplugged")
+        raise kind("the phone was unplugged")
 
-    with pytest.raises(DeviceError, match="the phone was unplugged"):
+    with pytest.raises(kind, match="the phone was unplugged"):
         run(all_rows(), PROBLEM, evaluate, 3)
 
 

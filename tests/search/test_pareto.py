@@ -36,6 +36,23 @@ def test_ranks_count_the_fronts_that_must_go_first() -> None:
     assert front(values, [True, True]).tolist() == [True, True, True, False, False, False]
 
 
+@given(st.data(), st.integers(2, 3))
+def test_ranks_are_the_fronts_taken_away_one_by_one(data: st.DataObject, objectives: int) -> None:
+    shape = st.tuples(st.integers(0, 15), st.just(objectives))
+    values = data.draw(arrays(np.float64, shape, elements=st.integers(-3, 3)))
+    maximize = data.draw(st.lists(st.booleans(), min_size=objectives, max_size=objectives))
+    found, left = ranks(values, maximize), np.arange(len(values))
+    for rank in range(len(values)):
+        on_front = front(values[left], maximize)
+        assert (found[left] == rank).tolist() == on_front.tolist()
+        left = left[~on_front]
+
+
+def test_ranks_of_a_long_chain(rng: np.random.Generator) -> None:
+    order = rng.permutation(20_000)  # each row dominates the next: one front after the other would take minutes
+    assert ranks(np.stack([order, order + 0.5], axis=1).astype(float), [False, False]).tolist() == order.tolist()
+
+
 def test_one_objective_is_ordered_by_its_values(rng: np.random.Generator) -> None:
     values = rng.permutation(50).astype(float)[:, None]
     assert values[best_first(values, [True]), 0].tolist() == sorted(values[:, 0], reverse=True)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sculptnet.arch.architecture import Architecture
 from sculptnet.arch.choice import OneOf, Prefix, Same, children, choice, join, prefix
 from sculptnet.arch.recipe import RECIPE_PARTS, Recipe
-from sculptnet.errors import InvalidValue, collected, suggestion
+from sculptnet.errors import InvalidValue, collected, suggestion, told
 
 Json = Any
 V = TypeVar("V")
@@ -159,9 +159,11 @@ class _Reader:
             return None
         try:
             return kind(**values)
-        except (InvalidValue, TypeError, AttributeError) as error:
+        except InvalidValue as error:
             self.problems.append(f"{path or 'the document'}: {error}")
-            return None
+        except Exception as error:  # rules compute with values that have not been checked yet
+            self.problems.append(f"{path or 'the document'}: {told(error)}")
+        return None
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

@@ -203,7 +203,7 @@ class Recipe:
         dropout: before the classifier.
         drop_path: stochastic depth of the last residual block; earlier ones have less, linearly (Huang et al. 2016).
         ema: decay per step of the averaged weights that are evaluated and exported; 0 switches averaging off.
-        distillation: weight of the teacher's soft labels, if a teacher is given (0 ignores it).
+        distillation: weight of the teacher's soft labels; above 0 a teacher is needed, 0 ignores it.
         clip_norm: gradients are scaled down to this norm; 0 switches clipping off.
     """
 

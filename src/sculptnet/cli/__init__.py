@@ -5,25 +5,33 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Mapping
 from types import FrameType
+from typing import NoReturn
 
 from sculptnet.cli.app import app
-from sculptnet.cli.console import INTERRUPTED
+from sculptnet.cli.console import INTERRUPTED, print_anything
 from sculptnet.errors import SculptNetError
+from sculptnet.failures import failure_of
 
-BAD_REQUEST = 2
+UNFORESEEN, BAD_REQUEST = 1, 2
 
 
 def main() -> None:
-    """The entry point: library errors become one message and exit code 2."""
+    """The entry point: library errors become one message and exit code 2, all others one line and exit code 1."""
     signal.signal(signal.SIGINT, _interrupted)  # outside of long work, which saves first (`Console`)
+    print_anything()
+    app.rich_markup_mode = "rich" if sys.stderr.isatty() else None  # boxes of 80 columns are for people
     try:
         app()
     except (SculptNetError, OSError) as error:  # a full disk, for one
-        _fail(error)
+        _fail({"error": str(error), "kind": type(error).__name__}, f"Error: {error}", BAD_REQUEST)
     except SystemExit as stopped:
         _tell_misuse(stopped)
         raise
+    except Exception as error:  # nobody foresaw it
+        failure = failure_of(_command(), error)
+        _fail(failure.document(), f"Error: {failure.line()}", UNFORESEEN)
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
@@ -37,8 +45,13 @@ def _tell_misuse(stopped: SystemExit) -> None:
         print(json.dumps({"error": explain(), "kind": "UsageError"}))
 
 
-def _fail(error: Exception) -> None:
+def _command() -> str:
+    """What was typed, without its arguments."""
+    return " ".join(["sculptnet", *(word for word in sys.argv[1:] if not word.startswith("-"))][:2])
+
+
+def _fail(document: Mapping[str, str | None], line: str, code: int) -> NoReturn:
     if "--json" in sys.argv:
-        print(json.dumps({"error": str(error), "kind": type(error).__name__}))
-    print(f"Error: {error}", file=sys.stderr)
-    sys.exit(BAD_REQUEST)
+        print(json.dumps(document))
+    print(line, file=sys.stderr)
+    sys.exit(code)

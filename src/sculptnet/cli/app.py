@@ -17,6 +17,7 @@ from sculptnet.cli.console import Console
 from sculptnet.cli.looking import list_devices, measure, predict, show, show_zoo
 from sculptnet.cli.typed import refuse_beside_a_run, typed_in, values_of, with_options
 from sculptnet.errors import InvalidValue
+from sculptnet.files import AS_WRITTEN, at_home, reading
 from sculptnet.listening import Listener
 from sculptnet.options import DetectOptions, FitOptions, RecipeOptions, SpecializeOptions, TrainOptions
 
@@ -50,11 +51,14 @@ NetworkAndData = Annotated[
 
 
 def _listening(console: Console) -> Listener:
-    return Listener(console.say, console.progress)
+    return Listener(console.say, console.progress, console.opened)
 
 
 def _finish(console: Console, result: FitResult | DetectionResult) -> None:
-    console.finish(result.summary(), result.to_json())
+    """Prints the result; of a run that was finished before, it is what stands in its files."""
+    with reading(f"model/card.json in {result.folder}", AS_WRITTEN):
+        text, document = result.summary(), result.to_json()
+    console.finish(text, document)
     if result.within_budget is False:
         raise typer.Exit(OVER_BUDGET)
 
@@ -80,6 +84,7 @@ def _flow_command(until: str, text: str) -> Callable[..., None]:
         from sculptnet.job import Stage
         from sculptnet.verbs import ADDED, is_run, run_fit
 
+        data = at_home(data)
         if is_run(data):
             _go_on(context, data, ("fit", "train", "search-recipe"), until, ADDED)
             return
@@ -149,6 +154,7 @@ def _two(
     from sculptnet import zoo
     from sculptnet.verbs import is_run
 
+    targets = [at_home(target) for target in targets]
     if len(targets) == 1 and is_run(targets[0]):
         until = until if verbs == ("fit", "train", "search-recipe") else "report"
         _go_on(context, targets[0], verbs, _until_of(targets[0], until))

@@ -31,7 +31,7 @@ def measure(
     values = values_of(MeasureOptions, context)
     with Console(context.params["as_json"]) as console:
         options = MeasureOptions(**values)
-        console.finish(*measure_target(target, options, Listener(console.say, console.progress)))
+        console.finish(*measure_target(target, options, Listener(console.say, console.progress, console.opened)))
 
 
 def show(

@@ -18,10 +18,12 @@ from sculptnet.cost.table import THROTTLING_PERCENT
 from sculptnet.devices import FileMemo, Model, Quality, measure_table, times
 from sculptnet.devices.energy import POWERCAP, open_rapl, power_of
 from sculptnet.devices.measure import check_precision, graphs_of, onnx_model
+from sculptnet.devices.onnx_files import read_onnx
 from sculptnet.devices.opening import REMOTE
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.files import read_given, write_json
+from sculptnet.files import at_home, read_given, reading, write_json
 from sculptnet.listening import Listener
+from sculptnet.named import is_part
 from sculptnet.options import MeasureOptions
 from sculptnet.runs import RunDirectory
 from sculptnet.spaces.named import NamedSpace
@@ -43,7 +45,8 @@ def measure_target(target: str, options: MeasureOptions, listener: Listener, pow
         listener: whom to tell.
         powercap: where the counters of energy are.
     """
-    is_space = target in spaces.BY_NAME or ":" in target
+    target = at_home(target)
+    is_space = target in spaces.BY_NAME or is_part(target)
     _check(target, is_space, options)
     if not is_space:
         return _measure_network(target, options, listener, powercap)
@@ -94,11 +97,8 @@ def _network_problems(target: str, options: MeasureOptions) -> list[str]:
         problems.append("--set: the network is given; only spaces have settings")
     if options.num_classes != DEFAULT_CLASSES:
         problems.append(f"--num-classes {options.num_classes}: the network is given, and so are its classes")
-    if Path(target).suffix == ".onnx":
-        if options.resolution is not None:
-            problems.append(f"--resolution {options.resolution}: an .onnx file has its own")
-        if options.precision is not Precision.FP32:
-            problems.append(f"--precision {options.precision.value}: an .onnx file is measured as it is")
+    if Path(target).suffix == ".onnx" and options.precision is not Precision.FP32:
+        problems.append(f"--precision {options.precision.value}: an .onnx file is measured as it is")
     return problems
 
 
@@ -152,12 +152,11 @@ def _measure_network(target: str, options: MeasureOptions, listener: Listener, p
 def _model(target: str, precision: Precision, resolution: int | None) -> Model:
     path = Path(target)
     if path.suffix == ".onnx":
-        if not path.exists():
-            raise InvalidValue(f"{path} does not exist; give an exported .onnx file")
-        return onnx_model(target, path.read_bytes())
+        return onnx_model(target, read_onnx(path), resolution=resolution)
     architecture = find_architecture(target)
     sized = architecture if resolution is None else replace(architecture, resolution=resolution)
-    return graphs_of(precision).network(sized)
+    with reading(target, "a network whose blocks can be built"):
+        return graphs_of(precision).network(sized)
 
 
 def find_architecture(target: str) -> Architecture:

@@ -23,7 +23,7 @@ from sculptnet.devices.measure import precisions_of
 from sculptnet.errors import DeviceError, InvalidValue, collected
 from sculptnet.export import detector_standalone, predict
 from sculptnet.export.session import open_session
-from sculptnet.files import read_given, read_json
+from sculptnet.files import AS_WRITTEN, at_home, read_given, read_json, reading
 from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.methods import FBNet, Searching, made
 from sculptnet.named import find
@@ -107,19 +107,22 @@ def _told(value: object) -> str:
 
 def show_target(path: Path) -> Result:
     """A run directory, a table file or an architecture file."""
+    path = at_home(path)
     if path.is_dir():
         run = RunDirectory(path)
         info = run.info()
         card = read_json(run.card) if run.card.exists() else None
-        return describe_run(run, info, card), {"run": to_plain(info), "card": card}
+        with reading(f"{path}/model/card.json", AS_WRITTEN):
+            return describe_run(run, info, card), {"run": to_plain(info), "card": card}
     _check_shown(path)
     data = read_given(path, SHOWN)
     if isinstance(data, dict) and "entries" in data:
-        table = table_from_json(data, blocks.ALL)
-        return describe_table(table), data
+        with reading(path, "a latency table that `sculptnet measure` wrote"):
+            return describe_table(table_from_json(data, blocks.ALL)), data
     if not isinstance(data, dict) or data.get("kind") != Architecture.__name__:
         raise InvalidValue(f"{path} holds neither a latency table nor an architecture; name {SHOWN}")
-    return draw(architecture_from_json(data, blocks.ALL)), data
+    with reading(path, "an architecture whose blocks fit together"):
+        return draw(architecture_from_json(data, blocks.ALL)), data
 
 
 def _check_shown(path: Path) -> None:
@@ -140,7 +143,7 @@ def describe_run(run: RunDirectory, info: RunInfo, card: Mapping[str, Any] | Non
     asked, given = info.identity, info.command.get("network")
     budget = "no budget" if asked["latency_ms"] is None else f"budget {asked['latency_ms']} ms"
     lines = [
-        f"{run.folder}: {given or asked['method']} on {asked['data']}, {budget} on "
+        f"{run.folder}: {given or asked['method']} on {Path(str(info.command['data'])).name}, {budget} on "
         f"{asked['device']} ({asked['threads']} threads, {asked.get('precision', 'fp32')})"
     ]
     model = f"model: {'shipped' if card else 'not yet'}"
@@ -153,6 +156,7 @@ def describe_run(run: RunDirectory, info: RunInfo, card: Mapping[str, Any] | Non
             f"{name}: {values['latency_ms']:.3f} ms, {_quality(card, name)}"
             for name, values in card["measured"].items()
         ]
+        lines += [f"warning: {warning}" for warning in card.get("warnings", ())]
         lines.append(f"report: {run.report}")
     return "\n".join(lines)
 
@@ -160,7 +164,8 @@ def describe_run(run: RunDirectory, info: RunInfo, card: Mapping[str, Any] | Non
 def _quality(card: Mapping[str, Any], file: str) -> str:
     if "detection" in card:
         return f"mAP@0.5 {card['detection']['map50']:.2%}"
-    return f"top-1 {card['accuracy'][file]['top1']:.2%}"
+    accuracy = card["accuracy"][file]
+    return f"top-1 {accuracy['top1']:.2%}, balanced {accuracy['balanced']:.2%}"
 
 
 def predict_photos(model: Path, photos: Sequence[Path]) -> Result:
@@ -169,6 +174,7 @@ def predict_photos(model: Path, photos: Sequence[Path]) -> Result:
     Raises:
         InvalidValue: with everything that is wrong with the model, a file or a run's folder, and with each photograph.
     """
+    model, photos = at_home(model), [at_home(photo) for photo in photos]
     file = shipped_model(model) if model.is_dir() else model
     if _finds_objects(file):
         return _detect_in(file, photos)

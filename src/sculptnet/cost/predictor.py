@@ -14,6 +14,7 @@ from sculptnet.cost.errors_of_tables import Vector
 from sculptnet.cost.table import RELATIVE, LatencyTable
 from sculptnet.cost.work import features_of, similarity
 from sculptnet.errors import InvalidValue
+from sculptnet.streams import stream
 
 FEWEST = 10  # measured entries to learn from
 FOLDS = 10
@@ -68,7 +69,8 @@ def fit_predictor(entries_ms: Mapping[Entry, float]) -> LatencyPredictor:
     if len(entries) < FEWEST:
         raise InvalidValue(f"a predictor needs at least {FEWEST} measured blocks above 0 ms, got {len(entries)}")
     features, values = features_of(entries), np.array([entries_ms[entry] for entry in entries], dtype=np.float64)
-    fold = np.arange(len(entries)) % FOLDS
+    # drawn: entries come in the order of the space, whose layers may have as many candidates as there are folds
+    fold = stream(0, "cost.predictor: folds").permutation(len(entries)) % FOLDS
     left_out = np.empty(len(entries))
     for number in range(FOLDS):
         left_out[fold == number] = _predicted(

@@ -173,7 +173,7 @@ def _doubts(held_out: HeldOut) -> list[str]:
     if held_out.noise_percent > TOO_NOISY_PERCENT:
         found.append(
             f"too noisy to measure: the same network differs by {held_out.noise_percent:.1f} % between two halves of "
-            f"its samples, above {TOO_NOISY_PERCENT:g} %; stop other programs, or raise the number of rounds"
+            f"its samples, above {TOO_NOISY_PERCENT:g} %; stop other programs, and measure again"
         )
     unknown = math.isnan(held_out.noise_percent)
     allowed = 1 + (0.0 if unknown else 2 * held_out.noise_percent)

@@ -18,6 +18,7 @@ from sculptnet.errors import InvalidValue, NotMeasured, collected
 
 FEWEST = 5  # networks
 LENGTH_SCALE = 2.0  # in standard deviations of log features; 1.5 to 3 do as well on 26 devices
+ENTRIES_AT_ONCE = 1024
 NOISES = np.logspace(-3, 3, 13)  # variance of a measurement over that of what blocks add, tried by leaving one out
 
 
@@ -61,7 +62,7 @@ def transfer(
     old = source.slope * np.array([source.entries_ms[entry] for entry in entries])
     counts = _counts(source, entries, networks)
     measured = np.asarray(measured_ms, dtype=np.float64)
-    fit = _fitted(counts, old, _alike(entries, old), measured)
+    fit = _fitted(counts, old, _covariances(entries, old, counts), measured)
     kept = np.maximum(fit.entries_ms, 0.0)
     constant = float(np.average(measured - counts @ kept, weights=measured**-2.0))  # of the relative error
     return replace(
@@ -107,12 +108,21 @@ def _counts(source: LatencyTable, entries: Sequence[Entry], networks: Sequence[A
     return counts
 
 
-def _alike(entries: Sequence[Entry], old: Vector) -> Vector:
-    """The covariance of deviations, shape `(entries, entries)`: as large as a mean block, or as the block itself."""
+def _covariances(entries: Sequence[Entry], old: Vector, counts: Vector) -> Vector:
+    """The covariance of each entry's deviation with each network's, shape `(entries, networks)`.
+
+    The deviation of a block is as large as a mean block, or as the block itself. Those of all pairs of entries would be
+    gigabytes for a large table; networks hold few of them.
+    """
     logs = np.log1p(features_of(entries))
     deviation = logs.std(axis=0)
     standard = (logs - logs.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    result: Vector = similarity(standard, standard, LENGTH_SCALE) * (old.mean() ** 2 + np.outer(old, old))
+    held = np.flatnonzero(counts.any(axis=0))
+    result: Vector = np.empty((len(entries), len(counts)))
+    for start in range(0, len(entries), ENTRIES_AT_ONCE):
+        part = slice(start, start + ENTRIES_AT_ONCE)
+        sizes = old.mean() ** 2 + np.outer(old[part], old[held])
+        result[part] = similarity(standard[part], standard[held], LENGTH_SCALE) * sizes @ counts[:, held].T
     return result
 
 
@@ -122,18 +132,18 @@ class _Fit:
     left_out: Vector  # each network, predicted from the others
 
 
-def _fitted(counts: Vector, old: Vector, alike: Vector, measured: Vector) -> _Fit:
+def _fitted(counts: Vector, old: Vector, shared: Vector, measured: Vector) -> _Fit:
     """Slope and constant are free, deviations have a prior, the noise grows with the latency (universal kriging)."""
     sums = counts @ old
     free = np.stack([sums, np.full(len(sums), float(sums.mean()))], axis=1)
-    explained = counts @ alike @ counts.T
+    explained = counts @ shared
     scale = max(float(np.trace(explained - explained.mean(axis=0))) / len(sums), float(np.finfo(np.float64).tiny))
     noise = np.diag((measured / measured.mean()) ** 2)
     fits: list[tuple[float, _Fit]] = []
     for ratio in NOISES:
         slopes, residual = kriging(explained / scale + ratio * noise, free)
         left_out = measured - (residual @ measured) / np.diag(residual)
-        values = (slopes @ measured)[0] * old + alike @ counts.T @ (residual @ measured) / scale
+        values = (slopes @ measured)[0] * old + shared @ (residual @ measured) / scale
         fits.append((float(np.mean((left_out / measured - 1) ** 2)), _Fit(values, left_out)))
     return min(fits, key=lambda fit: fit[0])[1]
 

@@ -17,6 +17,8 @@ from sculptnet.cost.entries import Entry
 from sculptnet.cost.errors_of_tables import Vector
 from sculptnet.cost.formulas import Layer, layers_of
 
+COMPARED_AT_ONCE = 1 << 20  # numbers of pairs of rows, 8 MB
+
 
 @final
 @dataclass(frozen=True)
@@ -130,6 +132,10 @@ def features_of(entries: Sequence[Entry]) -> Vector:
 
 def similarity(left: Vector, right: Vector, length_scale: float) -> Vector:
     """1 for equal rows, towards 0 the further apart they are; shape `(left, right)`. Columns are standardised logs."""
-    distance = np.mean((left[:, None] - right[None]) ** 2, axis=-1)
-    result: Vector = np.exp(-distance / (2 * length_scale**2))
+    result: Vector = np.empty((len(left), len(right)))
+    rows = max(1, COMPARED_AT_ONCE // max(1, right.size))
+    for start in range(0, len(left), rows):
+        part = slice(start, start + rows)
+        distance = np.mean((left[part, None] - right[None]) ** 2, axis=-1)
+        result[part] = np.exp(-distance / (2 * length_scale**2))
     return result

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from sculptnet.data.images import ImageData, InMemory, Split, subset
+from sculptnet.data.images import Files, ImageData, InMemory, Split, subset
 from sculptnet.data.preprocessing import Preprocessing, central_square, pixels
+from sculptnet.data.white import FULL
+from sculptnet.machine_limits import cores, memory_budget
 from sculptnet.state import Progress, no_progress
 
 SMALL_IMAGE = 64  # pixels; images with a shorter side up to this are used whole, without a centre crop
@@ -25,12 +26,13 @@ def default_preprocessing(data: ImageData, resolution: int, seed: int = 0) -> Pr
     """Resizing by kind of image, mean and standard deviation from (a sample of) the training split.
 
     Images up to 64 px or up to the resolution are resized to `resolution` and used whole; of larger ones, photographs,
-    the shorter side becomes `resolution / 0.875`.
+    the shorter side becomes `resolution / 0.875`. What is white in images of more than 8 bits is as the files have it.
     """
     shorter = float(np.median(data.train.sizes.min(axis=1)))
     whole = shorter <= max(SMALL_IMAGE, resolution)
     resize = resolution if whole else round(resolution / CENTRE_SHARE)
-    plain = Preprocessing(resolution, resize, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    levels = data.train.levels if isinstance(data.train, Files) else FULL
+    plain = Preprocessing(resolution, resize, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), levels.integers, levels.floats)
     sample = subset(data.train, min(STATISTICS_IMAGES, len(data.train)), seed)
     sums, squares = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
     for index in range(len(sample)):
@@ -45,7 +47,7 @@ def default_preprocessing(data: ImageData, resolution: int, seed: int = 0) -> Pr
 
 
 def decoded(
-    data: ImageData, preprocessing: Preprocessing, *, max_bytes: int = MEMORY_BYTES, progress: Progress = no_progress
+    data: ImageData, preprocessing: Preprocessing, *, max_bytes: int | None = None, progress: Progress = no_progress
 ) -> ImageData:
     """`data` decoded and resized once into memory, where its images are small enough; else `data` as it is.
 
@@ -56,17 +58,26 @@ def decoded(
         data: any data set; larger photographs that are in memory already stay as they are.
         preprocessing: images are kept as central squares of `preprocessing.resize` pixels; files are left where they
             are at resolutions above 96 px.
-        max_bytes: for both splits together.
+        max_bytes: for both splits together; None for 1 GiB, or a quarter of this process's memory where that is less.
         progress: called every few images.
     """
-    channels = 1 if data.grey else 3
-    num_bytes = (len(data.train) + len(data.test)) * channels * preprocessing.resize**2
-    in_memory = isinstance(data.train, InMemory) and isinstance(data.test, InMemory)
-    whole = preprocessing.resize == preprocessing.resolution
-    if num_bytes > max_bytes or (not whole if in_memory else preprocessing.resolution > MEMORY_RESOLUTION):
+    if not small_enough(data, preprocessing, memory_budget(MEMORY_BYTES) if max_bytes is None else max_bytes):
         return data
     train, test = (squares(split, preprocessing.resize, progress) for split in (data.train, data.test))
     return replace(data, train=train, test=test)
+
+
+def small_enough(data: ImageData, preprocessing: Preprocessing, max_bytes: int = MEMORY_BYTES) -> bool:
+    """Whether `decoded` would hold `data` in `max_bytes`."""
+    in_memory = isinstance(data.train, InMemory) and isinstance(data.test, InMemory)
+    whole = preprocessing.resize == preprocessing.resolution
+    fits = decoded_bytes(data, preprocessing) <= max_bytes
+    return fits and (whole if in_memory else preprocessing.resolution <= MEMORY_RESOLUTION)
+
+
+def decoded_bytes(data: ImageData, preprocessing: Preprocessing) -> int:
+    """Of all images of `data`, decoded."""
+    return (len(data.train) + len(data.test)) * (1 if data.grey else 3) * preprocessing.resize**2
 
 
 def squares(split: Split, side: int, progress: Progress = no_progress) -> InMemory:
@@ -82,7 +93,7 @@ def squares(split: Split, side: int, progress: Progress = no_progress) -> InMemo
             images[index] = np.asarray(central_square(image, side)).reshape(images.shape[1:])
         return stop
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for done in pool.map(fill, range(0, len(split), DECODING_CHUNK)):
             progress("decoding images", done, len(split))
     return InMemory(torch.from_numpy(images).permute(0, 3, 1, 2), split.labels)

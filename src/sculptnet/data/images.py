@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeAlias, final
@@ -15,9 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sculptnet.data.formats import open_image
+from sculptnet.data.names import normal
 from sculptnet.data.preprocessing import to_rgb
 from sculptnet.data.survey import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, Survey, content_digest
+from sculptnet.data.white import FULL, WhiteLevels, decided, refuse_lost
 from sculptnet.errors import DataError, InvalidValue, collected
+from sculptnet.files import printable
 from sculptnet.streams import stream
 
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -121,6 +125,10 @@ class InMemory:
             exif_rotated=none,
             alpha=none,
             sixteen_bit=none,
+            floating=none,
+            greatest=np.zeros(count),
+            lost=none,
+            more_frames=none,
             grey=np.full(count, self.grey),
         )
 
@@ -150,13 +158,15 @@ class Files:
         folder: what `names` are relative to.
         names: paths with forward slashes.
         labels: class indices `(n,)`.
-        facts: the survey of the files.
+        facts: the survey of the files, by itself.
+        levels: what is white in images of more than 8 bits.
     """
 
     folder: Path
     names: tuple[str, ...]
     labels: Labels
     facts: Survey
+    levels: WhiteLevels = FULL
 
     def __post_init__(self) -> None:
         if not len(self.names) == len(self.labels) == len(self.facts):
@@ -191,27 +201,30 @@ class Files:
         """
         path = self.folder / self.names[index]
         try:
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 if at_least:
                     image.draft(None, (at_least, at_least))
-                return to_rgb(image)
+                return to_rgb(image, self.levels)
         except OSError as error:
-            raise DataError(f"{path} could be read before and cannot be read now: {error}") from error
+            raise DataError(f"{printable(str(path))} could be read before and cannot be read now: {error}") from error
 
     def take(self, indices: npt.ArrayLike) -> Files:
         """The images `indices`, in that order."""
         rows = np.asarray(indices, dtype=np.int64)
         names = tuple(self.names[row] for row in rows)
-        return Files(self.folder, names, self.labels[rows], self.facts.take(rows))
+        return Files(self.folder, names, self.labels[rows], self.facts.take(rows), self.levels)
 
     def survey(self) -> Survey:
-        """What is known of each image."""
-        return self.facts
+        """What is known of each image, by the levels of the data set."""
+        return self.facts.at(self.levels)
 
     def identity(self) -> str:
         """A hash of names, contents and labels, the same on every machine."""
-        digest = hashlib.sha256("\0".join(self.names).encode())
+        names = "\0".join(map(normal, self.names))
+        digest = hashlib.sha256(names.encode("utf-8", "surrogateescape"))
         digest.update(self.facts.digests.astype("<u8").tobytes())
+        if self.levels != FULL:  # the same files, seen otherwise
+            digest.update(repr(self.levels).encode())
         digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
 
@@ -259,7 +272,7 @@ class ImageData:
     def fingerprint(self) -> str:
         """A hash of the classes and both splits, the same on every machine."""
         parts = [*self.classes, self.train.identity(), self.test.identity()]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
 
     @property
     def grey(self) -> bool:
@@ -270,6 +283,20 @@ class ImageData:
         """The training split in two: the rest, and a stratified `fraction` of it to select by."""
         rest, held = stratified(self.train.labels, fraction, stream(seed, "data.hold_out"))
         return self.train.take(rest), self.train.take(held)
+
+
+def levelled(data: ImageData) -> ImageData:
+    """`data` with one white level for all its files of more than 8 bits, decided from the training images, and noted.
+
+    Raises:
+        DataError: nothing tells what is white, or half of the training images or more lose their picture.
+    """
+    if not (isinstance(data.train, Files) and isinstance(data.test, Files)):
+        return data
+    levels, notes = decided(data.train.facts.depths, data.test.facts.depths)
+    refuse_lost(data.train.facts.depths, levels, data.train.names)
+    train, test = replace(data.train, levels=levels), replace(data.test, levels=levels)
+    return replace(data, train=train, test=test, notes=tuple(dict.fromkeys((*data.notes, *notes))))
 
 
 def stratified(labels: npt.ArrayLike, fraction: float, rng: np.random.Generator) -> tuple[Indices, Indices]:
@@ -298,13 +325,17 @@ def stratified(labels: npt.ArrayLike, fraction: float, rng: np.random.Generator)
 def subset(split: Split, count: int, seed: int) -> Split:
     """`count` images of `split` with its shares of the classes, each class with at least one while `count` allows.
 
+    Where it allows fewer, classes are drawn: those that come first in the alphabet are often alike.
+
     Raises:
         InvalidValue: `count` is not between 1 and the number of images.
     """
     if not 1 <= count <= len(split):
         raise InvalidValue(f"a subset needs 1 to {len(split)} images, got {count}")
     present, sizes = np.unique(split.labels, return_counts=True)
-    quotas = _quotas(sizes, count)
+    order = stream(seed, "data.subset: classes").permutation(len(present))  # equal claims are met in it
+    quotas = np.empty(len(present), dtype=np.int64)
+    quotas[order] = _quotas(sizes[order], count)
     rng = stream(seed, "data.subset")
     chosen = [
         rng.permutation(np.flatnonzero(split.labels == label))[:quota]

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from sculptnet.data.images import Files, ImageData, Indices, Split
+from sculptnet.data.plausible import doubts
 from sculptnet.data.survey import Survey
+from sculptnet.data.white import FULL, lost_pictures
+from sculptnet.files import printable
+from sculptnet.state import Progress, no_progress
 
 NEAR_BITS = 4  # of 64: the most by which the difference hashes of near duplicates differ
 NEAR_LEVELS = 2.0  # of 255: the most by which their 9x8 grey thumbnails differ on average
 COPIES_WARNED = 0.01  # of the test images; fewer copies move an accuracy by less than its interval is wide
 FEW_PER_CLASS = 20
 IMBALANCE_WARNED = 10
+SERIES_WARNED = 0.5  # of the test images; nearly so many near copies have pictures that were taken in series only
 SHOWN_EXAMPLES = 5
+NEARLY_BLACK = 16  # of 255
+COPIES = "remove the copies or keep copies of one picture in one split"
+SERIES = (
+    "so many look like pictures of one still camera, or frames of a film: split them by recording or by time (folders "
+    "train/ and test/), not at random; the accuracy on new recordings is unknown until then"
+)
+TEST_CHUNK, TRAIN_CHUNK = 64, 1024  # images that are compared at once: 5 MB of thumbnails
+DENSE = 8  # one pair of so many
 
 
 @final
@@ -32,8 +47,9 @@ class Findings:
         near_duplicates: further test images that a training image resembles up to compression or resizing.
         examples: some of both.
         contradictions: images that occur under several labels.
-        exif_rotated, alpha, sixteen_bit, grey: images that are turned by their EXIF tag, have an alpha channel, have
-            16 bits per channel, have no colours.
+        exif_rotated, alpha, sixteen_bit, floating, more_frames, grey: images that are turned by their EXIF tag, have
+            an alpha channel, have more than 8 bits per channel, have floating-point pixels, have further frames or
+            pages, have no colours.
         warnings: sentences for the user.
     """
 
@@ -50,6 +66,8 @@ class Findings:
     exif_rotated: int
     alpha: int
     sixteen_bit: int
+    floating: int
+    more_frames: int
     grey: int
     warnings: tuple[str, ...]
 
@@ -59,6 +77,8 @@ class Findings:
             (self.exif_rotated, "turned as their EXIF tag says"),
             (self.alpha, "with an alpha channel, laid over white"),
             (self.sixteen_bit, "with 16 bits per channel, scaled to 8"),
+            (self.floating, "with floating-point pixels, scaled to 8 bits"),
+            (self.more_frames, "with several frames or pages, of which the first is used"),
             (self.grey, "without colours, widened to three equal channels"),
         )
         return (
@@ -78,21 +98,23 @@ def _sizes(findings: Findings) -> str:
     return least if least == most else f"{least} to {most}, median {middle},"
 
 
-def inspect(data: ImageData) -> Findings:
+def inspect(data: ImageData, progress: Progress = no_progress) -> Findings:
     """Looks at all of `data`; about a second for 70,000 small images, less for files, which were surveyed before.
 
-    Give it what `load` returned: decoded into memory, images have lost their names, sizes and EXIF tags.
+    Args:
+        data: what `load` returned: decoded into memory, images have lost their names, sizes and EXIF tags.
+        progress: told how many test images were compared with the training images.
     """
     train, test = data.train.survey(), data.test.survey()
     sizes = np.concatenate([train.sizes, test.sizes])
-    same, near = identical_pairs(train, test), near_pairs(train, test)
-    known = set(same[:, 1].tolist())
-    near = near[[row not in known for row in near[:, 1].tolist()]]
+    same = identical_pairs(train, test)
+    others = np.setdiff1d(np.arange(len(test)), same[:, 1])
+    near = near_pairs(train, test, others, progress)
     examples = [f"{_name(data.train, a, 'training')} = {_name(data.test, b, 'test')}" for a, b in _first(same)]
     examples += [f"{_name(data.train, a, 'training')} ~ {_name(data.test, b, 'test')}" for a, b in _first(near)]
     facts = {
         name: int(getattr(train, name).sum() + getattr(test, name).sum())
-        for name in ("exif_rotated", "alpha", "sixteen_bit", "grey")
+        for name in ("exif_rotated", "alpha", "sixteen_bit", "floating", "more_frames", "grey")
     }
     findings = Findings(
         train_counts=_counts(data.train, data),
@@ -101,14 +123,14 @@ def inspect(data: ImageData) -> Findings:
         median=_pair(np.median(sizes, axis=0)),
         largest=_pair(sizes.max(axis=0)),
         broken=data.broken,
-        identical=len(known),
-        near_duplicates=len(np.unique(near[:, 1])),
+        identical=len(same),
+        near_duplicates=len(near),
         examples=tuple(examples),
         contradictions=_contradictions(data, train, test),
         **facts,
         warnings=(),
     )
-    return _with_warnings(findings, data)
+    return _with_warnings(findings, data, doubts(data, train, test))
 
 
 def _counts(split: Split, data: ImageData) -> tuple[int, ...]:
@@ -124,7 +146,7 @@ def _first(pairs: Indices) -> list[tuple[int, int]]:
 
 
 def _name(split: Split, index: int, kind: str) -> str:
-    return split.names[index] if isinstance(split, Files) else f"{kind} image {index}"
+    return printable(split.names[index]) if isinstance(split, Files) else f"{kind} image {index}"
 
 
 # ---------------------------------------------------------------------- copies
@@ -142,31 +164,57 @@ def identical_pairs(train: Survey, test: Survey) -> Indices:
     return np.stack([first[places[found]], found], axis=1)
 
 
-def near_pairs(train: Survey, test: Survey, chunk: int = 64) -> Indices:
-    """(training index, test index) of images that look the same, `(pairs, 2)`, sorted by test index.
+def near_pairs(train: Survey, test: Survey, rows: Indices, progress: Progress = no_progress) -> Indices:
+    """(training index, test index) of images that look the same, `(pairs, 2)`, one pair for each such row of `test`.
 
     Their difference hashes differ in at most 4 of 64 bits, and their thumbnails by at most 2 of 255 levels on average.
     The hash alone is not enough for small pictures of few shapes: of Fashion-MNIST's test images 70 % have a training
     image within 4 bits, 0.3 % within both limits. Both splits are sorted by mean brightness, which cannot differ by
-    more than the thumbnails do, so each test image is compared with a few percent of the training images.
+    more than the thumbnails do, so each test image is compared with a few percent of the training images: with those of
+    nearly its own brightness first, until one looks the same.
+
+    Args:
+        train, test: the splits.
+        rows: the images of `test` to look for, ascending.
+        progress: told how many of them are done.
     """
     light_train, light_test = (survey.thumbnails.mean(axis=(1, 2)) for survey in (train, test))
-    by_light, order = np.argsort(light_train, kind="stable"), np.argsort(light_test, kind="stable")
-    levels, hashes = light_train[by_light], difference_hashes(train.thumbnails)[by_light]
-    test_hashes = difference_hashes(test.thumbnails)
-    pairs = [np.empty((0, 2), dtype=np.int64)]
-    for start in range(0, len(order), chunk):
-        rows = order[start : start + chunk]
-        low = np.searchsorted(levels, light_test[rows[0]] - NEAR_LEVELS, "left")
-        high = np.searchsorted(levels, light_test[rows[-1]] + NEAR_LEVELS, "right")
-        distances = np.bitwise_count(test_hashes[rows, None] ^ hashes[None, low:high])
-        row, column = np.nonzero(distances <= NEAR_BITS)
-        left, right = by_light[low + column], rows[row]
-        difference = np.abs(train.thumbnails[left].astype(np.int16) - test.thumbnails[right]).mean(axis=(1, 2))
-        alike = difference <= NEAR_LEVELS
-        pairs.append(np.stack([left[alike], right[alike]], axis=1))
-    found = np.concatenate(pairs)
-    return found[np.lexsort((found[:, 0], found[:, 1]))]
+    by_light, order = np.argsort(light_train, kind="stable"), rows[np.argsort(light_test[rows], kind="stable")]
+    levels, hashes = light_train[by_light], tuple(difference_hashes(survey.thumbnails) for survey in (train, test))
+    copies = np.full(len(test), -1, dtype=np.int64)
+    for start in range(0, len(order), TEST_CHUNK):
+        left = order[start : start + TEST_CHUNK]
+        low = np.searchsorted(levels, light_test[left[0]] - NEAR_LEVELS, "left")
+        high = np.searchsorted(levels, light_test[left[-1]] + NEAR_LEVELS, "right")
+        apart = np.abs(levels[low:high] - light_test[left].mean())
+        candidates = by_light[low:high][np.argsort(apart, kind="stable")]
+        for first in range(0, len(candidates), TRAIN_CHUNK):
+            part = candidates[first : first + TRAIN_CHUNK]
+            row, column = np.nonzero(np.bitwise_count(hashes[1][left, None] ^ hashes[0][part]) <= NEAR_BITS)
+            alike = _levels_apart(test.thumbnails[left], train.thumbnails[part], row, column) <= NEAR_LEVELS
+            found, places = np.unique(row[alike], return_index=True)
+            copies[left[found]] = part[column[alike][places]]
+            left = np.delete(left, found)
+            if not len(left):
+                break
+        progress("comparing images", min(start + TEST_CHUNK, len(order)), len(order))
+    found = np.flatnonzero(copies >= 0)
+    return np.stack([copies[found], found], axis=1)
+
+
+def _levels_apart(
+    one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], row: Indices, column: Indices
+) -> npt.NDArray[np.float64]:
+    """By how much the thumbnails `one[row]` and `other[column]` differ, on average over their pixels."""
+    flat, flat_other = one.reshape(len(one), -1), other.reshape(len(other), -1)
+    if len(row) * DENSE > len(one) * len(other):  # then it is faster to compare all; whole numbers, so nothing rounds
+        sums = torch.cdist(torch.from_numpy(flat).float(), torch.from_numpy(flat_other).float(), p=1).numpy()[
+            row, column
+        ]
+    else:
+        left, right = flat[row], flat_other[column]
+        sums = (np.maximum(left, right) - np.minimum(left, right)).sum(axis=1, dtype=np.uint16)
+    return np.asarray(sums / np.float64(flat.shape[1]), dtype=np.float64)
 
 
 def _contradictions(data: ImageData, train: Survey, test: Survey) -> int:
@@ -180,14 +228,31 @@ def _contradictions(data: ImageData, train: Survey, test: Survey) -> int:
 
 
 # ---------------------------------------------------------------------- warnings
-def _with_warnings(findings: Findings, data: ImageData) -> Findings:
+def _with_warnings(findings: Findings, data: ImageData, first: Sequence[str]) -> Findings:
     values = {name: getattr(findings, name) for name in findings.__dataclass_fields__}
-    warnings = [*_class_warnings(findings, data), *_copy_warnings(findings, data)]
+    warnings = [*first, *_class_warnings(findings, data), *_copy_warnings(findings, data)]
+    warnings += _lost_warnings(data.train, "training") + _lost_warnings(data.test, "test")
     if findings.broken:
         warnings.append(f"{len(findings.broken)} files cannot be read and were left out, first {findings.broken[0]}")
     if 0 < findings.grey < len(data.train) + len(data.test):
         warnings.append(f"{findings.grey} of {len(data.train) + len(data.test)} images have no colours, others have")
     return Findings(**(values | {"warnings": tuple(warnings)}))
+
+
+def _lost_warnings(split: Split, kind: str) -> list[str]:
+    """Pictures that do not survive the way to 8-bit RGB."""
+    survey, levels = split.survey(), split.levels if isinstance(split, Files) else FULL
+    lost = lost_pictures(survey.depths, levels, [_name(split, row, kind) for row in range(len(split))])
+    warnings = [f"{kind}: {text}" for _, text in lost]
+    deep = survey.sixteen_bit | survey.floating
+    if deep.any() and not lost and (bright := float(np.percentile(survey.thumbnails[deep], 95))) < NEARLY_BLACK:
+        white = " and ".join(sorted({f"{level:g}" for level in survey.depths.white(levels)[deep].tolist()}))
+        warnings.append(
+            f"{kind}: the {int(deep.sum())} images of more than 8 bits come out nearly black, 95 % of their area below "
+            f"{bright:.0f} of 255, since {white} is white; if only a few pixels are so bright, clip them and scale all "
+            "images by one rule"
+        )
+    return warnings
 
 
 def _class_warnings(findings: Findings, data: ImageData) -> list[str]:
@@ -217,7 +282,7 @@ def _copy_warnings(findings: Findings, data: ImageData) -> list[str]:
         warnings.append(
             f"{copies} of {len(data.test)} test images are also in the training split ({findings.identical} identical, "
             f"{findings.near_duplicates} nearly), e.g. {findings.examples[0]}: the measured accuracy is too high; "
-            "remove the copies or keep copies of one picture in one split"
+            + (SERIES if findings.near_duplicates >= SERIES_WARNED * len(data.test) else COPIES)
         )
     if findings.contradictions:
         warnings.append(f"{findings.contradictions} images occur under more than one label")

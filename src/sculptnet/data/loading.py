@@ -6,22 +6,23 @@ before it, on the number of workers, or on how many processes share it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, final
+from typing import TypeAlias, final
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from sculptnet.arch import Augmentation
 from sculptnet.data import crops
+from sculptnet.data.ahead import Piece, batches_of
 from sculptnet.data.choose import squares
 from sculptnet.data.images import Files, Indices, InMemory, Split
 from sculptnet.data.preprocessing import Preprocessing, central_square, pixels
@@ -29,6 +30,7 @@ from sculptnet.errors import InvalidValue, collected
 from sculptnet.streams import stream, stream_seed
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
+EVALUATION_BATCH, EVALUATION_BYTES = 256, 48 << 20
 RANDAUGMENT_GROUP = 8  # images of a batch in memory that share one draw of RandAugment's operations
 
 
@@ -67,11 +69,11 @@ class TrainingBatches:
         augmentation: see its class; `mixup` is applied by the training loop.
         batch_size: images per step, over all processes together.
         seed: of the order and the augmentation.
-        num_workers: processes that decode; 0 decodes in this one.
+        num_workers: processes that decode, fewer where memory is short; 0 decodes in this one.
         rank, world: this process takes every `world`-th image of each batch, starting with `rank`.
 
     Raises:
-        InvalidValue: `batch_size` cannot be shared equally, or there are fewer images than processes.
+        InvalidValue: `batch_size` cannot be shared equally, or there are fewer than two images a step and process.
     """
 
     split: Split
@@ -91,6 +93,11 @@ class TrainingBatches:
             problems.append(f"rank must lie in 0..{self.world - 1}, got {self.rank}")
         if len(self.split) < self.world:
             problems.append(f"{len(self.split)} images cannot be shared by {self.world} processes")
+        elif min(self.batch_size, len(self.split)) // max(self.world, 1) < 2:
+            problems.append(
+                f"a process gets one image a step, of {len(self.split)} images in batches of {self.batch_size} for "
+                f"{self.world} processes; batch norm needs two: give more images, or a larger batch_size"
+            )
         if problems:
             raise InvalidValue(collected(problems, "TrainingBatches"))
 
@@ -146,7 +153,7 @@ class TrainingBatches:
     def _one_by_one(self, epoch: int, batches: Sequence[Indices], start_step: int) -> Iterator[Batch]:
         shares = [batch[self.rank :: self.world].tolist() for batch in batches[start_step:]]
         view = _Augmented(self.split, self.preprocessing, self.augmentation, self.seed, epoch)
-        return _loaded(view, shares, self.num_workers, self.preprocessing)
+        return batches_of(view, shares, self.num_workers)
 
 
 def zooms(preprocessing: Preprocessing, augmentation: Augmentation) -> bool:
@@ -175,11 +182,31 @@ def _randaugment(augmentation: Augmentation) -> v2.RandAugment:
 
 # ---------------------------------------------------------------------- one image at a time
 @dataclass(frozen=True, eq=False)
-class _Augmented(Dataset[tuple[Tensor, int]]):
-    """The training images of one epoch, each augmented by its own seed."""
+class _OneByOne(ABC):
+    """What reads images for batches."""
 
     split: Split
     preprocessing: Preprocessing
+
+    @abstractmethod
+    def pixels(self, index: int) -> Tensor:
+        """One image before normalisation, uint8 `(3, resolution, resolution)`."""
+
+    @property
+    def image_bytes(self) -> int:
+        return 3 * self.preprocessing.resolution**2
+
+    def read(self, indices: Sequence[int]) -> Piece:
+        return Piece(torch.stack([self.pixels(index) for index in indices]), self.split.labels[indices].tolist())
+
+    def batch(self, piece: Piece) -> Batch:
+        return normalised(piece.pixels, self.preprocessing), torch.tensor(piece.targets)
+
+
+@dataclass(frozen=True, eq=False)
+class _Augmented(_OneByOne):
+    """The training images of one epoch, each augmented by its own seed."""
+
     augmentation: Augmentation
     seed: int
     epoch: int
@@ -202,7 +229,7 @@ class _Augmented(Dataset[tuple[Tensor, int]]):
     def _zooms(self) -> bool:
         return zooms(self.preprocessing, self.augmentation)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def pixels(self, index: int) -> Tensor:
         image = _reduced(self.split, index, 2 * self.preprocessing.resize)
         if not self._zooms:
             rows, columns = _centre(self.preprocessing)
@@ -210,7 +237,8 @@ class _Augmented(Dataset[tuple[Tensor, int]]):
             image = square.crop((columns.start, rows.start, columns.stop, rows.stop))
         with torch_seed(stream_seed(self.seed, f"data.sample.{self.epoch}", index)):
             image = self._transform(image)
-        return functional.pil_to_tensor(image), int(self.split.labels[index])
+        tensor: Tensor = functional.pil_to_tensor(image)
+        return tensor
 
 
 def _reduced(split: Split, index: int, at_least: int) -> Image.Image:
@@ -219,42 +247,23 @@ def _reduced(split: Split, index: int, at_least: int) -> Image.Image:
 
 
 @dataclass(frozen=True, eq=False)
-class _Prepared(Dataset[tuple[Tensor, int]]):
+class _Prepared(_OneByOne):
     """Images as evaluation sees them, before normalisation."""
 
-    split: Split
-    preprocessing: Preprocessing
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        values = np.array(pixels(self.split.image(index), self.preprocessing))
-        return torch.from_numpy(values).permute(2, 0, 1), int(self.split.labels[index])
-
-
-@dataclass(frozen=True)
-class _Collate:
-    """Stacks and normalises, in the worker."""
-
-    preprocessing: Preprocessing
-
-    def __call__(self, samples: Sequence[tuple[Tensor, int]]) -> Batch:
-        images, labels = zip(*samples, strict=True)
-        return normalised(torch.stack(images), self.preprocessing), torch.tensor(labels)
-
-
-def _loaded(
-    view: Dataset[Any], batches: list[list[int]], num_workers: int, preprocessing: Preprocessing
-) -> Iterator[Batch]:
-    loader = DataLoader(
-        view,
-        batch_sampler=batches,
-        num_workers=num_workers,
-        collate_fn=_Collate(preprocessing),
-        generator=torch.Generator().manual_seed(0),  # else starting an epoch would draw from the global generator
-    )
-    return iter(loader)
+    def pixels(self, index: int) -> Tensor:
+        return torch.from_numpy(np.array(pixels(self.split.image(index), self.preprocessing))).permute(2, 0, 1)
 
 
 # ---------------------------------------------------------------------- evaluation
+def evaluation_batch_size(resolution: int) -> int:
+    """Images at once that are only judged: 256, and at more than 128 px as many as need no more memory (64 at 224).
+
+    The largest power of two whose images, float32, take at most 48 MiB; one image at least.
+    """
+    fitting = max(1, EVALUATION_BYTES // (12 * resolution**2))
+    return int(min(EVALUATION_BATCH, 1 << (fitting.bit_length() - 1)))
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class EvaluationBatches:
@@ -281,7 +290,7 @@ class EvaluationBatches:
             return self._from_memory(self.split, starts)
         batches = [list(range(start, min(start + self.batch_size, self.num_images))) for start in starts]
         view = _Prepared(self.split, self.preprocessing)
-        return _loaded(view, batches, self.num_workers, self.preprocessing)
+        return batches_of(view, batches, self.num_workers)
 
     def _from_memory(self, split: InMemory, starts: range) -> Iterator[Batch]:
         for start in starts:

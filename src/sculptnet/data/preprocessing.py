@@ -7,12 +7,12 @@ from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from sculptnet.arch import from_json
+from sculptnet.data.rgb import FULL_WHITE, UnusableError, as_rgb
+from sculptnet.data.white import FULL, WhiteLevels
 from sculptnet.errors import DataError, InvalidValue, collected
-
-WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's grey images of 16 bits
 
 
 @final
@@ -24,12 +24,16 @@ class Preprocessing:
         resolution: height and width of the input, pixels.
         resize: the shorter side is resized to this many pixels (Pillow's bilinear filter), then the centre is cropped.
         mean, std: per RGB channel, of values in [0, 1]; subtracted, then divided by.
+        white_level: the value that is white in images of more than 8 bits per channel; greater ones are clipped.
+        float_white_level: the same for floating-point pixels; None refuses them.
     """
 
     resolution: int
     resize: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    white_level: int = FULL_WHITE
+    float_white_level: float | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -41,8 +45,17 @@ class Preprocessing:
             problems.append(f"mean and std need 3 values, one per channel, got {len(self.mean)} and {len(self.std)}")
         if not all(value > 0 for value in self.std):
             problems.append(f"std must be above 0, got {self.std}")
+        try:
+            WhiteLevels(self.white_level, self.float_white_level)
+        except InvalidValue as error:
+            problems.append(str(error))
         if problems:
             raise InvalidValue(collected(problems, "Preprocessing"))
+
+    @property
+    def levels(self) -> WhiteLevels:
+        """Both levels."""
+        return WhiteLevels(self.white_level, self.float_white_level)
 
     def at(self, resolution: int) -> Preprocessing:
         """The same for a network of another resolution: `resize` is scaled with it."""
@@ -62,21 +75,16 @@ def preprocessing_from_json(data: Any) -> Preprocessing:
     return value
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """`image` as 8-bit RGB: turned as its EXIF tag says, alpha over white, 16 bits scaled to 8, grey widened.
+def to_rgb(image: Image.Image, levels: WhiteLevels = FULL) -> Image.Image:
+    """`image`, as it was opened, as 8-bit RGB; see `rgb.as_rgb`.
 
     Raises:
-        DataError: the pixels are floating-point numbers, whose range nothing states.
+        DataError: the pixels cannot be turned into 8-bit RGB without a guess; the message says what to do.
     """
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise DataError("pixels are floating-point numbers; images need 8 or 16 bits per channel: convert them first")
-    if image.mode in WIDE_MODES:
-        wide = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
-        image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image if image.mode == "RGB" else image.convert("RGB")
+    try:
+        return as_rgb(image, levels.integers, levels.floats)
+    except UnusableError as error:
+        raise DataError(str(error)) from error
 
 
 def central_square(image: Image.Image, side: int) -> Image.Image:
@@ -95,7 +103,7 @@ def central_square(image: Image.Image, side: int) -> Image.Image:
 
 def pixels(image: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
     """The resized and cropped image before normalisation, `(resolution, resolution, 3)`."""
-    square = central_square(to_rgb(image), preprocessing.resize)
+    square = central_square(to_rgb(image, preprocessing.levels), preprocessing.resize)
     start = (preprocessing.resize - preprocessing.resolution) // 2
     stop = start + preprocessing.resolution
     return np.asarray(square)[start:stop, start:stop]

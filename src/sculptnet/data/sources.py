@@ -15,6 +15,7 @@ from sculptnet.data.folders import folder
 from sculptnet.data.images import ImageData
 from sculptnet.data.solar_cells import elpv
 from sculptnet.errors import DataError, suggestion
+from sculptnet.files import at_home
 from sculptnet.state import Progress, no_progress
 
 
@@ -83,7 +84,7 @@ def load(
     """
     if isinstance(source, str) and source in BY_NAME:
         return BY_NAME[source](Request(root, test_fraction, seed, progress))
-    path = Path(source)
+    path = at_home(Path(source))
     if not path.exists() and isinstance(source, str) and path.name == source:
         raise DataError(
             f"{source!r} is neither a folder here nor a data set known by name; {suggestion(source, BY_NAME)}"

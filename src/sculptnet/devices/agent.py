@@ -22,13 +22,14 @@ from typing import Any, TextIO, TypeAlias, final
 
 import numpy as np
 
-from sculptnet.devices.runtimes import open_runtime
 from sculptnet.devices.plan import Device, Measurement, Model, Plan, Quality
+from sculptnet.devices.runtimes import open_runtime
 from sculptnet.errors import DeviceError, SculptNetError
 from sculptnet.state import Progress
 
 SCHEMA = 1
 PLAN_FILE = "plan.json"
+DOCUMENT = {"schema", "identity", "request", "runtime", "threads", "parts"}  # of a plan
 REFUSED, CRASHED, INTERRUPTED = 2, 1, 130  # exit codes
 TOLD_EVERY = 25
 Chunk: TypeAlias = tuple[int, str, int]  # part of the plan, model, round
@@ -50,8 +51,6 @@ def main(archive: str, words: Sequence[str]) -> int:
             _measure(open_archive(Path(archive)), results, asked.stream)
     except SculptNetError as error:
         return refused(str(error))
-    except zipfile.BadZipFile as error:
-        return refused(f"{archive} is damaged ({error}); get it anew")
     except BrokenPipeError:  # whoever listened is gone; the results file has everything
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CRASHED
@@ -104,8 +103,10 @@ class Archive:
         """
         try:
             document: Row = json.loads((self.root / PLAN_FILE).read_bytes())
-        except (OSError, KeyError, ValueError) as error:
+        except Exception as error:  # of the zip file, its compression and JSON
             raise DeviceError(f"{self.path} holds no plan to measure ({error}); get the file anew") from error
+        if not isinstance(document, dict) or not document.keys() >= DOCUMENT:
+            raise DeviceError(f"{self.path} holds no whole plan to measure; get the file anew")
         if document["schema"] != SCHEMA:
             raise DeviceError(f"{self.path} has schema {document['schema']!r}, this agent measures {SCHEMA}")
         return document
@@ -116,20 +117,33 @@ class Archive:
         Raises:
             DeviceError: it is not what the plan says, such as after a broken transfer.
         """
-        onnx = b"".join((self.root / "pieces" / piece).read_bytes() for piece in row["pieces"])
-        answer = None
-        if row["answer"] is not None:
-            file = io.BytesIO((self.root / "answers" / f"{row['answer']}.npy").read_bytes())
-            answer = np.load(file, allow_pickle=False)
-        model = Model(onnx, tuple(row["shape"]), answer, row["tolerance"])
-        if model.digest() != row["digest"]:
+        try:
+            onnx = b"".join((self.root / "pieces" / piece).read_bytes() for piece in row["pieces"])
+            answer = None
+            if row["answer"] is not None:
+                file = io.BytesIO((self.root / "answers" / f"{row['answer']}.npy").read_bytes())
+                answer = np.load(file, allow_pickle=False)
+            model = Model(onnx, tuple(row["shape"]), answer, row["tolerance"])
+            whole = model.digest() == row["digest"]
+        except MemoryError:
+            raise
+        except Exception as error:  # of the zip file, its compression, numpy's files, and rows that lack something
+            raise DeviceError(f"{self.path}: a model is damaged ({error}); get the file anew") from error
+        if not whole:
             raise DeviceError(f"{self.path}: a model is not what the plan says, the file is damaged; get it anew")
         return model
 
 
 def open_archive(path: Path) -> Archive:
-    """The archive at `path`."""
-    return Archive(path, path if path.is_dir() else zipfile.Path(path))
+    """The archive at `path`.
+
+    Raises:
+        DeviceError: it is none.
+    """
+    try:
+        return Archive(path, path if path.is_dir() else zipfile.Path(path))
+    except Exception as error:  # zipfile trusts the numbers that it reads
+        raise DeviceError(f"{path} is damaged ({error}); get it anew") from error
 
 
 @final
@@ -224,11 +238,14 @@ def _append(file: TextIO, row: Row) -> None:
 
 def _kept(path: Path, header: Row) -> list[Row]:
     """The chunks that an earlier session left; a line torn by a kill is dropped."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     whole, newline, _ = text.rpartition("\n")
     if len(whole) + len(newline) < len(text):
         path.write_text(whole + newline, encoding="utf-8")
-    rows: list[Row] = [json.loads(line) for line in whole.splitlines()]
+    try:
+        rows: list[Row] = [json.loads(line) for line in whole.splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise DeviceError(f"{path} is damaged ({error}); move it away, and all is measured anew") from error
     if rows and rows[0] != header:
         raise DeviceError(
             f"{path} holds results of another plan, runtime version or machine; move it away, or name another file "

@@ -12,10 +12,11 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from sculptnet.devices.local import check_threads, cores, cpu_name, measure_plan, own_cpu_clock
+from sculptnet.devices.local import check_threads, cpu_name, measure_plan, own_cpu_clock
 from sculptnet.devices.plan import Measurement, Model, Plan, check_answer, example_input, module_of
 from sculptnet.devices.protocol import Run
 from sculptnet.errors import DeviceError
+from sculptnet.machine_limits import cores
 from sculptnet.state import Progress, no_progress
 
 with warnings.catch_warnings():

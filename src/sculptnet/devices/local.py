@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import TypeAlias
 from sculptnet.devices.plan import Measurement, Model, Plan
 from sculptnet.devices.protocol import Clock, Run, measure
 from sculptnet.errors import DeviceError, InvalidValue
+from sculptnet.machine_limits import cores
 from sculptnet.state import Progress
 
 AT_ONCE = 256  # models that are open at the same time; each holds its weights and activations
@@ -71,11 +71,6 @@ def measure_plan(
 def own_cpu_clock(threads: int) -> Clock | None:
     """CPU time of this thread, for runtimes that compute in it if they have one thread; with more it says little."""
     return time.thread_time if threads == 1 else None
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_name() -> str:

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import onnx
 from torch import nn
 
 from sculptnet.arch import Architecture
 from sculptnet.cost import Precision
 from sculptnet.devices.graphs import Graphs, Quantise, answer_of, reference_model
 from sculptnet.devices.memo import Memo, NoMemo, memo_key
+from sculptnet.devices.onnx_files import sized
 from sculptnet.devices.plan import Device, Limited, Measurement, Model, Plan, Quality, example_input
 from sculptnet.devices.statistics import Timing, timing_of
-from sculptnet.errors import DeviceError, InvalidValue
+from sculptnet.errors import DeviceError
 from sculptnet.state import Progress, no_progress
 
 
@@ -93,6 +93,7 @@ def measure_onnx(
     device: Device,
     *,
     modules: Mapping[str, nn.Module] | None = None,
+    resolution: int | None = None,
     reference: Model | None = None,
     alternate: bool = False,
     quality: Quality | None = None,
@@ -106,14 +107,15 @@ def measure_onnx(
         device: where.
         modules: by the same names, for devices that run PyTorch modules: the float32 networks, in eval mode, on the
             CPU, that the models were exported from. Their answers are what the device must answer.
+        resolution: height and width of the input where models leave them open, pixels.
         reference, alternate, quality, memo, progress: see `times`.
 
     Raises:
-        InvalidValue: a model has several inputs, or sizes other than the batch are open.
+        InvalidValue: a model does not take one image, or its height and width are open and no resolution is given.
         DeviceError: a model does not run there, answers wrongly, or has no module and needs one.
     """
     modules = modules or {}
-    prepared = {name: onnx_model(name, data, modules.get(name)) for name, data in models.items()}
+    prepared = {name: onnx_model(name, data, modules.get(name), resolution=resolution) for name, data in models.items()}
     return times(
         prepared,
         device,
@@ -125,22 +127,10 @@ def measure_onnx(
     )
 
 
-def onnx_model(name: str, data: bytes, module: nn.Module | None = None) -> Model:
-    """A serialised model as it is, at batch 1; see `measure_onnx`."""
-    shape = _input_shape(name, data)
+def onnx_model(name: str, data: bytes, module: nn.Module | None = None, *, resolution: int | None = None) -> Model:
+    """A serialised model as it is, at batch 1; see `measure_onnx`. Open height and width become `resolution`."""
+    data, shape = sized(name, data, resolution)
     return Model(data, shape, None if module is None else answer_of(module, shape), module=module)
-
-
-def _input_shape(name: str, data: bytes) -> tuple[int, ...]:
-    graph = onnx.load_model_from_string(data).graph
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
-    if len(inputs) != 1:
-        raise InvalidValue(f"{name}: a model with one input is needed, it has {len(inputs)}")
-    sizes = [dimension.dim_value for dimension in inputs[0].type.tensor_type.shape.dim]
-    if not sizes or any(size < 1 for size in sizes[1:]):
-        raise InvalidValue(f"{name}: only the batch may be open, the input {inputs[0].name} has the sizes {sizes}")
-    return (1, *sizes[1:])
 
 
 def precisions_of(device: Device) -> frozenset[Precision]:

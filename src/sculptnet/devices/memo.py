@@ -9,6 +9,7 @@ from typing import Protocol, final
 
 from sculptnet.devices.plan import Measurement, Quality
 from sculptnet.errors import InvalidValue
+from sculptnet.files import reading
 
 
 class Memo(Protocol):
@@ -46,14 +47,15 @@ class FileMemo:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._kept: dict[str, Measurement] = {}
-        text = path.read_text() if path.is_file() else ""
+        with reading(path, "the measurements as they were written, or remove that file to measure anew"):
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
         whole, newline, _ = text.rpartition("\n")
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 row = json.loads(line)
                 key = row.pop("key")
                 self._kept[key] = Measurement(**row)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise InvalidValue(
                     f"{path}, line {number}: not a measurement ({error}); delete the line to measure that chunk again"
                 ) from error

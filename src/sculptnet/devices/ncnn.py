@@ -13,10 +13,11 @@ import ncnn
 import numpy as np
 import pnnx
 
-from sculptnet.devices.local import check_threads, cores, cpu_name, measure_plan, own_cpu_clock
+from sculptnet.devices.local import check_threads, cpu_name, measure_plan, own_cpu_clock
 from sculptnet.devices.plan import Measurement, Model, Plan, check_answer, example_input
 from sculptnet.devices.protocol import Run
 from sculptnet.errors import DeviceError
+from sculptnet.machine_limits import cores
 from sculptnet.state import Progress, no_progress
 
 INPUT, OUTPUT = "in0", "out0"  # pnnx's names

@@ -10,10 +10,11 @@ from typing import Any, final
 import numpy as np
 import openvino
 
-from sculptnet.devices.local import check_threads, cores, cpu_name, measure_plan, own_cpu_clock
+from sculptnet.devices.local import check_threads, cpu_name, measure_plan, own_cpu_clock
 from sculptnet.devices.plan import Measurement, Model, Plan, check_answer, example_input
 from sculptnet.devices.protocol import Run
 from sculptnet.errors import DeviceError
+from sculptnet.machine_limits import cores
 from sculptnet.state import Progress, no_progress
 
 MOST_INSTRUCTIONS = "ONEDNN_MAX_CPU_ISA"  # read by OpenVINO's kernels when they are loaded

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import final
 
 from sculptnet.devices.plan import Device
-from sculptnet.errors import DeviceError
+from sculptnet.errors import DeviceError, told
 from sculptnet.named import find
 
 
@@ -43,6 +43,8 @@ class Maker:
                 raise
             needed = " and ".join(self.packages)
             raise DeviceError(f"{needed} cannot be imported here ({error}); run `{self.install()}`") from error
+        except Exception as error:  # libraries that fail to load say so in their own ways
+            raise DeviceError(f"{' and '.join(self.packages)} cannot be loaded here ({told(error)})") from error
         device: Device = getattr(module, self.made_by)(threads)
         return device
 

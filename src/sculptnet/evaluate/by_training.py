@@ -16,6 +16,7 @@ from torch import nn
 from sculptnet.arch import Candidate, to_json
 from sculptnet.cost import macs, parameters
 from sculptnet.data import EvaluationBatches, Preprocessing, Split, TrainingBatches
+from sculptnet.data.loading import evaluation_batch_size
 from sculptnet.errors import TrainingDiverged
 from sculptnet.files import write_atomic
 from sculptnet.learn import Machine, Trained, accuracy_of, open_machine, rescaled, train_network
@@ -46,7 +47,6 @@ class ByTraining:
         preprocessing: for its own resolution; `resize` is scaled for candidates of another one.
         num_workers: processes that decode images.
         accelerator, precision: see `learn.open_machine`.
-        evaluation_batch_size: images at once when `held_out` is classified.
         checkpoint_in: makes the checkpoint of a trial in a folder that is removed when the trial is done, so that a
             trial that was killed goes on where it was; it must be picklable if trials run in other processes.
     """
@@ -58,7 +58,6 @@ class ByTraining:
     num_workers: int = 0
     accelerator: str = "cpu"
     precision: str = "auto"
-    evaluation_batch_size: int = 256
     checkpoint_in: Callable[[Path], Checkpoint] = saves_nothing
 
     def __call__(self, candidate: Candidate, job: Job) -> Mapping[str, float]:
@@ -88,7 +87,8 @@ class ByTraining:
         recipe = candidate.recipe if job.epochs is None else rescaled(candidate.recipe, job.epochs)
         resolution, num_classes = candidate.architecture.resolution, candidate.architecture.num_classes
         preprocessing = self.preprocessing.at(resolution)
-        held_out = EvaluationBatches(self.held_out, preprocessing, self.evaluation_batch_size, self.num_workers)
+        size = evaluation_batch_size(resolution)
+        held_out = EvaluationBatches(self.held_out, preprocessing, size, self.num_workers)
 
         def evaluate(network: nn.Module) -> Mapping[str, float]:
             accuracy = accuracy_of(network, held_out, num_classes, self.accelerator)

@@ -11,9 +11,11 @@ from sculptnet.arch import Architecture, Candidate
 from sculptnet.cost import macs, parameters
 from sculptnet.data import EvaluationBatches, Preprocessing, Split
 from sculptnet.data.choose import MEMORY_BYTES
+from sculptnet.data.loading import evaluation_batch_size
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.evaluate.prepared import PreparedImages
 from sculptnet.learn import accuracy_of
+from sculptnet.machine_limits import memory_budget
 from sculptnet.nets import ElasticSupernet, Network, calibrate
 from sculptnet.search import Job
 from sculptnet.streams import stream
@@ -33,10 +35,12 @@ class FromSupernet:
         preprocessing: for its own resolution; `resize` is scaled for candidates of another one.
         seed: of the choice of images that statistics are made from, and of their order.
         calibration_images: how many these are; 2000 is Once-for-All's.
-        batch_size: images at once, also of one set of statistics; 200 is Once-for-All's.
+        batch_size: images at once, also of one set of statistics; 200 is Once-for-All's. Large ones are judged in
+            smaller batches.
         num_workers: processes that decode images.
         accelerator: see `learn.open_machine`.
-        kept_bytes: the most memory for images that were resized already, of all resolutions together.
+        kept_bytes: the most memory for images that were resized already, of all resolutions together; None as in
+            `data.decoded`.
 
     Raises:
         InvalidValue: `train` holds fewer images than statistics are made from, or these are fewer than 2.
@@ -51,7 +55,7 @@ class FromSupernet:
     batch_size: int = 200
     num_workers: int = 0
     accelerator: str = "cpu"
-    kept_bytes: int = MEMORY_BYTES
+    kept_bytes: int | None = None
 
     def __post_init__(self) -> None:
         problems = [
@@ -77,7 +81,8 @@ class FromSupernet:
         network = self.network(architecture)
         preprocessing = self.preprocessing.at(architecture.resolution)
         images = self._held_out.at(preprocessing)
-        batches = EvaluationBatches(images, preprocessing, self.batch_size, self.num_workers)
+        size = min(self.batch_size, evaluation_batch_size(preprocessing.resolution))
+        batches = EvaluationBatches(images, preprocessing, size, self.num_workers)
         accuracy = accuracy_of(network, batches, architecture.num_classes, self.accelerator)
         counts = {"macs": float(macs(architecture)), "parameters": float(parameters(architecture))}
         return {"top1": accuracy.top1, "balanced": accuracy.balanced, **counts}
@@ -94,13 +99,17 @@ class FromSupernet:
         batches = EvaluationBatches(images, preprocessing, self.batch_size, self.num_workers)
         return calibrate(subnet, batches, images=len(images))
 
+    @property
+    def _half(self) -> int:
+        return (memory_budget(MEMORY_BYTES) if self.kept_bytes is None else self.kept_bytes) // 2
+
     @cached_property
     def _held_out(self) -> PreparedImages:
-        return PreparedImages(self.held_out, self.kept_bytes // 2)
+        return PreparedImages(self.held_out, self._half)
 
     @cached_property
     def _calibration(self) -> PreparedImages:
         order = stream(self.seed, "evaluate.from_supernet: calibration").permutation(len(self.train))
         # shuffled, since images often come class by class; a last batch of one image would have no variance
         alone = self.calibration_images % self.batch_size == 1
-        return PreparedImages(self.train.take(order[: self.calibration_images - alone]), self.kept_bytes // 2)
+        return PreparedImages(self.train.take(order[: self.calibration_images - alone]), self._half)

@@ -7,6 +7,7 @@ from typing import Any, final
 
 from sculptnet.data import InMemory, Preprocessing, Split
 from sculptnet.data.choose import MEMORY_BYTES, squares
+from sculptnet.machine_limits import memory_budget
 
 
 @final
@@ -17,12 +18,13 @@ class PreparedImages:
 
     Args:
         split: the images.
-        max_bytes: of all kept sizes together; the one that nobody asked for longest goes first. A size that does not
-            fit by itself is not kept: its images are resized whenever they are read.
+        max_bytes: of all kept sizes together; None as in `data.decoded`. The one that nobody asked for longest goes
+            first. A size that does not fit by itself is not kept: its images are resized whenever they are read.
     """
 
-    def __init__(self, split: Split, max_bytes: int = MEMORY_BYTES) -> None:
-        self.split, self.max_bytes = split, max_bytes
+    def __init__(self, split: Split, max_bytes: int | None = None) -> None:
+        self.split = split
+        self.max_bytes = memory_budget(MEMORY_BYTES) if max_bytes is None else max_bytes
         self._kept: OrderedDict[int, InMemory] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:

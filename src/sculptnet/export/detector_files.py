@@ -21,7 +21,7 @@ from torchvision.ops import box_iou
 
 from sculptnet.arch import architecture_from_json, to_json
 from sculptnet.blocks import ALL
-from sculptnet.data.detection.preprocessing import BoxPreprocessing, prepare_photo
+from sculptnet.data.detection.preprocessing import BoxPreprocessing, prepare_photo, stated_preprocessing
 from sculptnet.data.detection.score import Detected
 from sculptnet.data.detection.split import BoxSplit
 from sculptnet.errors import DeviceError, InvalidValue, collected
@@ -29,7 +29,7 @@ from sculptnet.export.detector_graph import detector_graph
 from sculptnet.export.scripts import shipped_script
 from sculptnet.export.session import Images, open_session
 from sculptnet.export.weights import ARCHITECTURE, WEIGHTS
-from sculptnet.files import read_json, write_atomic, write_json
+from sculptnet.files import read_json, reading, write_atomic, write_json
 from sculptnet.nets.detector import Detector
 from sculptnet.nets.ssdlite import SsdLite
 
@@ -84,9 +84,9 @@ class OnnxDetector:
                 f"{path} is an ONNX file without {' and '.join(map(repr, missing))} in its metadata; name a detector's "
                 "`model/model.onnx`"
             )
-        self.classes: tuple[str, ...] = tuple(json.loads(known[CLASSES]))
-        stated = json.loads(known[PREPROCESSING])
-        self.preprocessing = BoxPreprocessing(stated["size"], tuple(stated["mean"]), tuple(stated["std"]))
+        with reading(path, "a detector's `model/model.onnx`"):
+            self.classes: tuple[str, ...] = tuple(json.loads(known[CLASSES]))
+            self.preprocessing = stated_preprocessing(json.loads(known[PREPROCESSING]))
 
     def heads(self, image: Images) -> Detected:
         """Boxes in pixels of the input, scores and labels of one prepared image, float32 `(1, 3, size, size)`."""
@@ -138,7 +138,7 @@ def export_detector(
     if problems:
         raise InvalidValue(collected(problems, "export_detector"))
     model = detector_graph(detector)
-    stated = {"size": preprocessing.size, "mean": list(preprocessing.mean), "std": list(preprocessing.std)}
+    stated = {name: value for name, value in to_json(preprocessing).items() if name != "kind"}
     helper.set_model_props(model, {CLASSES: json.dumps(list(classes)), PREPROCESSING: json.dumps(stated)})
     data = model.SerializeToString(deterministic=True)
     path = folder / MODEL
@@ -219,13 +219,13 @@ def load_detector(folder: Path, *, blocks: Sequence[type] = ALL) -> tuple[Detect
     missing = [name for name in (ARCHITECTURE, PLAN, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise InvalidValue(f"{folder} has no {' and no '.join(missing)}; {remedy}")
-    stated = read_json(folder / PLAN)
-    plan = SsdLite(architecture_from_json(read_json(folder / ARCHITECTURE), blocks), **stated["ssdlite"])
-    detector = Detector(plan)
+    with reading(folder / PLAN, "a detector's plan as it was written"):
+        stated = read_json(folder / PLAN)
+        plan = SsdLite(architecture_from_json(read_json(folder / ARCHITECTURE), blocks), **stated["ssdlite"])
+        detector = Detector(plan)
+        classes, preprocessing = tuple(stated["classes"]), stated_preprocessing(stated["preprocessing"])
     try:
         detector.load_state_dict(load_file(folder / WEIGHTS))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ValueError, KeyError, OSError) as error:
         raise InvalidValue(f"{folder / WEIGHTS} does not fit {PLAN} ({error}); {remedy}") from error
-    seen = stated["preprocessing"]
-    preprocessing = BoxPreprocessing(seen["size"], tuple(seen["mean"]), tuple(seen["std"]))
-    return detector.eval(), tuple(stated["classes"]), preprocessing
+    return detector.eval(), classes, preprocessing

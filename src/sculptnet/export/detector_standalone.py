@@ -42,8 +42,9 @@ def main() -> int:
         return 2
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)
+        _, _, stated = open_model(arguments.model, 1, "detector", [])
         for photo, objects in zip(arguments.photos, found, strict=True):
-            drawn(open_rgb(Path(photo)), objects).save(arguments.out / f"{Path(photo).stem}.png")
+            drawn(open_rgb(Path(photo), stated or {}), objects).save(arguments.out / f"{Path(photo).stem}.png")
     if arguments.json:
         pairs = zip(arguments.photos, found, strict=True)
         print(json.dumps([{"photo": photo, "objects": objects} for photo, objects in pairs], indent=2))
@@ -65,7 +66,7 @@ def detect(model: Path, photos: list[str], threshold: float = 0.3, threads: int 
     session, classes, stated = open_model(model, threads, "detector", problems)
     results = []
     for photo in photos:
-        image = read_photo(Path(photo), problems)
+        image = read_photo(Path(photo), stated, problems)
         if session is None or image is None or stated is None:
             continue
         size = stated["size"]

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any, final
 
@@ -32,7 +33,7 @@ from sculptnet.state import Progress, no_progress
 from sculptnet.streams import stream
 
 SCRIPT = "predict.py"
-COMPARED_IMAGES = 8  # also shows that the batch is open: graphs are traced at 1
+COMPARED_IMAGES = 32  # several also show that the batch is open: graphs are traced at 1
 PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "pillow")
 
 
@@ -46,7 +47,7 @@ class ExportedFile:
         precision: the numbers it computes with.
         size_bytes: of the file.
         sha256: of its bytes, hexadecimal; the same network gives the same.
-        agreement: with the PyTorch network, on images of the calibration (or normal noise without).
+        agreement: with the PyTorch network, on images drawn from the calibration (or normal noise without).
     """
 
     path: Path
@@ -127,8 +128,7 @@ def export_model(
     models = {Precision.FP32: (f"{name}.onnx", model)}
     images = _noise(shape)
     if calibration is not None:
-        if calibration:
-            images = calibration[0][:COMPARED_IMAGES]
+        images = _drawn(calibration) if calibration else images
         reported = _reported(calibration, progress)
         models[Precision.INT8] = (f"{name}.int8.onnx", quantise(model, reported, threads=threads))
     folder.mkdir(parents=True, exist_ok=True)
@@ -174,6 +174,13 @@ def _checked(model: ModelProto, network: nn.Module, preprocessing: Preprocessing
     if problems:
         raise InvalidValue(collected(problems, "export_model"))
     return model
+
+
+def _drawn(batches: Sequence[Images]) -> Images:
+    """Some of all the images: the first ones are often all of one class."""
+    drawn = stream(0, "export.compared").permutation(sum(map(len, batches)))[:COMPARED_IMAGES]
+    chosen = frozenset(drawn.tolist())
+    return np.stack([image for index, image in enumerate(chain.from_iterable(batches)) if index in chosen])
 
 
 def _noise(shape: TensorShape) -> Images:

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from sculptnet.data.formats import open_image, raw_file
 from sculptnet.data.preprocessing import Preprocessing, prepare
 from sculptnet.errors import DataError, InvalidValue, collected
 from sculptnet.export.session import Images, OnnxModel
+from sculptnet.files import at_home
 
 UNREADABLE = (
     OSError,
@@ -62,7 +64,7 @@ def predict(path: Path | str, photos: Sequence[Path | str], *, threads: int = 1)
     Raises:
         InvalidValue: with everything that is wrong with the file and with each photo.
     """
-    files = tuple(Path(photo) for photo in photos)
+    files = tuple(at_home(Path(photo)) for photo in photos)
     problems = [] if files else ["no photos were given; name at least one image file"]
     model, metadata = None, None
     try:
@@ -96,10 +98,15 @@ def read_photo(photo: Path, preprocessing: Preprocessing | None) -> Images:
     if not photo.is_file():
         what = "is a folder; name the image files in it" if photo.is_dir() else "does not exist; check the path"
         raise InvalidValue(f"{photo} {what}")
+    raw = raw_file(photo.name)
+    if raw is not None:
+        raise InvalidValue(f"{photo} is {raw}")
     try:
-        with Image.open(photo) as image:
-            image.load()
-            return np.empty(0, np.float32) if preprocessing is None else prepare(image, preprocessing)
+        with open_image(photo) as image:
+            if preprocessing is None:
+                image.load()
+                return np.empty(0, np.float32)
+            return prepare(image, preprocessing)
     except DataError as error:
         raise InvalidValue(f"{photo}: {error}") from error
     except UNREADABLE as error:

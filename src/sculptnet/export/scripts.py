@@ -8,20 +8,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
-SHARED = "standalone_photos"
+from sculptnet.data import rgb
+from sculptnet.export import standalone_photos
+
+SHARED = (Path(rgb.__file__), Path(standalone_photos.__file__))
 Imports: TypeAlias = list[ast.Import | ast.ImportFrom]
 
 
 def shipped_script(name: str) -> bytes:
     """The script of the module `name` beside this one, with the shared functions in it: it runs without us."""
-    head, imports, body = _parts(name)
-    _, more, shared = _parts(SHARED)
-    return f"{head}\n\n{_joined([*imports, *more])}\n\n{shared}\n\n\n{body}\n".encode()
+    head, imports, body = _parts(Path(__file__).with_name(f"{name}.py"))
+    shared = [_parts(path) for path in SHARED]
+    imports += [node for _, more, _ in shared for node in more]
+    bodies = "\n\n\n".join([*(text for _, _, text in shared), body])
+    return f"{head}\n\n{_joined(imports)}\n\n{bodies}\n".encode()
 
 
-def _parts(name: str) -> tuple[str, Imports, str]:
+def _parts(path: Path) -> tuple[str, Imports, str]:
     """The lines up to `from __future__ import ...`, the imports after it, and everything after those."""
-    text = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     future, *imports = (node for node in ast.parse(text).body if isinstance(node, (ast.Import, ast.ImportFrom)))
     head, body = lines[: future.end_lineno], lines[imports[-1].end_lineno :]
@@ -35,7 +40,7 @@ def _joined(imports: Iterable[ast.Import | ast.ImportFrom]) -> str:
     for node in imports:
         if isinstance(node, ast.Import):
             whole.add(ast.unparse(node))
-        elif node.module is not None and node.module != f"{__package__}.{SHARED}":
+        elif node.module is not None and node.module.partition(".")[0] != __name__.partition(".")[0]:
             names.setdefault(node.module, set()).update(map(ast.unparse, node.names))
     lines = sorted(whole) + [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
     standard = [line for line in lines if line.split()[1].partition(".")[0] in sys.stdlib_module_names]

@@ -14,6 +14,7 @@ from torch import Tensor
 from sculptnet.accuracy import Accuracy
 from sculptnet.errors import DeviceError, InvalidValue
 from sculptnet.export.metadata import Metadata, metadata_of
+from sculptnet.files import at_home
 
 PROVIDERS = ["CPUExecutionProvider"]
 ONLY_ERRORS = 3  # ONNX Runtime's log severity
@@ -57,7 +58,7 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path | str, *, threads: int = 1) -> None:
-        self.path = Path(path)
+        self.path = at_home(Path(path))
         self.session = open_session(self.path, threads=threads)
         self._input = self.session.get_inputs()[0]
 
@@ -100,9 +101,16 @@ def accuracy_of_file(
     Raises:
         InvalidValue: the file or the images do not fit.
     """
+    return Accuracy.from_predictions(*classified_by_file(path, batches, threads=threads), num_classes)
+
+
+def classified_by_file(
+    path: Path | str, batches: Iterable[tuple[Array, Array]], *, threads: int = 1
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The class that the file puts each image into, and its label; arguments and errors as of `accuracy_of_file`."""
     model = OnnxModel(path, threads=threads)
     predicted, labels = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for images, wanted in batches:
         predicted.append(model.logits(np.asarray(images)).argmax(axis=1))
-        labels.append(np.asarray(wanted))
-    return Accuracy.from_predictions(np.concatenate(predicted), np.concatenate(labels), num_classes)
+        labels.append(np.asarray(wanted, dtype=np.int64))
+    return np.concatenate(predicted), np.concatenate(labels)

@@ -54,7 +54,7 @@ def predict(model: Path, photos: list[str], threads: int = 1) -> tuple[list[str]
     session, classes, preprocessing = open_model(model, threads, "preprocessing", problems)
     rows = []
     for photo in photos:
-        image = read_photo(Path(photo), problems)
+        image = read_photo(Path(photo), preprocessing, problems)
         if session is None or image is None or preprocessing is None:
             continue
         prepared = prepare(image, preprocessing)

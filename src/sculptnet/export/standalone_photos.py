@@ -7,11 +7,11 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's grey images of 16 bits
+from sculptnet.data.rgb import FULL_WHITE, UnusableError, as_rgb
+
 UNREADABLE = (
     OSError,
     ValueError,
@@ -41,29 +41,23 @@ def open_model(
     return session, json.loads(metadata["classes"]), json.loads(metadata[key])
 
 
-def read_photo(photo: Path, problems: list[str]) -> Image.Image | None:
-    """The photo as 8-bit RGB, or None; what is wrong is added to `problems`."""
+def read_photo(photo: Path, stated: dict[str, Any] | None, problems: list[str]) -> Image.Image | None:
+    """The photo as 8-bit RGB as the preprocessing `stated` says, or None; what is wrong is added to `problems`."""
     if not photo.is_file():
         problems.append(f"{photo} {'is a folder; name the image files in it' if photo.is_dir() else 'does not exist'}")
         return None
     try:
-        return open_rgb(photo)
+        return open_rgb(photo, stated or {})
+    except UnusableError as error:
+        problems.append(f"{photo}: {error}")
+        return None
     except UNREADABLE as error:
         reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
         problems.append(f"{photo} cannot be read as an image ({reason})")
         return None
 
 
-def open_rgb(photo: Path) -> Image.Image:
-    """8-bit RGB: turned as the EXIF tag says, alpha over white, 16 bits scaled to 8, grey widened."""
+def open_rgb(photo: Path, stated: dict[str, Any]) -> Image.Image:
+    """8-bit RGB, as it was in training; what was exported before levels were stated was trained on the full range."""
     with Image.open(photo) as opened:
-        opened.load()
-        image = ImageOps.exif_transpose(opened)
-    if image.mode == "F":
-        raise ValueError("pixels are floating-point numbers; images need 8 or 16 bits per channel")
-    if image.mode in WIDE_MODES:
-        wide = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
-        image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return as_rgb(opened, stated.get("white_level", FULL_WHITE), stated.get("float_white_level"))

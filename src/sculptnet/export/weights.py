@@ -14,6 +14,7 @@ from torch import Tensor
 from sculptnet.arch import architecture_from_json, to_json
 from sculptnet.blocks import ALL
 from sculptnet.errors import InvalidValue
+from sculptnet.files import at_home
 from sculptnet.nets import Network
 
 ARCHITECTURE, WEIGHTS = "architecture.json", "weights.safetensors"
@@ -48,17 +49,20 @@ def load_network(folder: Path, *, blocks: Iterable[type] = ALL) -> Network:
         InvalidValue: a file is missing or broken, or the weights are those of another architecture; the message names
             the first tensor that differs.
     """
+    folder = at_home(folder)
     missing = [name for name in (ARCHITECTURE, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise InvalidValue(f"{folder} has no {' and no '.join(missing)}; {REMEDY}")
     try:
         data = json.loads((folder / ARCHITECTURE).read_text(encoding="utf-8"))
         network = Network(architecture_from_json(data, blocks))
-    except ValueError as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # sizes that no layer can have come to light where layers are made
         raise InvalidValue(f"{folder / ARCHITECTURE} makes no network; {REMEDY}: {error}") from error
     try:
         tensors = load_file(folder / WEIGHTS)
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, KeyError, OSError) as error:
         raise InvalidValue(f"{folder / WEIGHTS} is not a whole safetensors file ({error}); {REMEDY}") from error
     difference = _first_difference(network.state_dict(), tensors)
     if difference:

@@ -20,21 +20,22 @@ def predictions(
 
     The network is moved to the accelerator and stays there; its training mode is put back.
     """
-    return _predicted(network, batches, accelerator)[0]
+    return classified(network, batches, accelerator)[0]
 
 
 def accuracy_of(
     network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int, accelerator: str = "cpu"
 ) -> Accuracy:
     """How well `predictions` agree with the labels of `batches`, float32."""
-    predicted, labels = _predicted(network, batches, accelerator)
+    predicted, labels = classified(network, batches, accelerator)
     return Accuracy.from_predictions(predicted, labels, num_classes)
 
 
 @torch.inference_mode()
-def _predicted(
-    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], accelerator: str
+def classified(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], accelerator: str = "cpu"
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """What `predictions` gives, and the labels of `batches`."""
     machine = open_machine(accelerator, "fp32")
     network.to(machine.device)
     predicted, wanted = [torch.empty(0, dtype=torch.int64)], [torch.empty(0, dtype=torch.int64)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from sculptnet.arch import Recipe, require_decided
+from sculptnet.errors import InvalidValue
 from sculptnet.learn.by_recipe import Evaluate, RecipeTraining
 from sculptnet.learn.loop import NOWHERE, BatchSource, Surroundings, require_images, run_training
 from sculptnet.learn.machine import Machine, evaluating, open_machine
@@ -75,6 +76,11 @@ def train_network(
         InvalidValue: the recipe is a template, or `batches` are not what they say.
     """
     require_decided(recipe, "train_network")
+    if recipe.distillation and teacher is None:
+        raise InvalidValue(
+            f"train_network: recipe.distillation is {recipe.distillation:g} and there is no teacher to learn from; "
+            "give teacher=, or set distillation to 0"
+        )
     require_images(batches)
     machine = open_machine(accelerator, precision)
     with machine.reproducible(), _taught_by(teacher, machine):

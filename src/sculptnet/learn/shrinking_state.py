@@ -12,6 +12,7 @@ from torch import Tensor
 from sculptnet.arch import to_json
 from sculptnet.arch.choice import join
 from sculptnet.errors import RunError, collected
+from sculptnet.files import AS_WRITTEN, reading
 from sculptnet.learn.machine import Machine
 from sculptnet.learn.shrinking_phases import Phase
 from sculptnet.learn.state import copied, differences, first_of
@@ -86,6 +87,11 @@ def read_point(saved: tuple[dict[str, Tensor], Any] | None, identity: Mapping[st
     if problems:
         rule = "the checkpoint belongs to another training; use its space and settings or start anew (--fresh)"
         raise RunError(collected(problems, rule))
+    with reading("the checkpoint of this supernet's training", AS_WRITTEN):
+        return _point(tensors, state)
+
+
+def _point(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Point:
     teacher = {name.removeprefix(TEACHER): t for name, t in tensors.items() if name.startswith(TEACHER)}
     rest = {name: tensor for name, tensor in tensors.items() if not name.startswith(TEACHER)}
     done = tuple(state["done"])

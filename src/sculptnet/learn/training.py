@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sculptnet.errors import RunError, TrainingDiverged, collected
+from sculptnet.files import AS_WRITTEN, reading
 from sculptnet.learn.machine import Machine
 from sculptnet.learn.state import State, differences
 from sculptnet.state import Event
@@ -159,7 +160,8 @@ class Training(ABC):
             RunError: it belongs to another training, or another process is at another step.
         """
         if saved is not None:
-            self._restore(*saved)
+            with reading("the checkpoint of this training", AS_WRITTEN):
+                self._restore(*saved)
         here = torch.tensor([self.position.epoch, self.position.step], device=self.machine.device) * 1.0
         mean = here.clone()
         self.machine.average([mean])

@@ -70,6 +70,7 @@ class FBNetV3(Joint, Trials):
         return found
 
     def check(self, job: FitJob) -> None:
+        super().check(job)
         if job.options.from_run is not None:
             learned_predictor(job)
 

@@ -21,7 +21,7 @@ from sculptnet.runs import FileCheckpoint
 from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, run
 from sculptnet.search.records import of_one_length
 from sculptnet.stages.plan import SearchPlan
-from sculptnet.stages.workers import as_workers, on_accelerator
+from sculptnet.stages.workers import as_workers, decoders, on_accelerator
 from sculptnet.streams import stream_seed
 from sculptnet.words import several
 
@@ -214,7 +214,7 @@ def by_training(job: TrialJob) -> ByTraining:
         held_out=select_part,
         preprocessing=job.preprocessing,
         seed=stream_seed(job.options.seed, "trials"),
-        num_workers=job.num_workers(),
+        num_workers=decoders(as_workers(job.options.workers), job.num_workers()),
         accelerator=job.accelerator,
         checkpoint_in=FileCheckpoint,
     )

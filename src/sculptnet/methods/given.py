@@ -25,6 +25,7 @@ from sculptnet.methods.searching import LARGEST_NATIVE
 from sculptnet.nets import Network
 from sculptnet.networks import (
     LARGE_BATCH,
+    LARGE_BATCH_RESOLUTION,
     batch_size_at,
     beginning_problems,
     fitted,
@@ -37,6 +38,7 @@ from sculptnet.stages.batches import training_batches
 from sculptnet.stages.plan import planned, warn_if_late
 from sculptnet.stages.speed import measure_training
 from sculptnet.stages.train import train_module
+from sculptnet.stages.unused import names_of, recipe_problems
 from sculptnet.streams import stream_seed
 from sculptnet.words import minutes, several
 from sculptnet.zoo.starting import normalised_as
@@ -74,7 +76,8 @@ class Given(Method[TrainOptions]):
 
     def problems(self, options: TrainOptions) -> list[str]:
         published_of(options.network)
-        return beginning_problems(options.network, options.pretrained, options.weights)
+        problems = beginning_problems(options.network, options.pretrained, options.weights)
+        return problems + recipe_problems(recipe_of(options, LARGE_BATCH_RESOLUTION), names_of(options.recipe))
 
     def resolution(self, options: TrainOptions, data: ImageData, accelerator: str) -> int:
         """The network's own; the images' where they are small, no weights know another, and no file says so."""

@@ -30,6 +30,7 @@ from sculptnet.options import FitOptions
 from sculptnet.search import Problem, TrialRecord
 from sculptnet.spaces.named import SpaceSettings
 from sculptnet.stages.train import train_module
+from sculptnet.stages.unused import names_of
 from sculptnet.zoo.starting import normalised_as, parse_start, space_around
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ class OnceForAll(Shrinking, search.Evolution, Searching[SupernetPlan]):
             found.append("check_proxy: method ofa trains no trials; leave it out")
         if options.full_trials is not None:
             found.append("full_trials: method ofa takes its network from a supernet; leave it out")
+        if "epochs" in names_of(options.recipe):
+            found.append(
+                "recipe.epochs: method ofa trains a supernet for search.epochs, and what it ships for "
+                "search.fine_tune_epochs; set those"
+            )
+        if options.workers not in (1, "1"):
+            found.append(f"workers {options.workers}: method ofa trains no trials that could be shared; leave it out")
         return found
 
     def identity(self, options: FitOptions) -> dict[str, Any]:
@@ -87,6 +95,7 @@ class OnceForAll(Shrinking, search.Evolution, Searching[SupernetPlan]):
         return normalised_as(plain, start.published.name, file, start.published, listener.say)
 
     def check(self, job: FitJob) -> None:
+        super().check(job)
         check_space(job, self)
 
     def plan(self, job: FitJob, problem: Problem) -> SupernetPlan:

@@ -14,6 +14,7 @@ from sculptnet.options import ImageOptions
 from sculptnet.search import Problem
 from sculptnet.stages.batches import training_batches
 from sculptnet.stages.plan import SearchPlan, Speed, Wishes, make_plan, planned, warn_if_late
+from sculptnet.stages.unused import names_of
 from sculptnet.streams import stream
 from sculptnet.words import minutes, several
 
@@ -60,7 +61,7 @@ def fixed_names(options: ImageOptions) -> Collection[str]:
     """The fields of the recipe that the user decided, by dotted names; of a whole recipe all that plans look at."""
     if isinstance(options.recipe, Recipe):
         return ("epochs", "label_smoothing", "augmentation.crop_padding", "augmentation.crop_scale")
-    return (options.recipe or {}).keys()
+    return names_of(options.recipe)
 
 
 def length_notes(job: TrialJob, plan: SearchPlan) -> list[str]:

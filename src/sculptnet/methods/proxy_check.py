@@ -64,7 +64,8 @@ def check_lengths(plan: SearchPlan) -> None:
     if not 0 < plan.trial_epochs < plan.epochs:
         raise InvalidValue(
             f"--check-proxy: trials are trained for {plan.trial_epochs} epochs and the network that is shipped for "
-            f"{plan.epochs}; for a comparison the first must lie between 0 and the second: give more --minutes"
+            f"{plan.epochs}; for a comparison the first must lie between 0 and the second: give more --minutes, or "
+            "raise recipe.epochs where it is set"
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from sculptnet import settings
-from sculptnet.arch import Candidate, SearchSpace
+from sculptnet.arch import Candidate, Recipe, SearchSpace
 from sculptnet.data import ImageData
 from sculptnet.job import Job
 from sculptnet.learn import rescaled
@@ -24,6 +24,7 @@ from sculptnet.search import Objective, Problem
 from sculptnet.search.records import of_one_length
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.train import train_candidate
+from sculptnet.stages.unused import recipe_problems
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
@@ -44,7 +45,8 @@ class SearchRecipe(Method[RecipeOptions]):
 
     def problems(self, options: RecipeOptions) -> list[str]:
         published_of(options.network)
-        return self.trials.recipe_problems()
+        given = settings.decided(Recipe(), options.recipe, "recipe")
+        return [*self.trials.recipe_problems(), *recipe_problems(given, ())]
 
     def require(self) -> None:
         self.trials.require()
@@ -65,6 +67,7 @@ class SearchRecipe(Method[RecipeOptions]):
         Raises:
             Infeasible: no trial came out; the message says why.
         """
+        job.search_parts()  # data errors come first
         problem = Problem(job.space, (Objective("top1"),))
         plan = self.trials.planned_trials(job, problem)
         training = Lasting(by_training(job), plan.trial_epochs)

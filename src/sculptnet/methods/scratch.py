@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sculptnet.arch import Candidate
+from sculptnet import settings
+from sculptnet.arch import Candidate, Recipe
 from sculptnet.cost import FactoredCost
 from sculptnet.job import FitJob
 from sculptnet.learn import rescaled
 from sculptnet.method import Found
+from sculptnet.methods.planning import fixed_names
 from sculptnet.methods.searching import Searching
+from sculptnet.options import FitOptions
 from sculptnet.stages.baselines import add_baselines, missing_baselines
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.proxy import newest_check
@@ -21,6 +24,16 @@ if TYPE_CHECKING:
 
 class FromScratch(Searching[SearchPlan]):
     """A search that finds an architecture, which is then trained."""
+
+    def problems(self, options: FitOptions) -> list[str]:
+        found = super().problems(options)
+        epochs = settings.decided(Recipe(), options.recipe, "recipe").epochs
+        if (options.full_trials or 1) > 1 and "epochs" in fixed_names(options) and epochs == 1:
+            found.append(
+                f"full_trials {options.full_trials}: with recipe.epochs=1 every trial is trained in full; raise "
+                "recipe.epochs, or leave full_trials out"
+            )
+        return found
 
     def trained(self, candidate: Candidate, plan: SearchPlan) -> Candidate:
         return replace(candidate, recipe=rescaled(candidate.recipe, plan.epochs))

@@ -19,12 +19,14 @@ from sculptnet.method import Found, Method, SpaceMaker
 from sculptnet.named import find
 from sculptnet.nets import Network
 from sculptnet.options import FitOptions
+from sculptnet.rules import require
 from sculptnet.search import Limit, Objective, Problem, TrialRecord
 from sculptnet.spaces.named import NamedSpace, SpaceSettings
 from sculptnet.stages.feasibility import budget_at_table_speed, budget_ms, check_feasibility, check_limits
 from sculptnet.stages.plan import Plan
 from sculptnet.stages.table import limits_beside, measured_table
 from sculptnet.stages.train import train_candidate
+from sculptnet.stages.unused import names_of, recipe_problems
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
@@ -76,7 +78,8 @@ class Searching(Method[FitOptions], Generic[P]):
         """The candidate with the recipe that it is trained with last."""
 
     def check(self, job: FitJob) -> None:
-        """Whether the method can search the space: said before anything is measured."""
+        """Whether the method can search the space, and images can be set apart: said before anything is measured."""
+        job.search_parts()
 
     def maker(self, options: FitOptions) -> SpaceMaker:
         """What makes the space of classes and a resolution."""
@@ -99,7 +102,8 @@ class Searching(Method[FitOptions], Generic[P]):
             found.append(f"from_run {options.from_run}: method {self.name} uses no predictor; method fbnetv3 does")
         if options.start is not None:
             found.append(f"start {options.start}: method {self.name} starts from drawn weights; method ofa does not")
-        return found
+        given = settings.decided(Recipe(), options.recipe, "recipe")  # whether there is RandAugment the space says
+        return found + recipe_problems(given, ())
 
     def resolution(self, options: FitOptions, data: ImageData, accelerator: str) -> int:
         """The size of small images; for photographs 96 pixels on a CPU and 224 with CUDA."""
@@ -116,7 +120,9 @@ class Searching(Method[FitOptions], Generic[P]):
                 f"the space is for {made.num_classes} classes and {made.resolution} px, and the run has {num_classes} "
                 f"classes at {resolution} px; make it for those, or give a function that makes it"
             )
-        return replace(space, recipe=settings.decided(space.recipe, options.recipe, "recipe"))
+        recipe = settings.decided(space.recipe, options.recipe, "recipe")
+        require(recipe_problems(recipe, names_of(options.recipe)), "recipe")
+        return replace(space, recipe=recipe)
 
     def identity(self, options: FitOptions) -> dict[str, Any]:
         """The table, the limits, how many trials are trained in full."""

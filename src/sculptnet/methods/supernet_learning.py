@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from sculptnet.arch import Recipe, SearchSpace, to_json
-from sculptnet.data import EvaluationBatches, Split, subset
+from sculptnet.data import Split, subset
 from sculptnet.errors import InvalidSpace, InvalidValue, RunError
 from sculptnet.evaluate import FromSupernet
 from sculptnet.evaluate.prepared import PreparedImages
+from sculptnet.files import reading
 from sculptnet.job import FitJob
 from sculptnet.learn import BatchSource, Phase, accuracy_of, rescaled, shrink
 from sculptnet.methods.given import FINE_TUNING_SHARE
@@ -23,7 +24,7 @@ from sculptnet.methods.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
 from sculptnet.nets import AccuracyPredictor, ElasticSupernet, Network, fit_accuracy_predictor, initialise
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import Objective, Problem, RandomSearch, TrialRecord, run
-from sculptnet.stages.batches import EVALUATION_BATCH, training_batches
+from sculptnet.stages.batches import training_batches
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
 from sculptnet.zoo.starting import parse_start
@@ -175,9 +176,8 @@ def _train(job: FitJob, shrinking: Shrinking, plan: SupernetPlan) -> None:
     watched = PreparedImages(subset(held_out, plan.held_out_images, job.options.seed))
 
     def evaluate(network: Network) -> Mapping[str, float]:
-        preprocessing = job.preprocessing.at(network.architecture.resolution)
-        images = watched.at(preprocessing)
-        batches = EvaluationBatches(images, preprocessing, EVALUATION_BATCH, job.num_workers())
+        here = job.at(network.architecture.resolution)
+        batches = here.in_order(watched.at(here.preprocessing))
         return {"top1": accuracy_of(network, batches, network.architecture.num_classes, job.accelerator).top1}
 
     def log(event: Event) -> None:
@@ -267,7 +267,8 @@ def load_supernet(checkpoint: FileCheckpoint, space: SearchSpace) -> tuple[Elast
             "the settings that it was trained with, or train another (--fresh)"
         )
     supernet = ElasticSupernet(space)
-    supernet.load_state_dict(tensors)
+    with reading(checkpoint.folder, "the supernet as it was written"):
+        supernet.load_state_dict(tensors)
     return supernet.eval(), str(state["source"])
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from sculptnet.arch import IntMatrix, SearchSpace, to_json
 from sculptnet.errors import InvalidValue, collected
+from sculptnet.files import AS_WRITTEN, reading
 from sculptnet.nets.perceptron import Perceptron, fit_perceptron
 from sculptnet.state import Checkpoint
 from sculptnet.streams import stream
@@ -106,6 +108,13 @@ def load_accuracy_predictor(checkpoint: Checkpoint, space: SearchSpace, source: 
         problems.append(f"it was learned from {state.get('source')!r}, wanted is {source!r}")
     if problems:
         raise InvalidValue(collected(problems, f"{KIND} (fit one with samples of this space and source)"))
+    with reading("the accuracy predictor that was saved there", AS_WRITTEN):
+        return _restored(tensors, error, space, source)
+
+
+def _restored(
+    tensors: Mapping[str, Tensor], error: Mapping[str, Any], space: SearchSpace, source: str
+) -> AccuracyPredictor:
     numbers: dict[str, Any] = {name: math.nan if value is None else value for name, value in error.items()}
     numbers["pairs"] = tuple((float(predicted), float(accuracy)) for predicted, accuracy in error["pairs"])
     predictor = AccuracyPredictor(space, source, PredictionError(**numbers), Perceptron.from_tensors(tensors))

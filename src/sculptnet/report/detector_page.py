@@ -17,7 +17,7 @@ from sculptnet.report.parts import Absent, Part, Section, figure
 from sculptnet.report.render import render
 from sculptnet.report.source import ReportData
 from sculptnet.report.style import BLOCKS
-from sculptnet.report.summary import listed
+from sculptnet.report.summary import listed, warned
 from sculptnet.report.text import MISSING, count, duration, interval, milliseconds, percent, short, significant
 from sculptnet.state import Event
 
@@ -118,6 +118,7 @@ def _head(page: DetectorPage, score: BoxScore) -> Html:
             element("h1", None, page.title),
             element("p", {"class": "subtitle"}, subtitle),
             _verdict(card),
+            warned(card.get("warnings") or ()),
             tiles(rows),
             element("pre", {"aria-label": "the command"}, element("code", None, page.command)),
         )
@@ -206,7 +207,8 @@ def _label(one: Drawn, colour: str, unit: float) -> Html:
 
 # ---------------------------------------------------------------------- results
 def _precision(score: BoxScore) -> Part:
-    found = {one.name: one.precision50 for one in score.classes if one.precision50}
+    most = sorted(score.classes, key=lambda one: -one.boxes)
+    found = {one.name: one.precision50 for one in most if one.precision50}
     described = "; ".join(f"{one.name} {percent(one.ap50)}" for one in score.classes if one.ap50 is not None)
     drawing = render(
         "precision",
@@ -216,7 +218,7 @@ def _precision(score: BoxScore) -> Part:
     )
     caption = "Boxes with an intersection over union of 0.5 at least count as found; test photographs."
     if len(found) > detection.MOST_CURVES:
-        caption += f" Of {len(found)} classes the first {detection.MOST_CURVES}."
+        caption += f" Of {len(found)} classes the {detection.MOST_CURVES} with the most test boxes."
     return Section("precision", "Precision over recall", (figure(drawing, caption),), (drawing,))
 
 

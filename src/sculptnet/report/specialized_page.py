@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from sculptnet.report.figures.specialized import Panel, draw
-from sculptnet.report.html import Column, element, joined, table
+from sculptnet.report.html import Column, element, joined, paragraph, table
 from sculptnet.report.page import write_page
 from sculptnet.report.parts import Section, figure
 from sculptnet.report.render import render
@@ -23,15 +23,17 @@ class SpecializedNetwork:
     Attributes:
         device: the folder of the device.
         budget_ms, latency_ms, predicted_ms: the budget, what was measured, what the table said.
-        test_top1, held_out_top1, predicted_top1: accuracy of the judged file on the test images, of the network on
-            training images that were held out, and what the predictor said of those; fractions.
+        test_top1, test_balanced, held_out_top1, predicted_top1: accuracy of the judged file on the test images, over
+            images and over classes; of the network on training images that were held out; and what the predictor said
+            of those; fractions.
         macs, parameters: counts.
         network: the architecture in a line.
         search_seconds: of evolution, measuring whole, and judging.
         within_budget: whether `latency_ms` is.
         folder: the run directory of this network.
         limits: beside the latency, name and most of each.
-        fine_tune_epochs: of training after it was cut out; the test accuracy alone is of after that.
+        fine_tune_epochs: of training after it was cut out; the test accuracies alone are of after that.
+        warnings: about its files, as its card has them.
     """
 
     device: str
@@ -39,6 +41,7 @@ class SpecializedNetwork:
     latency_ms: float
     predicted_ms: float
     test_top1: float
+    test_balanced: float
     held_out_top1: float
     predicted_top1: float
     macs: int
@@ -49,6 +52,7 @@ class SpecializedNetwork:
     folder: Path
     limits: tuple[tuple[str, float], ...] = ()
     fine_tune_epochs: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def asked(self) -> str:
@@ -128,6 +132,7 @@ def _listed(networks: Sequence[SpecializedNetwork]) -> Section:
         "Latency",
         "By the table",
         "Test",
+        "Balanced",
         "Held out",
         "Predicted",
         "Multiply-adds",
@@ -143,6 +148,7 @@ def _listed(networks: Sequence[SpecializedNetwork]) -> Section:
             milliseconds(network.latency_ms) + ("" if network.within_budget else " (over)"),
             milliseconds(network.predicted_ms),
             percent(network.test_top1),
+            percent(network.test_balanced),
             percent(network.held_out_top1),
             percent(network.predicted_top1),
             count(network.macs),
@@ -153,4 +159,5 @@ def _listed(networks: Sequence[SpecializedNetwork]) -> Section:
         for network in networks
     ]
     listed = table("Latencies and test accuracies of the file that the budget judges.", columns, rows)
-    return Section("networks", "Networks", (listed,))
+    warned = [paragraph(f"Warning: {one.asked} on {one.device}: {text}") for one in networks for text in one.warnings]
+    return Section("networks", "Networks", (listed, *warned))

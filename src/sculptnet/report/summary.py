@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sculptnet.accuracy import Accuracy
@@ -38,11 +38,20 @@ def header(data: ReportData) -> Html:
             _verdict(asked, file, data.given),
             _tiles(data, asked, file),
             _files(data, asked),
+            warned((data.card or {}).get("warnings") or ()),
             element("pre", {"aria-label": "the command"}, element("code", None, data.command))
             if data.command
             else None,
         )
     )
+
+
+def warned(texts: Sequence[str]) -> Html | None:
+    """The warnings of a card."""
+    if not texts:
+        return None
+    lines = (element("li", None, element("strong", None, "Warning: "), text) for text in texts)
+    return element("ul", {"class": "plain"}, *lines)
 
 
 def _subtitle(data: ReportData, asked: Budget | None, device: str | None) -> Html | None:
@@ -86,7 +95,7 @@ def _tiles(data: ReportData, asked: Budget | None, file: File | None) -> Html:
     if file is not None and file.accuracy is not None:
         accuracy = file.accuracy
         extra = f"95{NARROW}%: {percent_interval(*accuracy.interval())}; {accuracy.num_images:,} test images"
-        rows.append(("Accuracy", percent(accuracy.top1), extra))
+        rows.append(("Accuracy", percent(accuracy.top1), f"{extra}; balanced {percent(accuracy.balanced)}"))
     if math.isfinite(number(card.get("macs"))):
         parameters = number(card.get("parameters"))
         extra = f"{count(parameters)} parameters" if math.isfinite(parameters) else ""
@@ -223,6 +232,7 @@ def _data(source: Mapping[str, Any] | None) -> Content:
     ]
     line = ", ".join([str(source.get("name", "")), *sizes])
     notes = [str(note) for note in source.get("notes") or ()]
+    notes += [f"Warning: {warning}" for warning in source.get("warnings") or ()]
     if source.get("grey"):
         notes.insert(0, "grey images, repeated to three channels")
     items = (element("li", None, note) for note in dict.fromkeys(notes))

@@ -67,7 +67,7 @@ def read_lines(path: Path, warn: Callable[[str], None]) -> list[Any]:
     """The JSON lines of a log. A torn last line is left out and `warn` is told.
 
     Raises:
-        RunError: a line before the last is no JSON.
+        RunError: a line before the last is no JSON object.
     """
     if not path.exists():
         return []
@@ -77,10 +77,15 @@ def read_lines(path: Path, warn: Callable[[str], None]) -> list[Any]:
         if not line.strip():
             continue
         try:
-            values.append(json.loads(line))
-        except ValueError as error:
+            value = json.loads(line)
+            if not isinstance(value, dict):
+                raise ValueError("no object")
+            values.append(value)
+        except (ValueError, RecursionError) as error:
             if number < len(lines):
-                raise RunError(f"{path}, line {number} is no JSON; remove that line or start anew (--fresh)") from error
+                raise RunError(
+                    f"{path}, line {number} is no JSON object; remove that line or start anew (--fresh)"
+                ) from error
             warn(f"{path.name}: the last line was cut off by a kill; recovered the {len(values)} whole lines before it")
     return values
 
@@ -120,7 +125,6 @@ class FileCheckpoint:
         Raises:
             RunError: it is damaged.
         """
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         number = max(self._numbers(), default=None)
@@ -129,9 +133,15 @@ class FileCheckpoint:
         path = self._path(number, "safetensors")
         try:
             tensors = load_file(path)
-        except SafetensorError as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # safetensors' own, and those of torch for kinds of numbers that it lacks
             raise RunError(f"{path} is damaged ({error}); restore it, or start anew with --fresh") from error
-        return tensors, read_json(self._path(number, "json"))
+        state = read_json(self._path(number, "json"))
+        if not isinstance(state, dict):
+            file = self._path(number, "json")
+            raise RunError(f"{file} is damaged (no JSON object); restore it, or start anew with --fresh")
+        return tensors, state
 
     def _path(self, number: int, suffix: str) -> Path:
         return self.folder / f"{number:06d}.{suffix}"
@@ -196,6 +206,8 @@ class RunDirectory:
             raise RunError(
                 f"{self.folder} holds another run; give another run_dir, or fresh=True (--fresh) to replace it{lines}"
             )
+        if self.info().command.get("data") != info.command.get("data"):  # moved or renamed since
+            write_record(self.folder / RUN, info)
         return True
 
     def _refuse_foreign(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any, final
 import torch
 
 from sculptnet.errors import DeviceError, InvalidValue
+from sculptnet.machine_limits import cores
 from sculptnet.search.protocol import Evaluate
 from sculptnet.search.side_by_side import Done, Lost, Reply, SideBySide, answer
 from sculptnet.search.workers import Here, Pool, Task, Workers
@@ -70,7 +71,7 @@ class _Processes(SideBySide, AbstractContextManager["_Processes"]):
         self.at_once, self.retries_at_once = number, 1  # what was killed for want of memory runs alone
         self._evaluate = evaluate
         self._content: bytes | None = None
-        self._threads = max(1, torch.get_num_threads() // number)
+        self._threads = max(1, min(torch.get_num_threads(), cores()) // number)
         self._workers: list[_Worker] = []
 
     def __exit__(self, *_: object) -> None:

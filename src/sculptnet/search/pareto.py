@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -31,16 +33,11 @@ def ranks(values: FloatMatrix, maximize: Sequence[bool]) -> npt.NDArray[np.int64
     """The number of the front of each row: 0 for the front, 1 for the front of the rest, ...; NaN rows come last."""
     if len(maximize) == 1:
         return np.unique(-_oriented(values, maximize)[:, 0], return_inverse=True)[1]
-    result = np.full(len(values), -1, dtype=np.int64)
-    left: npt.NDArray[np.bool_] = np.asarray(~np.isnan(values).any(axis=1))
-    rank = 0
-    while left.any():
-        rows = np.flatnonzero(left)
-        on_front = rows[front(values[rows], maximize)]
-        result[on_front] = rank
-        left[on_front] = False
-        rank += 1
-    result[result < 0] = rank
+    goods = _oriented(values, maximize)
+    rows = np.flatnonzero(~np.isnan(goods).any(axis=1))
+    found = (_ranks_of_two if goods.shape[1] == 2 else _ranks_of_many)(goods[rows])
+    result = np.full(len(goods), found.max(initial=-1) + 1, dtype=np.int64)
+    result[rows] = found
     return result
 
 
@@ -75,6 +72,34 @@ def _front_of_two(goods: FloatMatrix) -> npt.NDArray[np.bool_]:
     reached = np.concatenate([[-np.inf], np.maximum.accumulate(second)])
     result = np.empty(len(goods), dtype=bool)
     result[order] = (second == second[starts]) & ((second > reached[starts]) | (starts == 0))
+    return result
+
+
+def _ranks_of_two(goods: FloatMatrix) -> npt.NDArray[np.int64]:
+    """In order of the first objective, a row joins the first front whose best second objective is below its own.
+
+    Jensen, IEEE Transactions on Evolutionary Computation 7(5), 2003: n log n, where one front after the other takes n
+    rounds for n rows of which each dominates the next.
+    """
+    best, result = list[float](), np.empty(len(goods), dtype=np.int64)  # `best`, negated, ascends
+    before, rank = (math.nan, math.nan), 0
+    for row in np.lexsort((-goods[:, 1], -goods[:, 0])):
+        first, second = goods[row].tolist()
+        if (first, second) != before:
+            rank = bisect_right(best, -second)
+            best[rank : rank + 1] = [-second]
+        result[row], before = rank, (first, second)
+    return result
+
+
+def _ranks_of_many(goods: FloatMatrix) -> npt.NDArray[np.int64]:
+    result, left = np.full(len(goods), -1, dtype=np.int64), np.arange(len(goods))
+    for rank in range(len(goods)):
+        if not len(left):
+            break
+        on_front = _front_of_many(goods[left])
+        result[left[on_front]] = rank
+        left = left[~on_front]
     return result
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, final
 
 from sculptnet.arch import Candidate, Choices
-from sculptnet.errors import DataError, DeviceError, RunError
+from sculptnet.errors import DataError, DeviceError, RunError, WorkerFailed
 from sculptnet.search.protocol import Curve, Evaluate, Job
 from sculptnet.state import Event, Log, Progress, no_log, no_progress
 
 # of these the surroundings are the cause, not the candidate: a record would keep that for ever
-SURROUNDINGS: tuple[type[Exception], ...] = (RunError, DeviceError, DataError, OSError, MemoryError)
+SURROUNDINGS: tuple[type[Exception], ...] = (RunError, DeviceError, DataError, WorkerFailed, OSError, MemoryError)
 
 
 @dataclass(frozen=True)

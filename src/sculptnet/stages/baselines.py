@@ -14,14 +14,14 @@ from sculptnet import zoo
 from sculptnet.arch import Architecture, Candidate, Prefix, TensorShape
 from sculptnet.arch.rules import variants
 from sculptnet.cost import FactoredCost, Precision, macs, parameters
-from sculptnet.data import EvaluationBatches, subset
+from sculptnet.data import subset
 from sculptnet.devices import Timing, measure_onnx
 from sculptnet.export import accuracy_of_file, quantise, to_onnx
 from sculptnet.files import read_json, write_atomic
 from sculptnet.job import FitJob
 from sculptnet.learn import rescaled
-from sculptnet.stages.batches import EVALUATION_BATCH
-from sculptnet.stages.ship import CALIBRATION_IMAGES, FILE_OF
+from sculptnet.stages.file_checks import FILE_OF
+from sculptnet.stages.ship import CALIBRATION_IMAGES
 from sculptnet.stages.train import train_candidate, train_module
 from sculptnet.streams import stream, stream_seed
 from sculptnet.words import minutes
@@ -168,11 +168,11 @@ def _judge(job: FitJob, baseline: Baseline) -> None:
         calibration = subset(job.data.train, min(CALIBRATION_IMAGES, len(job.data.train)), job.options.seed)
         model = quantise(
             model,
-            [images.numpy() for images, _ in EvaluationBatches(calibration, job.preprocessing, EVALUATION_BATCH)],
+            [images.numpy() for images, _ in job.in_order(calibration)],
         )
     path = job.run.folder / "baselines" / f"{baseline.name}.{FILE_OF[precision].removeprefix('model.')}"
     write_atomic(path, model.SerializeToString())
-    test = EvaluationBatches(job.data.test, job.preprocessing, EVALUATION_BATCH, job.num_workers())
+    test = job.in_order(job.data.test)
     accuracy = accuracy_of_file(
         path,
         job.counted(test, f"testing {baseline.name}"),

@@ -7,8 +7,6 @@ from sculptnet.data import Split, TrainingBatches
 from sculptnet.job import ImageJob
 from sculptnet.streams import stream_seed
 
-EVALUATION_BATCH = 256
-
 
 def training_batches(job: ImageJob, split: Split, recipe: Recipe) -> TrainingBatches:
     """Augmented batches of `split`."""

@@ -215,20 +215,27 @@ def _trial_part(seconds: float, epoch_seconds: float, wishes: Wishes) -> tuple[i
     if compared == 1 and (wishes.trials == 1 or (wishes.trials is None and affordable < 2)):
         return 1, 0
     trials = wishes.trials or max(compared, min(6, max(2, math.floor(affordable))))
-    return trials, max(1, min(math.floor(affordable / trials), 10))
+    return trials, max(1, min(math.floor(affordable / trials), 10, _longest(wishes)))
 
 
 def _sampling_part(
     seconds: float, epoch_seconds: float, measure_seconds: float, steps: int, wishes: Wishes
 ) -> tuple[int, int]:
     """Many trials, as short as they may be; from a hundred on longer ones; then more. With recipes, from 32 on."""
-    shortest = min(10, math.ceil(TRIAL_STEPS / steps))
+    shortest = min(10, math.ceil(TRIAL_STEPS / steps), _longest(wishes))
     many, patient = (MANY_RECIPE_TRIALS, LONGEST_RECIPE_TRIAL) if wishes.recipes else (MANY_TRIALS, LONGEST_TRIAL)
-    longest = max(shortest, patient)
+    longest = min(max(shortest, patient), _longest(wishes))
     short, long = (math.floor(seconds / (epochs * epoch_seconds + measure_seconds)) for epochs in (shortest, longest))
     trials = wishes.trials or max(wishes.fewest_trials, wishes.full_trials or 0, min(short, many), long)
     epochs = math.floor((seconds / trials - measure_seconds) / epoch_seconds)
     return trials, min(longest, max(shortest, epochs))
+
+
+def _longest(wishes: Wishes) -> int:
+    """The most epochs of a trial: as many as the user fixed for what is shipped, fewer where some are trained anew."""
+    if wishes.epochs is None:
+        return LONGEST_RECIPE_TRIAL
+    return max(1, wishes.epochs - ((wishes.full_trials or 1) > 1))
 
 
 def _training_part(affordable_epochs: float, trial_epochs: int, wishes: Wishes) -> tuple[int, int]:
@@ -237,6 +244,6 @@ def _training_part(affordable_epochs: float, trial_epochs: int, wishes: Wishes) 
     if count is None:
         patient = affordable_epochs >= (1 + FULL_TRIALS * WEIGHT_SHARE) * (wishes.epochs or FULL_EPOCHS)
         count = FULL_TRIALS if patient and not wishes.draws else 1
-    if count == 1:  # the one that is shipped
+    if count == 1 or wishes.epochs == trial_epochs:  # the one that is shipped; or all trials were trained in full
         return 0, wishes.epochs or max(1, trial_epochs, math.floor(affordable_epochs))
     return count, wishes.epochs or max(trial_epochs + 1, math.floor(affordable_epochs / (1 + count * WEIGHT_SHARE)))

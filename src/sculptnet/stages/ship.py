@@ -6,24 +6,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sculptnet.accuracy import Accuracy
 from sculptnet.arch import Architecture, Recipe, to_json
 from sculptnet.cost import LatencyTable, Precision, conv_fc_weights, cost_of, macs, parameters
-from sculptnet.data import EvaluationBatches, subset
+from sculptnet.data import subset
 from sculptnet.devices import FileMemo, Timing, measure_onnx
 from sculptnet.devices.measure import precisions_of
-from sculptnet.export import Exported, accuracy_of_file, export_model, save_network, versions
+from sculptnet.export import Exported, export_model, save_network, versions
+from sculptnet.export.session import classified_by_file
+from sculptnet.export.weights import WEIGHTS
 from sculptnet.files import write_json
 from sculptnet.job import ImageJob
-from sculptnet.learn import accuracy_of
+from sculptnet.learn.inference import classified
 from sculptnet.nets import Network
 from sculptnet.options import ImageOptions
 from sculptnet.search import Limit
-from sculptnet.stages.batches import EVALUATION_BATCH
+from sculptnet.stages.file_checks import FILE_OF, Classified, compare_files, describe_compared, warnings_of
 from sculptnet.stages.limits import describe_limits
 
 CALIBRATION_IMAGES = 128
-FILE_OF = {Precision.FP32: "model.onnx", Precision.INT8: "model.int8.onnx"}
 
 
 def ship(
@@ -41,15 +41,21 @@ def ship(
     save_network(network, folder)
     write_json(folder / "recipe.json", to_json(recipe))
     exported = export_files(job, network, folder)
-    accuracies = file_accuracies(job, network, exported)
+    tested = tested_files(job, network, exported)
+    compared = compare_files(tested)
+    warnings = warnings_of(exported, tested, compared)
+    for warning in warnings:
+        job.say(f"Warning: {warning}")
     for file in exported.files:
         if file.precision not in precisions_of(job.device):
             job.say(f"{job.device.name} runs no {file.precision.value}: {file.path.name} is not timed")
     timings = time_files(job, network, exported, alternate=True)
     loops = time_files(job, network, exported, alternate=False)
     card = {
-        **make_card(job, network.architecture, table, exported, accuracies, timings, loops),
+        **make_card(job, network.architecture, table, exported, tested, timings, loops),
         "limits": describe_limits(limits, network.architecture),
+        "compared": describe_compared(compared),
+        "warnings": warnings,
     }
     write_json(job.run.card, card)
     return card
@@ -58,34 +64,28 @@ def ship(
 def export_files(job: ImageJob, network: Network, folder: Path) -> Exported:
     """fp32 and int8 files; activation ranges are seen on training images."""
     calibration = subset(job.data.train, min(CALIBRATION_IMAGES, len(job.data.train)), job.options.seed)
-    batches = EvaluationBatches(calibration, job.preprocessing, EVALUATION_BATCH)
     return export_model(
         network,
         job.preprocessing,
         job.data.classes,
         folder,
-        calibration=[images.numpy() for images, _ in batches],
+        calibration=[images.numpy() for images, _ in job.in_order(calibration)],
         progress=job.listener.progress,
     )
 
 
-def file_accuracies(job: ImageJob, network: Network, exported: Exported) -> dict[str, Accuracy]:
-    """The accuracy of every file on the test images, with the runtime that will run it; read once, here."""
+def tested_files(job: ImageJob, network: Network, exported: Exported) -> dict[str, Classified]:
+    """What every file says of the test images, with the runtime that will run it; read once, here."""
     classes = len(job.data.classes)
-    test = EvaluationBatches(job.data.test, job.preprocessing, EVALUATION_BATCH, job.num_workers())
-    found = {
-        "weights.safetensors": accuracy_of(network, job.counted(test, "testing weights"), classes, job.accelerator)
-    }
+    test = job.in_order(job.data.test)
+    batches = job.counted(test, "testing weights")
+    found = {WEIGHTS: Classified.of(*classified(network, batches, job.accelerator), classes)}
     network.to("cpu")
     for name, path in exported.paths().items():
-        found[name] = accuracy_of_file(
-            path,
-            job.counted(test, f"testing {name}"),
-            classes,
-            threads=job.options.threads,
-        )
-    for name, accuracy in found.items():
-        job.log({"event": "test", "file": name, "accuracy": accuracy.to_json()})
+        batches = job.counted(test, f"testing {name}")
+        found[name] = Classified.of(*classified_by_file(path, batches, threads=job.options.threads), classes)
+    for name, tested in found.items():
+        job.log({"event": "test", "file": name, "accuracy": tested.accuracy.to_json()})
     return found
 
 
@@ -115,7 +115,7 @@ def make_card(
     architecture: Architecture,
     table: LatencyTable | None,
     exported: Exported,
-    accuracies: Mapping[str, Accuracy],
+    tested: Mapping[str, Classified],
     timings: Mapping[str, Timing],
     loops: Mapping[str, Timing],
 ) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def make_card(
         "within_budget": None if request.latency_ms is None else judged.median_ms <= request.latency_ms,
         "predicted": None if table is None else describe_prediction(table, architecture),
         "measured": {name: describe_timing(timing, loops[name]) for name, timing in timings.items()},
-        "accuracy": {name: accuracy.to_json() for name, accuracy in accuracies.items()},
+        "accuracy": {name: one.accuracy.to_json() for name, one in tested.items()},
         "parity": exported.parities(),
         "macs": macs(architecture),
         "conv_fc_weights": conv_fc_weights(architecture),
@@ -142,6 +142,7 @@ def make_card(
             "test_images": len(job.data.test),
             "grey": job.data.grey,
             "notes": list(job.data.notes),
+            "warnings": _data_warnings(job),
             "fingerprint": job.loaded.fingerprint,
         },
         **job.method.origin(request),
@@ -149,6 +150,12 @@ def make_card(
         "device": {"name": job.device.name, **job.device.describe()},
         "versions": versions(),
     }
+
+
+def _data_warnings(job: ImageJob) -> list[str]:
+    """What was said of the data before anything was trained; nothing where another run looked at it."""
+    seen = [event for event in job.events() if event.get("event") == "data"]
+    return list(seen[-1]["warnings"]) if seen else []
 
 
 def describe_budget(request: ImageOptions) -> dict[str, Any] | None:

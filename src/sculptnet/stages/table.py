@@ -17,7 +17,7 @@ from sculptnet.cost import (
 from sculptnet.devices import FileMemo, measure_power, measure_table, open_rapl, recheck
 from sculptnet.devices.energy import check_counted
 from sculptnet.errors import InvalidValue
-from sculptnet.files import read_given, read_json, write_json
+from sculptnet.files import AS_WRITTEN, read_given, read_json, reading, write_json
 from sculptnet.job import FitJob
 from sculptnet.search import Limit
 from sculptnet.stages.first_look import affordable_entries, look_first
@@ -41,7 +41,8 @@ def measured_table(job: FitJob, at_most_ms: float) -> LatencyTable:
     """
     run, asked = job.run, job.options
     if run.table.exists():
-        return table_from_json(read_json(run.table), space_blocks(job.space))
+        with reading(run.table, AS_WRITTEN):
+            return table_from_json(read_json(run.table), space_blocks(job.space))
     if ENERGY in parse_limits(asked.limits, asked.device) and not run.energy.exists():  # said before minutes are spent
         check_counted(job.device)
         open_rapl(job.powercap)
@@ -115,7 +116,8 @@ def measured_energy(job: FitJob, table: LatencyTable) -> Energy:
     """The run's energy: read if it is there, else measured."""
     path = job.run.energy
     if path.exists():
-        return energy_from_json(read_json(path), table)
+        with reading(path, AS_WRITTEN):
+            return energy_from_json(read_json(path), table)
     job.say(f"Measuring the power of {job.device.name}")
     energy = measure_power(
         table,

@@ -8,11 +8,11 @@ from torch import nn
 
 from sculptnet import nets
 from sculptnet.arch import Candidate, Recipe
-from sculptnet.data import EvaluationBatches, Split
+from sculptnet.data import Split
 from sculptnet.job import ImageJob
 from sculptnet.learn import accuracy_of, train_network
 from sculptnet.nets import Network
-from sculptnet.stages.batches import EVALUATION_BATCH, training_batches
+from sculptnet.stages.batches import training_batches
 from sculptnet.state import Event
 from sculptnet.streams import stream_seed
 
@@ -38,7 +38,7 @@ def train_candidate(job: ImageJob, candidate: Candidate, name: str = "final") ->
 def train_module(job: ImageJob, network: nn.Module, recipe: Recipe, name: str) -> None:
     """Trains `network` in place; `name` keeps its checkpoints and events apart."""
     train_part, monitor = final_parts(job)
-    judged = EvaluationBatches(monitor, job.preprocessing, EVALUATION_BATCH, job.num_workers())
+    judged = job.in_order(monitor)
     classes = len(job.data.classes)
 
     def evaluate(module: nn.Module) -> Mapping[str, float]:

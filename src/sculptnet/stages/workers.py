@@ -47,6 +47,13 @@ def parse_workers(text: str) -> Workers:
     return LocalWorkers(number)
 
 
+def decoders(workers: Workers, most: int) -> int:
+    """Processes that decode images for one trial, of `most` that this process would have for itself."""
+    if isinstance(workers, RayWorkers):
+        return min(most, max(1, int(workers.cpus_per_trial)))
+    return -(-most // workers.number) if isinstance(workers, LocalWorkers) else most
+
+
 def on_accelerator(workers: Workers, accelerator: str) -> Workers:
     """The same with a GPU for each trial where trials need one and no share was chosen: Ray hides the others."""
     if isinstance(workers, RayWorkers) and accelerator == "cuda" and workers.gpus_per_trial == 0:

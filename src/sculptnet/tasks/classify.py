@@ -9,7 +9,7 @@ from typing import Any, TypeVar, final
 from sculptnet import blocks
 from sculptnet import data as sources
 from sculptnet.arch import Architecture, SearchSpace, classes_in, to_json
-from sculptnet.data import ImageData, Request, decoded, default_preprocessing
+from sculptnet.data import ImageData, Request, check_plausible, decoded, default_preprocessing, levelled
 from sculptnet.devices.energy import POWERCAP
 from sculptnet.devices.measure import check_precision
 from sculptnet.errors import InvalidValue, SculptNetError, collected
@@ -18,7 +18,7 @@ from sculptnet.files import digest, read_json, write_json
 from sculptnet.job import Job
 from sculptnet.listening import Listener
 from sculptnet.method import Found, Method, Subject
-from sculptnet.named import find
+from sculptnet.named import find, is_part
 from sculptnet.nets import Network
 from sculptnet.options import ImageOptions
 from sculptnet.plain import to_command
@@ -30,8 +30,9 @@ from sculptnet.stages.page import write_run_report
 from sculptnet.stages.proxy import newest_check
 from sculptnet.stages.ship import ship
 from sculptnet.stages.trade_off import trade_offs
+from sculptnet.stages.unused import data_problems, names_of, unused_crops
 from sculptnet.tasks.base import Task
-from sculptnet.tasks.opening import chosen_accelerator, device_of
+from sculptnet.tasks.opening import check_still_there, chosen_accelerator, device_of, limit_threads, run_directory
 
 O = TypeVar("O", bound=ImageOptions)  # noqa: E741
 
@@ -109,9 +110,12 @@ def opened(
         DataError: the images cannot be used as they are.
     """
     started, listener = clock(), options.listener
+    limit_threads()
     check(options, method)
     options = method.asked(options)
+    check_still_there(options.data, options.run_dir)
     data = load_data(options, listener)
+    check_plausible(data)
     accelerator = chosen_accelerator(options.accelerator)
     resolution = options.resolution or method.resolution(options, data, accelerator)
     subject = method.subject(options, len(data.classes), resolution)
@@ -119,6 +123,8 @@ def opened(
     if run is None:
         run = open_run(verb, options, method, data, subject)
     preprocessing = method.preprocessing(options, plain, listener)
+    for note in unused_crops(preprocessing, names_of(options.recipe)):
+        listener.say(note)
     return Job(
         run=run,
         listener=listener,
@@ -143,14 +149,13 @@ def check(options: ImageOptions, method: Method[Any]) -> None:
         InvalidValue: with everything that is wrong.
     """
     problems = []
+    if isinstance(options.data, (str, Path)):
+        problems += data_problems(str(options.data), root=options.root is not None, skip_broken=options.skip_broken)
 
     def device() -> None:
         check_precision(device_of(options), options.precision)
 
-    def limits() -> None:
-        problems.extend(method.problems(options))
-
-    for checked in (device, limits):
+    for checked in (device, lambda: problems.extend(method.problems(options))):
         try:
             checked()
         except SculptNetError as error:
@@ -165,10 +170,9 @@ def load_data(options: ImageOptions, listener: Listener) -> ImageData:
     if isinstance(given, ImageData):
         return given
     name = str(given)
-    module, colon, _ = name.partition(":")
-    if colon and module.replace(".", "").isidentifier() and not Path(name).exists():
+    if is_part(name):
         read = find(name, sources.BY_NAME, "data set")
-        return read(Request(options.root, options.test_fraction, options.seed, listener.progress))
+        return levelled(read(Request(options.root, options.test_fraction, options.seed, listener.progress)))
     return sources.load(
         given,
         root=options.root,
@@ -184,24 +188,26 @@ def open_run(
 ) -> RunDirectory:
     """The run directory of what was asked, made or found; `folder`: not where the options say."""
     identity = identity_of(options, method, data, subject)
-    name = f"{data.name}-{digest(identity)[:8]}"
-    run = RunDirectory(folder or options.run_dir or options.runs / name)
+    run = run_directory(options, data.name, identity) if folder is None else RunDirectory(folder)
     if options.fresh or not run.exists():
         method.begin(options, subject)
     with run.locked():
         continued = run.open(RunInfo(verb, identity, to_command(options)), fresh=options.fresh)
         if isinstance(subject, SearchSpace):
             write_json(run.space, templates_of(subject))
+    options.listener.opened(run.folder)
     options.listener.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
     return run
 
 
 def identity_of(options: O, method: Method[O], data: ImageData, subject: Subject) -> dict[str, Any]:
-    """What makes a run this run. Workers and comparisons may be added later, so they are no part of it."""
+    """What makes a run this run: of the data their contents, and not what their folder is called.
+
+    Workers and comparisons may be added later, so they are no part of it.
+    """
     command = to_command(options)
     resolution = subject.resolution if isinstance(subject, Architecture) else subject.architecture.resolution
     return {
-        "data": data.name,
         "data_fingerprint": data.fingerprint,
         "latency_ms": options.latency_ms,
         "device": options.device if isinstance(options.device, str) else options.device.name,

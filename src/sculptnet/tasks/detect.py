@@ -14,7 +14,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+from sculptnet.data.ahead import fewer_workers
 from sculptnet.data.detection import BoxBatches, evaluation_batches, score_boxes
+from sculptnet.data.loading import evaluation_batch_size
 from sculptnet.files import read_json
 from sculptnet.learn.detection import DetectorRecipe, DetectorTraining, detect, train_detector
 from sculptnet.learn.machine import open_machine
@@ -68,7 +70,8 @@ class Detect(Task[DetectJob, DetectorRecipe, Detector, DetectionResult]):
         def evaluate(network: Detector) -> Mapping[str, float]:
             if not monitor.num_boxes:
                 return {}
-            batches = evaluation_batches(monitor, job.preprocessing, EVALUATION_BATCH)
+            size = min(EVALUATION_BATCH, evaluation_batch_size(job.preprocessing.size))
+            batches = evaluation_batches(monitor, job.preprocessing, size)
             boxes = detect(network, batches, monitor, job.accelerator)
             score = score_boxes(monitor, boxes, job.data.classes)
             return {"map": score.ap, "map50": score.ap50}
@@ -124,6 +127,9 @@ def look(job: DetectJob) -> None:
             f"First boxes of {plan.smallest:.0%} to {plan.largest:.0%} of the input meet the training objects with a "
             f"mean intersection over union of {job.met:.2f}"
         )
+    fewer = fewer_workers(job.num_workers(), 3 * job.preprocessing.size**2)
+    if fewer is not None:
+        say(fewer)
     job.log({"event": "data", "notes": list(data.notes), "dropped": list(data.dropped)})
 
 
@@ -133,7 +139,7 @@ def _made_plan(job: DetectJob) -> DetectionPlan:
     step_s = _step_seconds(job, recipe, job.first_detector())
     epoch_s = step_s * job.batches(recipe).steps_per_epoch
     each_s = step_s / recipe.batch_size * FORWARD_SHARE
-    shipping_s = SHIPPING_SECONDS + len(job.data.test) * each_s
+    shipping_s = SHIPPING_SECONDS + 2 * len(job.data.test) * each_s  # judged as a file and in PyTorch
     judging_s = len(job.data.monitor) * each_s
     left_s = options.minutes * 60 - job.elapsed_s() - shipping_s - EVALUATIONS * judging_s
     fixed = isinstance(options.recipe, DetectorRecipe) or "epochs" in (options.recipe or {})

@@ -9,6 +9,7 @@ from sculptnet import blocks, zoo
 from sculptnet.arch import Architecture, architecture_from_json
 from sculptnet.errors import InvalidValue
 from sculptnet.files import read_json
+from sculptnet.named import is_part
 from sculptnet.nets.ssdlite import size_problems, stride_problems
 from sculptnet.networks import NetworkName, beginning_problems, name_of, published_of
 from sculptnet.options import DetectOptions
@@ -42,7 +43,7 @@ def file_of(network: NetworkName) -> Path | None:
     if isinstance(network, (Architecture, Published)):
         return None
     path = Path(network)
-    if str(network) in zoo.BY_NAME or (":" in str(network) and not path.exists()):
+    if str(network) in zoo.BY_NAME or is_part(str(network)):
         return None
     if path.is_dir():
         model = RunDirectory(path).model if RunDirectory(path).exists() else path

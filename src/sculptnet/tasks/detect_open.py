@@ -12,15 +12,17 @@ import numpy as np
 
 from sculptnet import settings, zoo
 from sculptnet.arch import to_json
+from sculptnet.data.ahead import MOST_WORKERS
 from sculptnet.data.detection import BoxBatches, BoxData, BoxPreprocessing, box_preprocessing, read_boxes
+from sculptnet.data.detection.score import require_pycocotools
 from sculptnet.devices import Device
 from sculptnet.devices.energy import POWERCAP
-from sculptnet.devices.local import cores
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.files import digest
 from sculptnet.job import OpenRun
 from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.listening import Listener
+from sculptnet.machine_limits import cores, memory_budget
 from sculptnet.nets.detector import Detector, initialise_detector
 from sculptnet.nets.detector_boxes import with_fitted_boxes
 from sculptnet.nets.ssdlite import DetectorSettings, SsdLite
@@ -30,12 +32,11 @@ from sculptnet.plain import to_command
 from sculptnet.runs import RunDirectory, RunInfo, read_record, write_record
 from sculptnet.streams import stream_seed
 from sculptnet.tasks.detect_network import backbone_of, beginning_of, network_problems
-from sculptnet.tasks.opening import chosen_accelerator, device_of
+from sculptnet.tasks.opening import check_still_there, chosen_accelerator, device_of, limit_threads, run_directory
 from sculptnet.zoo import Published
 from sculptnet.zoo.starting import normalisation_of
 
 MEMORY_BYTES = 1 << 29  # of decoded training photographs
-MOST_WORKERS = 4  # processes that decode and augment beside a GPU
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,12 @@ class DetectJob(OpenRun):
 
     def batches(self, recipe: DetectorRecipe) -> BoxBatches:
         """The training photographs."""
-        seed = stream_seed(self.options.seed, "detector/batches")
-        workers = min(MOST_WORKERS, cores()) if self.accelerator == "cuda" else 0  # a CPU is busy with training
-        return BoxBatches(self.data.train, self.preprocessing, recipe.augmentation, recipe.batch_size, seed, workers)
+        seed, train = stream_seed(self.options.seed, "detector/batches"), self.data.train
+        return BoxBatches(train, self.preprocessing, recipe.augmentation, recipe.batch_size, seed, self.num_workers())
+
+    def num_workers(self) -> int:
+        """Processes that decode and augment beside a GPU, at most; a CPU is busy with training."""
+        return min(MOST_WORKERS, cores()) if self.accelerator == "cuda" else 0
 
     def first_detector(self) -> Detector:
         """The detector as its training starts.
@@ -124,7 +128,10 @@ def recipe_of(options: DetectOptions) -> DetectorRecipe:
 def opened(options: DetectOptions, clock: Callable[[], float], powercap: Path = POWERCAP) -> DetectJob:
     """Reads the photographs, fits the boxes, opens the run directory."""
     started, listener = clock(), options.listener
+    require_pycocotools()
     check(options)
+    check_still_there(options.data, options.run_dir)
+    limit_threads()
     data = options.data
     if not isinstance(data, BoxData):
         data = read_boxes(
@@ -142,7 +149,7 @@ def opened(options: DetectOptions, clock: Callable[[], float], powercap: Path = 
         started=started,
         powercap=powercap,
         options=options,
-        data=data.held(MEMORY_BYTES),
+        data=data.held(memory_budget(MEMORY_BYTES)),
         preprocessing=_preprocessing(options, data, published, listener),
         published=published,
         recipe=recipe_of(options),
@@ -155,11 +162,12 @@ def opened(options: DetectOptions, clock: Callable[[], float], powercap: Path = 
 
 def _open_run(options: DetectOptions, data: BoxData, published: Published) -> RunDirectory:
     identity = _identity(options, data, published)
-    run = RunDirectory(options.run_dir or options.runs / f"{data.name}-{digest(identity)[:8]}")
+    run = run_directory(options, data.name, identity)
     with run.locked():
         continued = run.open(RunInfo("detect", identity, to_command(options)), fresh=options.fresh)
         if not run.record("boxes").exists():
             write_record(run.record("boxes"), _fitted(options, data, published))
+    options.listener.opened(run.folder)
     options.listener.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
     return run
 
@@ -172,7 +180,6 @@ def _identity(options: DetectOptions, data: BoxData, published: Published) -> di
     else:
         begins_as = begins
     return {
-        "data": data.name,
         "data_fingerprint": data.fingerprint,
         "network": digest(to_json(published.architecture)),
         "starting_weights": begins_as,

@@ -47,6 +47,7 @@ class DetectionResult:
         ]
         for name, timing in self.card["measured"].items():
             lines.append(f"{name:<16} {timing['latency_ms']:8.3f} ms on {self.card['device']['name']}")
+        lines += [f"Warning: {warning}" for warning in self.card.get("warnings", ())]
         if budget is not None:
             verdict = "within" if self.within_budget else "OVER"
             lines.append(f"{budget['file']} is {verdict} the budget of {budget['at_most']:g} ms")

@@ -1,12 +1,19 @@
-"""What runs of all tasks open: the device, and what torch trains on."""
+"""What runs of all tasks open: the device, what torch trains on, the place of the run."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from sculptnet.devices import Device, open_device
-from sculptnet.errors import InvalidValue
-from sculptnet.options import Accelerator, DeviceGroup
+from sculptnet.errors import DataError, InvalidValue
+from sculptnet.files import digest
+from sculptnet.machine_limits import cores
+from sculptnet.options import Accelerator, DeviceGroup, Place
+from sculptnet.runs import RunDirectory
 
 
 def device_of(target: DeviceGroup) -> Device:
@@ -33,3 +40,32 @@ def chosen_accelerator(wanted: Accelerator) -> str:
     if wanted is Accelerator.CUDA and not available:
         raise InvalidValue("accelerator cuda: torch sees no CUDA device here; use cpu")
     return "cuda" if available and wanted is not Accelerator.CPU else "cpu"
+
+
+def limit_threads() -> None:
+    """Torch computes with no more threads than this process may use cores: it knows of no quota of a container."""
+    if torch.get_num_threads() > cores():
+        torch.set_num_threads(cores())
+
+
+def check_still_there(data: object, run_dir: Path | None) -> None:
+    """Raises `DataError` where the data of a run that was begun have been moved, with what to do."""
+    if run_dir is None or not isinstance(data, (Path, str)) or not RunDirectory(run_dir).exists():
+        return
+    if Path(data).is_absolute() and not Path(data).exists():
+        raise DataError(
+            f"the data of {run_dir} lay in {data}, which does not exist any more; if they were moved or renamed, give "
+            f"the command again with the new folder and --run-dir {run_dir}"
+        )
+
+
+def run_directory(place: Place, data_name: str, identity: Mapping[str, Any]) -> RunDirectory:
+    """Where a run is kept, whether it was begun or not.
+
+    An unnamed run is known by the hash of its identity: its folder keeps the name that the data had at its beginning.
+    """
+    if place.run_dir is not None:
+        return RunDirectory(place.run_dir)
+    known = digest(dict(identity))[:8]
+    begun = [path for path in sorted(place.runs.glob(f"*-{known}")) if RunDirectory(path).exists()]
+    return RunDirectory(begun[0] if begun else place.runs / f"{data_name}-{known}")

@@ -12,7 +12,7 @@ from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
 from sculptnet.data import Preprocessing
 from sculptnet.data.preprocessing import preprocessing_from_json
 from sculptnet.errors import InvalidValue
-from sculptnet.files import read_json
+from sculptnet.files import at_home, read_json, reading
 from sculptnet.named import find
 from sculptnet.nets import Network
 from sculptnet.spaces import around
@@ -67,6 +67,7 @@ def parse_start(given: Path | str) -> Start:
         named = Published(str(folder), architecture, "an architecture file", None, None, "nothing is stated")
         return Start(named, folder / WEIGHTS)
     name, equals, file = text.partition("=")
+    file = at_home(file)
     published = find(name, BY_NAME, "network")
     if equals and not Path(file).is_file():
         raise InvalidValue(f"start {text}: {file} does not exist; give NAME=FILE, a .safetensors or .pth file")
@@ -91,7 +92,8 @@ def normalisation_of(weights: Path | None, published: Published) -> tuple[Channe
     """Mean, standard deviation and who states them: a card beside the file of weights, or timm; None if nobody."""
     card = None if weights is None else weights.with_name("card.json")
     if card is not None and card.is_file():
-        stated = preprocessing_from_json(read_json(card)["preprocessing"])
+        with reading(card, "the card of a run's model, or move it away"):
+            stated = preprocessing_from_json(read_json(card)["preprocessing"])
         return stated.mean, stated.std, str(card)
     if published.timm is None:
         return None

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sculptnet.errors import InvalidValue
+from sculptnet.files import at_home, reading
 
 _CHECKSUM = re.compile(r"-([0-9a-f]{8,64})$")  # torch's and timm's files end in the first digits of their SHA-256
 
@@ -28,19 +28,23 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         InvalidValue: there is no such file, it holds something else, or its name ends in a checksum that its content
             does not have.
     """
+    path = at_home(path)
     if not path.is_file():
         raise InvalidValue(f"there is no file {path}")
     _verify(path)
     if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise InvalidValue(f"{path} is not a whole safetensors file: {error}") from error
+        with reading(path, "a whole safetensors file"):
+            try:
+                return load_file(path)
+            except SafetensorError as error:
+                raise InvalidValue(f"{path} is not a whole safetensors file: {error}") from error
     if path.suffix not in (".pth", ".pt"):
         raise InvalidValue(f"{path} must end in .safetensors, .pth or .pt")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # bytes that are no pickle bring up whatever lies in its reader
         first = str(error).strip().partition("\n")[0]
         raise InvalidValue(f"{path} is not a whole file of weights and nothing else: {first}") from error
     return _tensors(content, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.boxes import coco_of, voc_xml, write_coco, write_voc
+from tests.deep import png16
 
 from sculptnet.data.detection import BoxData, BoxSplit, read_boxes
-from sculptnet.data.detection.entries import Images, split_in
+from sculptnet.data.detection.entries import split_in
+from sculptnet.data.detection.preprocessing import box_preprocessing, prepare_photo, stretched
+from sculptnet.data.white import FULL, WhiteLevels
 from sculptnet.errors import DataError
 
 ARCHIVE = Path(__file__).parents[3].parent / "shared" / "data" / "images" / "bccd.tar"
@@ -190,14 +194,6 @@ def test_splits_are_read_from_names(name: str, split: str | None) -> None:
     assert split_in(name) == split
 
 
-def test_images_are_found_where_annotations_lie_elsewhere() -> None:
-    images = Images(["val2017/1.jpg", "train2017/1.jpg", "train2017/2.jpg"])
-    assert images.find("1.jpg", ("annotations", "train2017")) == ["train2017/1.jpg"]
-    assert images.find("2.jpg", ()) == ["train2017/2.jpg"]
-    assert images.find("1.jpg", ()) == ["train2017/1.jpg", "val2017/1.jpg"]
-    assert images.find("3.jpg", ("train2017",)) == []
-
-
 def test_what_is_no_data_set_is_named(tmp_path: Path, voc: Path) -> None:
     with pytest.raises(DataError, match=r"does not exist; give a folder or a \.tar"):
         read_boxes(tmp_path / "nowhere")
@@ -222,3 +218,55 @@ def test_the_blood_cells_have_their_splits_and_two_boxes_without_area() -> None:
     assert [line.split(",")[0].rpartition("_")[2] for line in data.dropped] == ["00338.xml", "00343.xml"]
     assert all("has no area" in line for line in data.dropped)
     assert data.classes == ("Platelets", "RBC", "WBC")
+
+
+def deep_photos(folder: Path, most: int, test_most: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Four photographs of 16 bits to train on and one to test, with a box in each."""
+    rng, found = np.random.default_rng(0), {}
+    for index in range(5):
+        place = folder / ("test" if index == 4 else "train")
+        place.mkdir(parents=True, exist_ok=True)
+        values = rng.integers(0, test_most if index == 4 else most, (30, 40, 3), endpoint=True).astype(np.uint16)
+        (place / f"{index}.png").write_bytes(png16(values))
+        (place / f"{index}.xml").write_text(voc_xml(f"{index}.png", 40, 30, [("cell", 1, 2, 20, 22)]))
+        found[f"{index}.png"] = values
+    return found
+
+
+def test_photographs_of_12_bits_are_read_by_one_level(tmp_path: Path) -> None:
+    pictures = deep_photos(tmp_path, 4095, 9000)
+    data = read_boxes(tmp_path)
+    assert data.train.levels == data.monitor.levels == data.test.levels == WhiteLevels(4095)
+    noted = [note for note in data.notes if "white" in note]
+    assert len(noted) == 1
+    assert noted[0].startswith("5 of 5 images have more than 8 bits per channel, in training up to 409")
+    assert noted[0].endswith("; 1 test images have greater values, which are clipped")
+    for split in (data.train.take([1, 0]), data.test, data.train.held()):
+        for index, name in enumerate(split.names):
+            values = pictures[Path(name).name].astype(np.float64)
+            expected = np.floor(np.minimum(values, 4095) * 255 / 4095 + 0.5)
+            assert np.array_equal(np.asarray(split.image(index)), expected), name
+    preprocessing = box_preprocessing(data.train, 24)
+    assert preprocessing.levels == WhiteLevels(4095)
+    assert 0.4 < preprocessing.mean[0] < 0.6
+    with Image.open(tmp_path / "test" / "4.png") as image:
+        assert np.array_equal(prepare_photo(image, preprocessing), prepare_photo(data.test.image(0), preprocessing))
+    with Image.open(tmp_path / "test" / "4.png") as image:
+        assert np.array_equal(stretched(image, 24, preprocessing.levels), stretched(data.test.image(0), 24))
+    seen_otherwise = replace(data.test, levels=FULL)
+    assert seen_otherwise.identity() != data.test.identity()
+
+
+def test_photographs_that_conversion_loses_are_refused(tmp_path: Path) -> None:
+    deep_photos(tmp_path, 4095, 4095)
+    for index in range(4):
+        image = Image.new("RGBA", (40, 30), "white")
+        image.putalpha(Image.linear_gradient("L").resize((40, 30)))
+        image.save(tmp_path / "train" / f"{index}.png")
+    with pytest.raises(
+        DataError, match="1 test images have whole numbers of more than 8 bits, up to 4093, and no training"
+    ):
+        read_boxes(tmp_path)
+    Image.new("RGB", (40, 30), "blue").save(tmp_path / "test" / "4.png")
+    with pytest.raises(DataError, match=r"of 3 training images: 3 images, first train/.*hold a picture that is lost"):
+        read_boxes(tmp_path)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from sculptnet.data.ahead import Piece, batches_of
 from sculptnet.data.detection.preprocessing import BoxPreprocessing, normalised_pixels, stretched
 from sculptnet.data.detection.split import BoxSplit
 from sculptnet.data.loading import torch_seed
@@ -54,13 +54,6 @@ class BoxAugmentation:
             raise InvalidValue(collected(problems, "BoxAugmentation"))
 
 
-class _Sample(NamedTuple):
-    """uint8 `(size, size, 3)`, and rows of left, top, right, bottom, class from 1, float32 `(n, 5)`."""
-
-    pixels: Tensor
-    objects: Tensor
-
-
 @final
 @dataclass(frozen=True, eq=False)
 class BoxBatches:
@@ -72,7 +65,7 @@ class BoxBatches:
         augmentation: see its class.
         batch_size: photographs per step.
         seed: of the order and the augmentation.
-        num_workers: processes that decode; 0 decodes in this one.
+        num_workers: processes that decode, fewer where memory is short; 0 decodes in this one.
     """
 
     split: BoxSplit
@@ -103,23 +96,16 @@ class BoxBatches:
         """
         order = stream(self.seed, "boxes.order", epoch).permutation(len(self.split)).tolist()
         starts = range(start_step * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size)
-        view = _Augmented(self.split, self.preprocessing.size, self.augmentation, self.seed, epoch)
-        loader = DataLoader(
-            view,
-            batch_sampler=[order[start : start + self.batch_size] for start in starts],
-            num_workers=self.num_workers,
-            collate_fn=_Collate(self.preprocessing),
-            generator=torch.Generator().manual_seed(0),  # else starting an epoch would draw from the global generator
-        )
-        return iter(loader)
+        view = _Augmented(self.split, self.preprocessing, self.augmentation, self.seed, epoch)
+        return batches_of(view, [order[start : start + self.batch_size] for start in starts], self.num_workers)
 
 
 @dataclass(frozen=True, eq=False)
-class _Augmented(Dataset[_Sample]):
+class _Augmented:
     """The training photographs of one epoch, each augmented by its own seed."""
 
     split: BoxSplit
-    size: int
+    preprocessing: BoxPreprocessing
     augmentation: BoxAugmentation
     seed: int
     epoch: int
@@ -133,7 +119,7 @@ class _Augmented(Dataset[_Sample]):
             steps.append(v2.RandomIoUCrop())
         if wanted.flip:
             steps.append(v2.RandomHorizontalFlip())
-        steps.append(v2.Resize((self.size, self.size), antialias=True))
+        steps.append(v2.Resize((self.preprocessing.size,) * 2, antialias=True))
         if wanted.colour > 0:
             jitter = v2.ColorJitter(BRIGHTNESS, CONTRAST, SATURATION, HUE)
             steps.append(v2.RandomApply([jitter], wanted.colour))
@@ -141,7 +127,23 @@ class _Augmented(Dataset[_Sample]):
         steps.append(v2.SanitizeBoundingBoxes(LEAST_SIDE))
         return v2.Compose(steps)
 
-    def __getitem__(self, index: int) -> _Sample:
+    @property
+    def image_bytes(self) -> int:
+        return 3 * self.preprocessing.size**2
+
+    def read(self, indices: Sequence[int]) -> Piece:
+        """Pixels `(n, size, size, 3)`; of each the rows of left, top, right, bottom, class from 1, float32 `(m, 5)`."""
+        images, objects = zip(*map(self._one, indices), strict=True)
+        return Piece(torch.stack(images), [rows.numpy() for rows in objects])
+
+    def batch(self, piece: Piece) -> Batch:
+        """Normalised; objects are filled up with zeros."""
+        objects = torch.zeros(len(piece.targets), max(map(len, piece.targets)), 5)
+        for row, found in zip(objects, piece.targets, strict=True):
+            row[: len(found)] = torch.from_numpy(found)
+        return torch.from_numpy(normalised_pixels(piece.pixels.numpy(), self.preprocessing)), objects
+
+    def _one(self, index: int) -> tuple[Tensor, Tensor]:
         corners, labels, ignored = self.split.boxes[index]
         image = functional.pil_to_tensor(self.split.image(index))
         sample: dict[str, Any] = {
@@ -155,22 +157,7 @@ class _Augmented(Dataset[_Sample]):
             sample = self._transform(sample)
         boxes = sample["boxes"].as_subclass(torch.Tensor)
         objects = torch.cat([boxes, sample["labels"][:, None] + 1.0], 1)
-        return _Sample(sample["image"].as_subclass(torch.Tensor).permute(1, 2, 0), objects)
-
-
-@dataclass(frozen=True)
-class _Collate:
-    """Stacks, normalises and fills up, in the worker."""
-
-    preprocessing: BoxPreprocessing
-
-    def __call__(self, samples: Sequence[_Sample]) -> Batch:
-        pixels = torch.stack([sample.pixels for sample in samples]).numpy()
-        most = max(len(sample.objects) for sample in samples)
-        objects = torch.zeros(len(samples), most, 5)
-        for row, sample in zip(objects, samples, strict=True):
-            row[: len(sample.objects)] = sample.objects
-        return torch.from_numpy(normalised_pixels(pixels, self.preprocessing)), objects
+        return sample["image"].as_subclass(torch.Tensor).permute(1, 2, 0), objects
 
 
 def evaluation_batches(split: BoxSplit, preprocessing: BoxPreprocessing, batch_size: int) -> Iterator[Tensor]:

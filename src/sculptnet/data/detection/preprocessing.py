@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ from PIL import Image
 
 from sculptnet.data.detection.split import BoxSplit
 from sculptnet.data.preprocessing import to_rgb
+from sculptnet.data.rgb import FULL_WHITE
+from sculptnet.data.white import FULL, WhiteLevels
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.streams import stream
 
@@ -25,11 +28,14 @@ class BoxPreprocessing:
     Attributes:
         size: height and width of the input, pixels (Pillow's bilinear filter).
         mean, std: per RGB channel, of values in [0, 1]; subtracted, then divided by.
+        white_level, float_white_level: see `Preprocessing`.
     """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    white_level: int = FULL_WHITE
+    float_white_level: float | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -39,13 +45,33 @@ class BoxPreprocessing:
             problems.append(f"mean and std need 3 values, one per channel, got {len(self.mean)} and {len(self.std)}")
         if not all(value > 0 for value in self.std):
             problems.append(f"std must be above 0, got {self.std}")
+        try:
+            WhiteLevels(self.white_level, self.float_white_level)
+        except InvalidValue as error:
+            problems.append(str(error))
         if problems:
             raise InvalidValue(collected(problems, "BoxPreprocessing"))
 
+    @property
+    def levels(self) -> WhiteLevels:
+        """Both levels."""
+        return WhiteLevels(self.white_level, self.float_white_level)
 
-def stretched(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    """The whole image as 8-bit RGB, `(size, size, 3)`."""
-    return np.asarray(to_rgb(image).resize((size, size), Image.Resampling.BILINEAR))
+
+def stated_preprocessing(stated: Mapping[str, Any]) -> BoxPreprocessing:
+    """What `arch.to_json` wrote of a `BoxPreprocessing`; older files state no white levels, and mean the full range."""
+    return BoxPreprocessing(
+        stated["size"],
+        tuple(stated["mean"]),
+        tuple(stated["std"]),
+        stated.get("white_level", FULL_WHITE),
+        stated.get("float_white_level"),
+    )
+
+
+def stretched(image: Image.Image, size: int, levels: WhiteLevels = FULL) -> npt.NDArray[np.uint8]:
+    """The whole image, as it was opened, as 8-bit RGB, `(size, size, 3)`."""
+    return np.asarray(to_rgb(image, levels).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def normalised_pixels(pixels: npt.NDArray[np.uint8], preprocessing: BoxPreprocessing) -> npt.NDArray[np.float32]:
@@ -57,7 +83,7 @@ def normalised_pixels(pixels: npt.NDArray[np.uint8], preprocessing: BoxPreproces
 
 def prepare_photo(image: Image.Image, preprocessing: BoxPreprocessing) -> npt.NDArray[np.float32]:
     """The detector's input for `image`, float32 `(3, size, size)`, normalised."""
-    return normalised_pixels(stretched(image, preprocessing.size), preprocessing)
+    return normalised_pixels(stretched(image, preprocessing.size, preprocessing.levels), preprocessing)
 
 
 def box_preprocessing(train: BoxSplit, size: int, seed: int = 0) -> BoxPreprocessing:
@@ -70,7 +96,7 @@ def box_preprocessing(train: BoxSplit, size: int, seed: int = 0) -> BoxPreproces
     count = len(chosen) * size**2
     mean = sums / count / 255
     std = np.sqrt(np.maximum(squares / count / 255**2 - mean**2, 0)).clip(1 / 255)  # flat images: no division by 0
-    return BoxPreprocessing(size, _three(mean), _three(std))
+    return BoxPreprocessing(size, _three(mean), _three(std), train.levels.integers, train.levels.floats)
 
 
 def _three(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+import numpy.typing as npt
 
 from sculptnet.data.detection.coco import read_coco
-from sculptnet.data.detection.entries import Entry, Images, Written
+from sculptnet.data.detection.entries import Entry, Written
+from sculptnet.data.detection.matching import Images, match
+from sculptnet.data.detection.plausible import doubts, implausible
 from sculptnet.data.detection.split import BoxData, Boxes, BoxSplit
-from sculptnet.data.detection.store import Store, open_store
-from sculptnet.data.detection.voc import read_voc
-from sculptnet.data.survey import content_digest
+from sculptnet.data.detection.store import Listing, Store, open_store
+from sculptnet.data.detection.voc import LISTS, read_voc
+from sculptnet.data.formats import IMAGE_SUFFIXES, reason
+from sculptnet.data.names import is_text
+from sculptnet.data.survey import Look, Survey, look_at, survey_of
+from sculptnet.data.white import WhiteLevels, decided, lost_pictures, refuse_lost
 from sculptnet.errors import DataError
+from sculptnet.files import printable
+from sculptnet.machine_limits import cores
 from sculptnet.state import Progress, no_progress
 from sculptnet.streams import stream
 
 SHOWN = 20  # problems, and boxes in a note
 MONITOR_SHARE, MOST_MONITORED = 0.1, 500  # training photographs kept back for curves where there is no val split
+FLAT_LEVELS = 2  # of 255: by which the pixels of a photograph of one colour may differ, for JPEG
 LAYOUTS = "VOC (XML files, with ImageSets/Main/train.txt or folders train/ and test/) or COCO (JSON files)"
-READERS = 4  # threads that decode
-
-
-class _Seen(NamedTuple):
-    """What a file turned out to be: `width` and `height` as seen."""
-
-    width: int
-    height: int
-    digest: int
 
 
 @dataclass
@@ -63,67 +59,62 @@ def read_boxes(path: Path, *, test_fraction: float = 0.2, seed: int = 0, progres
     Raises:
         DataError: with everything that is wrong.
     """
-    store = open_store(path)
-    names = store.names()
-    written = _written(path, store, names)
+    store, listing = open_store(path)
+    written = _written(path, store, listing)
     cleaned = _Cleaned(problems=written.problems)
-    files = _files(written.entries, Images(names), cleaned.problems)
+    matched = match(written.entries, Images(listing.names, listing.unusable))
+    cleaned.problems += matched.problems
+    files = matched.files
     seen = _looked_at(store, list(files.values()), cleaned.problems, progress)
     kept = {index: file for index, file in files.items() if file in seen}
-    used = [written.entries[index] for index in kept]
+    used, rows = [written.entries[index] for index in kept], [seen[file] for file in kept.values()]
+    sizes = [row.size for row in rows]
     parts = _parts(used, written.notes, cleaned.problems, test_fraction, seed)
     classes = _classes(used, parts, written, cleaned.problems)
-    boxes = [_boxes(entry, seen[file], classes, cleaned) for entry, file in zip(used, kept.values(), strict=True)]
+    boxes = [_boxes(entry, row, classes, cleaned) for entry, row in zip(used, rows, strict=True)]
+    cleaned.problems += implausible(used, sizes)
     _check_trainable(boxes, parts, cleaned.problems)
     if cleaned.problems:
         raise DataError(_text(path, cleaned.problems))
-    rows = [seen[file] for file in kept.values()]
-    whole = BoxSplit(
-        store,
-        tuple(kept.values()),
-        np.array([(row.width, row.height) for row in rows], dtype=np.int64).reshape(-1, 2),
-        np.array([row.digest for row in rows], dtype=np.uint64),
-        tuple(boxes),
-    )
+    survey, names = survey_of(rows), tuple(kept.values())
+    levels, deep_notes = _levels(survey, names, parts)
+    whole = BoxSplit(store, names, survey.sizes, survey.digests, tuple(boxes), levels)
     train, monitor, test = (whole.take(parts[part]) for part in ("train", "monitor", "test"))
-    notes = [*written.notes, *_box_notes(cleaned, boxes)]
-    return BoxData(path.resolve().stem, classes, train, monitor, test, tuple(notes), tuple(cleaned.dropped))
+    notes = [
+        *written.notes,
+        *deep_notes,
+        *matched.notes(_shown),
+        *_box_notes(cleaned, boxes),
+        *doubts(used, sizes, _flat(survey)),
+        *_copies(survey.digests, parts),
+        *_left_out(listing, written, files.values()),
+    ]
+    name = printable(path.resolve().stem)
+    return BoxData(name, classes, train, monitor, test, tuple(map(printable, notes)), tuple(cleaned.dropped))
 
 
-def _written(path: Path, store: Store, names: Sequence[str]) -> Written:
-    voc, coco = read_voc(store, names), read_coco(store, names)
+def _written(path: Path, store: Store, listing: Listing) -> Written:
+    voc, coco = read_voc(store, listing.names), read_coco(store, listing.names)
     if voc.entries and coco.entries:
         raise DataError(f"{path} holds VOC and COCO annotations; give a folder with one of the two")
+    unusable = [
+        f"{name}: {reason}"
+        for name, reason in listing.unusable.items()
+        if name.lower().endswith((".xml", ".json")) or f"/{LISTS}/" in f"/{name}"
+    ]
+    problems = [*voc.problems, *coco.problems, *unusable]
+    strangers = [*voc.strangers, *coco.strangers]
     found = voc if voc.entries else coco
     if not found.entries:
-        problems = [*voc.problems, *coco.problems]
-        raise DataError(_text(path, [*problems, f"no annotations of photographs were found; it needs {LAYOUTS}"]))
-    return found
+        lines = [*problems, *(f"{stranger} was left alone" for stranger in strangers)]
+        raise DataError(_text(path, [*lines, f"no annotations of photographs were found; it needs {LAYOUTS}"]))
+    return Written(found.entries, found.classes, problems, strangers, found.notes)
 
 
-def _files(entries: Sequence[Entry], images: Images, problems: list[str]) -> dict[int, str]:
-    """The file of each entry, by index."""
-    files: dict[int, str] = {}
-    for index, entry in enumerate(entries):
-        found = images.find(entry.image, entry.near)
-        if not found:
-            problems.append(f"{entry.where}: its image {entry.image} is missing; add it or remove the entry")
-        elif len(found) > 1:
-            problems.append(f"{entry.where}: several files may be its image: {', '.join(found[:3])}; name the folder")
-        else:
-            files[index] = found[0]
-    counts = Counter(files.values())
-    for file, count in counts.items():
-        if count > 1:
-            places = ", ".join(entries[index].where for index, name in files.items() if name == file)
-            problems.append(f"{file} has {count} annotations; it needs one: {places}")
-    return files
-
-
-def _looked_at(store: Store, files: Sequence[str], problems: list[str], progress: Progress) -> dict[str, _Seen]:
+def _looked_at(store: Store, files: Sequence[str], problems: list[str], progress: Progress) -> dict[str, Look]:
     """Every file that can be decoded."""
-    found: dict[str, _Seen] = {}
-    with ThreadPoolExecutor(READERS) as pool:
+    found: dict[str, Look] = {}
+    with ThreadPoolExecutor(cores()) as pool:
         for done, (file, seen) in enumerate(zip(files, pool.map(lambda file: _look(store, file), files), strict=True)):
             if isinstance(seen, str):
                 problems.append(f"{file} cannot be read as an image ({seen}); repair it, or remove it and its boxes")
@@ -133,17 +124,38 @@ def _looked_at(store: Store, files: Sequence[str], problems: list[str], progress
     return found
 
 
-def _look(store: Store, file: str) -> _Seen | str:
+def _look(store: Store, file: str) -> Look | str:
     try:
         content = store.read(file)
-        with Image.open(io.BytesIO(content)) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            width, height = reversed(image.size) if turned else image.size
-            image.draft(None, (64, 64))  # JPEG: the whole stream is still read, but few pixels are computed
-            image.load()
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    try:
+        return look_at(content)
     except Exception as error:  # decoders of damaged files raise nearly anything: OSError, SyntaxError, struct.error
-        return "not an image" if isinstance(error, UnidentifiedImageError) else str(error).split("\n")[0]
-    return _Seen(width, height, content_digest(content))
+        return reason(error, content[:1024])
+
+
+def _levels(
+    survey: Survey, names: Sequence[str], parts: Mapping[str, Sequence[int]]
+) -> tuple[WhiteLevels, tuple[str, ...]]:
+    """What is white in photographs of more than 8 bits, and what a reader should know of it and of lost pictures."""
+    rows = {part: np.array(parts[part], dtype=np.int64) for part in parts}
+    train, others = rows["train"], np.setdiff1d(np.concatenate(list(rows.values())), rows["train"])
+    depths = survey.take(train).depths
+    levels, notes = decided(depths, survey.take(others).depths)
+    refuse_lost(depths, levels, [names[row] for row in train])
+    more = int(survey.more_frames.sum())
+    return levels, (
+        *notes,
+        *(text for _, text in lost_pictures(survey.depths, levels, names)),
+        *([f"{more} photographs have several frames or pages, of which the first is used"] if more else []),
+    )
+
+
+def _flat(survey: Survey) -> list[bool]:
+    """Whether all pixels of a photograph, seen small and grey, have one value, but for rounding."""
+    values = survey.thumbnails.reshape(len(survey), -1).astype(np.int64)
+    return [bool(flat) for flat in values.max(axis=1) - values.min(axis=1) <= FLAT_LEVELS]
 
 
 # ---------------------------------------------------------------------- splits and classes
@@ -168,7 +180,10 @@ def _parts(
             )
         train, test = found.get("train", []), found.get("test", found.get("val", []))
         if None in found:
-            notes.append(f"{len(found[None])} photographs with annotations belong to no split and were not used")
+            names = _shown([entries[index].image for index in found[None]])
+            notes.append(
+                f"{len(found[None])} photographs with annotations belong to no split and were not used: {names}"
+            )
         if "val" in found and "test" not in found:
             notes.append("test split: val, as there is no test")
     if "val" in found and "test" in found:
@@ -198,6 +213,12 @@ def _classes(
             if box.name and box.name not in present
         ]
     problems += [f"{box.where}: the name of its class is empty" for e in entries for box in e.objects if not box.name]
+    problems += [
+        f"{box.where}: the name of its class is no text, {box.name!r}; write it in UTF-8"
+        for entry in entries
+        for box in entry.objects
+        if not is_text(box.name)
+    ]
     return tuple(name for name in order if name in present and name)
 
 
@@ -208,16 +229,16 @@ def _check_trainable(boxes: Sequence[Boxes], parts: Mapping[str, Sequence[int]],
         if not any(len(boxes[index].labels) for index in parts[part])
     ]
     if len(parts["train"]) == 1:
-        problems.append("train: one photograph is too few, batch norm needs two at a time")
+        problems.append("train: one photograph is too few, batch norm needs two at a time; add some")
 
 
 # ---------------------------------------------------------------------- boxes
-def _boxes(entry: Entry, seen: _Seen, classes: Sequence[str], cleaned: _Cleaned) -> Boxes:
+def _boxes(entry: Entry, seen: Look, classes: Sequence[str], cleaned: _Cleaned) -> Boxes:
     """The boxes that stay, clipped to the photograph."""
-    if entry.size is not None and entry.size != (seen.width, seen.height):
+    if entry.size is not None and entry.size != (seen.size[0], seen.size[1]):
         cleaned.problems.append(
             f"{entry.where}: boxes are for {entry.size[0]}x{entry.size[1]} pixels, the image has "
-            f"{seen.width}x{seen.height}; correct one of them"
+            f"{seen.size[0]}x{seen.size[1]}; correct one of them"
         )
     number = {name: label for label, name in enumerate(classes)}
     rows = []
@@ -228,11 +249,11 @@ def _boxes(entry: Entry, seen: _Seen, classes: Sequence[str], cleaned: _Cleaned)
             cleaned.problems.append(f"{box.where}: corners must be finite numbers, got {shown}")
         elif box.right <= box.left or box.bottom <= box.top:
             cleaned.dropped.append(f"{box.where}: {box.name} {shown} has no area")
-        elif box.right <= 0 or box.bottom <= 0 or box.left >= seen.width or box.top >= seen.height:
-            outside = f"lies outside the image of {seen.width}x{seen.height} pixels"
+        elif box.right <= 0 or box.bottom <= 0 or box.left >= seen.size[0] or box.top >= seen.size[1]:
+            outside = f"lies outside the image of {seen.size[0]}x{seen.size[1]} pixels"
             cleaned.dropped.append(f"{box.where}: {box.name} {shown} {outside}")
         elif box.name in number:
-            clipped = np.clip(corners, 0, (seen.width, seen.height) * 2)
+            clipped = np.clip(corners, 0, (seen.size[0], seen.size[1]) * 2)
             if tuple(clipped) != corners:
                 cleaned.clipped.append(f"{box.where}: {box.name} {shown}")
             rows.append((*clipped, number[box.name], box.ignored))
@@ -255,6 +276,39 @@ def _box_notes(cleaned: _Cleaned, boxes: Sequence[Boxes]) -> list[str]:
     return notes
 
 
+def _copies(digests: npt.NDArray[np.uint64], parts: Mapping[str, Sequence[int]]) -> list[str]:
+    """Test photographs that were trained on."""
+    trained = set(digests[parts["train"]].tolist())
+    count = sum(digest in trained for digest in digests[parts["test"]].tolist())
+    if not count:
+        return []
+    return [f"{count} test photographs are copies of training ones: the measured precision is too high; remove them"]
+
+
+def _left_out(listing: Listing, written: Written, files: Iterable[str]) -> list[str]:
+    """What lies beside the data and was not used."""
+    notes, used = [], set(files)
+    idle = [name for name in listing.names if name.lower().endswith(IMAGE_SUFFIXES) and name not in used]
+    if idle:
+        as_background = (
+            "`images` without an entry in `annotations`"
+            if written.classes is not None
+            else "an XML file without objects"
+        )
+        notes.append(
+            f"{len(idle)} images have no annotation and were not used; {as_background} makes one a photograph of no "
+            f"object: {_shown(idle)}"
+        )
+    if written.strangers:
+        notes.append(
+            f"{len(written.strangers)} files are no annotations and were left alone: {_shown(written.strangers)}"
+        )
+    unread = [f"{name}: {reason}" for name, reason in listing.unusable.items()]
+    if unread:
+        notes.append(f"{len(unread)} files or folders cannot be read and were left out: {_shown(unread)}")
+    return [*notes, *listing.notes]
+
+
 def _shown(lines: Sequence[str]) -> str:
     more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
     return "; ".join(lines[:SHOWN]) + more
@@ -263,4 +317,5 @@ def _shown(lines: Sequence[str]) -> str:
 def _text(path: Path, problems: Sequence[str]) -> str:
     shown = [*problems[:SHOWN], *([f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else [])]
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"{path}: {count} with the photographs and their boxes\n" + "\n".join(f"  - {line}" for line in shown)
+    lines = "\n".join(f"  - {line}" for line in shown)
+    return printable(f"{path}: {count} with the photographs and their boxes\n{lines}")

@@ -112,13 +112,20 @@ def score_boxes(split: BoxSplit, detected: Sequence[Detected], classes: Sequence
     return BoxScore(ap, ap50, len(split), tuple(scores))
 
 
-def _precision(split: BoxSplit, detected: Sequence[Detected], classes: int) -> npt.NDArray[np.float64]:
-    """Precision at thresholds 0.5 to 0.95, 101 recalls, each class: `(10, 101, classes)`."""
+def require_pycocotools() -> None:
+    """Raises `MissingExtra` where detectors cannot be judged."""
     try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
+        import pycocotools.cocoeval  # noqa: F401
     except ImportError as error:
         raise MissingExtra("average precision needs pycocotools: pip install 'sculptnet[detection]'") from error
+
+
+def _precision(split: BoxSplit, detected: Sequence[Detected], classes: int) -> npt.NDArray[np.float64]:
+    """Precision at thresholds 0.5 to 0.95, 101 recalls, each class: `(10, 101, classes)`."""
+    require_pycocotools()
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
     found = [
         (image, left, top, right - left, bottom - top, score, label + FIRST_ID)
         for image, (boxes, scores, labels) in enumerate(detected, FIRST_ID)

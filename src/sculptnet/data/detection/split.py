@@ -14,8 +14,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from sculptnet.data.detection.store import Store
+from sculptnet.data.formats import open_image
 from sculptnet.data.preprocessing import to_rgb
+from sculptnet.data.white import FULL, WhiteLevels
 from sculptnet.errors import DataError
+from sculptnet.machine_limits import cores
 
 
 class Boxes(NamedTuple):
@@ -43,6 +46,7 @@ class BoxSplit:
         sizes: width and height as seen (after EXIF rotation), pixels, `(n, 2)`.
         digests: 64 bits of a hash of each file, `(n,)`.
         boxes: the objects of each photograph.
+        levels: what is white in photographs of more than 8 bits.
         decoded: the photographs as uint8 `(height, width, 3)`, where they are held in memory.
     """
 
@@ -51,6 +55,7 @@ class BoxSplit:
     sizes: npt.NDArray[np.int64]
     digests: npt.NDArray[np.uint64]
     boxes: tuple[Boxes, ...]
+    levels: WhiteLevels = FULL
     decoded: tuple[npt.NDArray[np.uint8], ...] | None = None
 
     def __len__(self) -> int:
@@ -75,8 +80,8 @@ class BoxSplit:
         if self.decoded is not None:
             return Image.fromarray(self.decoded[index])
         try:
-            with Image.open(io.BytesIO(self.store.read(self.names[index]))) as image:
-                return to_rgb(image)
+            with open_image(io.BytesIO(self.store.read(self.names[index]))) as image:
+                return to_rgb(image, self.levels)
         except OSError as error:
             raise DataError(f"{self.names[index]} could be read before and cannot be read now: {error}") from error
 
@@ -89,18 +94,21 @@ class BoxSplit:
             self.sizes[rows],
             self.digests[rows],
             tuple(self.boxes[row] for row in rows),
+            self.levels,
             None if self.decoded is None else tuple(self.decoded[row] for row in rows),
         )
 
     def held(self) -> BoxSplit:
         """The same with all photographs decoded in memory."""
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             arrays = pool.map(lambda index: np.asarray(self.image(index)), range(len(self)))
             return replace(self, decoded=tuple(arrays))
 
     def identity(self) -> str:
         """A hash of contents and objects, the same on every machine; names of files have no part in it."""
         digest = hashlib.sha256(self.digests.astype("<u8").tobytes())
+        if self.levels != FULL:  # the same files, seen otherwise
+            digest.update(repr(self.levels).encode())
         for boxes in self.boxes:
             digest.update(boxes.corners.astype("<f4").tobytes() + boxes.labels.astype("<i8").tobytes())
             digest.update(boxes.ignored.tobytes() + b"|")
@@ -132,7 +140,7 @@ class BoxData:
     def fingerprint(self) -> str:
         """A hash of the classes and all splits, the same on every machine."""
         parts = [*self.classes, *(split.identity() for split in (self.train, self.monitor, self.test))]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
 
     def held(self, max_bytes: int) -> BoxData:
         """The same with the training photographs decoded in memory, where they take no more than `max_bytes`."""

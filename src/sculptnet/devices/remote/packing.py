@@ -21,8 +21,8 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from sculptnet.devices.agent import PLAN_FILE, SCHEMA
-from sculptnet.devices.runtimes import BY_NAME
 from sculptnet.devices.plan import Model, Plan
+from sculptnet.devices.runtimes import BY_NAME
 from sculptnet.errors import InvalidValue, suggestion
 
 SHARED_BYTES = 1024  # weights of at least this size are pieces of their own

@@ -17,7 +17,7 @@ LINES = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
 
 
 def draw_precision(curves: Mapping[str, Sequence[float]]) -> Figure:
-    """Precision over recall, a line for each class with its name at its end; of many classes, the first."""
+    """Precision over recall, a line for each class with its name at its end; of many, the first `MOST_CURVES`."""
     figure = new_figure(560, 340)
     axes = figure.subplots()
     shown = list(curves.items())[:MOST_CURVES]

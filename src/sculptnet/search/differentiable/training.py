@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from sculptnet.cost import FactoredCost
 from sculptnet.errors import TrainingDiverged
+from sculptnet.files import AS_WRITTEN, reading
 from sculptnet.nets import RelaxedSupernet, initialise
 from sculptnet.nets.relaxed import LEAST_COMPARED
 from sculptnet.search.differentiable.loss import (
@@ -223,9 +224,10 @@ class Training:
         found = checkpoint.load()
         if found is not None:
             tensors, state = found
-            require_same(state["search"], self._identity())
-            self.learned.load(tensors)
-            self.position = position_from_json(state["position"])
+            with reading("the checkpoint of this search", AS_WRITTEN):
+                require_same(state["search"], self._identity())
+                self.learned.load(tensors)
+                self.position = position_from_json(state["position"])
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree in: constants, steps, decisions, and the cost by its name and extremes."""
