@@ -23,7 +23,14 @@ from sculptnet.spaces.around_space import around
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "sculptnet"
-ELSEWHERE = {"--force-reinstall", "--head"}  # of pip and ray, which messages quote
+ELSEWHERE = {  # of pip, ray, docker and tar, which messages quote
+    "--force-reinstall",
+    "--head",
+    "--memory",
+    "--shm-size",
+    "--sparse",
+    "--dereference",
+}
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 FUNCTIONS = {"search.joint"}  # of the package, whose names look like settings
 SETTING = re.compile(r"(?<![\w./-])(search|space|recipe|detector)\.([a-z_]+(?:\.[a-z_0-9]+)*)(?![\w(*{}:])")

@@ -64,7 +64,10 @@ def test_it_holds_what_measures_and_nothing_else() -> None:
     ours = ("agent", "local", "onnxruntime", "plan", "protocol", "runtimes")
     assert set(agent_files("onnxruntime")) == {
         "__main__.py",
-        *(f"sculptnet/{name}.py" for name in ("__init__", "errors", "named", "state", "devices/__init__")),
+        *(
+            f"sculptnet/{name}.py"
+            for name in ("__init__", "errors", "machine_limits", "named", "state", "devices/__init__")
+        ),
         *(f"sculptnet/devices/{name}.py" for name in ours),
     }
     assert set(agent_files("openvino")) ^ set(agent_files("onnxruntime")) == {

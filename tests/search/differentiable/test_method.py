@@ -87,8 +87,8 @@ def test_accuracy_alone_moves_the_mass_to_useful_blocks(branches: int | None) ->
 
 @pytest.mark.parametrize("branches", [None, 1])
 def test_a_heavy_latency_moves_the_mass_to_cheap_blocks(branches: int | None) -> None:
-    found = learned(8.0, branches, alpha=1e-6, beta=8.0)
-    assert all(vector[2] == max(vector) and vector[1] == min(vector) for vector in found.values())
+    found = learned(8.0, branches, alpha=1e-6, beta=8.0, epochs=24)
+    assert all(vector[2] > 0.6 and vector[1] < 0.3 for vector in found.values())  # 1/3 each at first
 
 
 # ---------------------------------------------------------------------- draws
