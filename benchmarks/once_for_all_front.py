@@ -34,7 +34,8 @@ from sculptnet.files import read_json, write_json
 from sculptnet.flow.shrinking import Schedule
 from sculptnet.flow.supernet_learning import load_supernet
 from sculptnet.flow.supernet_search import ends_of
-from sculptnet.nets import AccuracyPredictor, Network, fit_accuracy_predictor
+from sculptnet.learn import AccuracyPredictor, fit_accuracy_predictor
+from sculptnet.nets import Network
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import Limit, Objective, Problem, TrialRecord, drive, evolution, random_search, run
 from sculptnet.streams import stream_seed

@@ -20,8 +20,16 @@ from sculptnet.flow.network_request import FINE_TUNING_SHARE
 from sculptnet.flow.searching import EVALUATION_BATCH, training_batches
 from sculptnet.flow.shrinking import ShortEpochs, Shrinking, phases_of, shortened
 from sculptnet.flow.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
-from sculptnet.learn import BatchSource, Phase, accuracy_of, rescaled, shrink
-from sculptnet.nets import AccuracyPredictor, ElasticSupernet, Network, fit_accuracy_predictor, initialise
+from sculptnet.learn import (
+    AccuracyPredictor,
+    BatchSource,
+    Phase,
+    accuracy_of,
+    fit_accuracy_predictor,
+    rescaled,
+    shrink,
+)
+from sculptnet.nets import ElasticSupernet, Network, initialise
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import Objective, Problem, TrialRecord, random_search, run
 from sculptnet.settings import settings_of

@@ -16,7 +16,7 @@ from sculptnet.flow.context import Context
 from sculptnet.flow.finalists import ROUNDS, SPEED_MARGIN, Measured, chosen, run_logged
 from sculptnet.flow.shrinking import Shrinking
 from sculptnet.flow.supernet_learning import Learned, shrinking_of
-from sculptnet.nets import AccuracyPredictor
+from sculptnet.learn import AccuracyPredictor
 from sculptnet.nets.elastic_range import largest, smallest
 from sculptnet.search import Limit, Objective, Problem, Proposals, Search, TrialRecord, drive, evolution
 from sculptnet.search.pareto import front
