@@ -66,9 +66,10 @@ def work(variant: Variant, threads: int) -> None:
 
     from sculptnet import spaces
     from sculptnet.cost import FactoredCost, Macs
+    from sculptnet.learn import open_machine
+    from sculptnet.learn.training import Position
     from sculptnet.nets import MixedSupernet
-    from sculptnet.search.differentiable.state import Constants, Position
-    from sculptnet.search.differentiable.training import Training
+    from sculptnet.search.differentiable.training import Alternating, Constants, SearchTraining
 
     torch.set_num_threads(threads)
     space = spaces.fbnet(CLASSES, RESOLUTION)
@@ -92,17 +93,19 @@ def work(variant: Variant, threads: int) -> None:
         branches=variant.branches,
         label_smoothing=0.0,
     )
-    training = Training(
+    training = SearchTraining(
         MixedSupernet(space),
         FactoredCost(space, Macs()),
         constants,
-        {phase: _Steps() for phase in PHASES},
-        device=torch.device("cpu"),
+        Alternating(_Steps(), _Steps(), constants.warmup_epochs),
+        open_machine(),
         channels_last=variant.channels_last,
     )
+    training.network.train()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number, line in enumerate(sys.stdin):
-        training.position = Position(epoch=10, phase=line.strip(), step=number)
+        first = 0 if line.strip() == "weights" else training.weight_steps
+        training.position = Position(epoch=10, step=first + number)
         begun = time.perf_counter()
         training.step(images, labels)
         seconds = time.perf_counter() - begun

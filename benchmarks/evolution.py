@@ -25,10 +25,12 @@ import torch
 from sculptnet.arch import IntMatrix
 from sculptnet.cost import LatencyTable, cost_of, read_ofa_table
 from sculptnet.evaluate import FromPredictor
+from sculptnet.nets.perceptron import outputs
 from sculptnet.search import Evolution, Limit, Objective, Problem, RandomSearch, Results, drive
 from sculptnet.spaces import ofa_mobilenet_v3
 from sculptnet.streams import stream
 from sculptnet.zoo import OfaAccuracy, read_ofa_accuracy
+from sculptnet.zoo.ofa_accuracy import ABSENT
 
 RESULTS = Path(__file__).parent / "results"
 RESOLUTIONS = (160, 176, 192, 208, 224)
@@ -63,7 +65,7 @@ def ways(
 ) -> Mapping[str, tuple[int, Callable[[], object]]]:
     """What is timed: the number of architectures that get a latency and an accuracy, and what gives them."""
     space, evaluate = problem.space, FromPredictor(accuracy)
-    features = np.zeros((POPULATION, len(accuracy.perceptron.layers[0][0])), dtype=np.float32)
+    features = np.zeros((POPULATION, ABSENT + 1), dtype=np.float32)
     parents = drive(Evolution().search(problem, 0), evaluate.score).choices[-POPULATION:]
     rng = stream(0, "benchmarks/evolution: children")
     populations = [space.mutate(parents, rng, 0.1) for _ in range(100)]
@@ -84,7 +86,7 @@ def ways(
             lambda: drive(Evolution(population=1000, generations=50).search(problem, 0), evaluate.score),
         ),
         SCORING: (10_000, lambda: [(problem.costs(rows), evaluate.score(rows)) for rows in populations]),
-        PRODUCTS: (10_000, lambda: [accuracy.perceptron(features) for _ in populations]),
+        PRODUCTS: (10_000, lambda: [outputs(accuracy.perceptron, features) for _ in populations]),
         SINGLY: (CHILDREN, lambda: [evaluate.score(child(number)) for number in range(CHILDREN)]),
         DECODED: (
             FEW,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import timm.layers.drop  # noqa: F401  # the first import brings sympy, which adds a filter for warnings of its own
 import torch
 
 

@@ -28,3 +28,8 @@ def test_the_layers_hold() -> None:
         pytest.skip("import-linter is not installed; `pip install -e .[dev]` brings it")
     done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", ["sculptnet.search", "sculptnet.learn"])
+def test_what_only_training_by_a_recipe_needs_is_loaded_then(module: str) -> None:
+    assert not loaded_by(f"import {module}") & {"timm", "torchvision", "scipy.stats"}

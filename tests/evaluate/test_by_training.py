@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.process import state_of_the_process
 
 from sculptnet.arch import Candidate, Cosine, Exponential, Recipe, SearchSpace, Sgd
 from sculptnet.cost import macs, parameters
@@ -71,7 +72,9 @@ def losses(evaluation: ByTraining, candidate: Candidate, job: Job) -> tuple[list
 def test_the_result_does_not_depend_on_the_trials_number_or_the_process(
     evaluation: ByTraining, candidate: Candidate
 ) -> None:
+    before = state_of_the_process()
     first = losses(evaluation, candidate, Job(trial=0, epochs=1))
+    assert state_of_the_process() == before
     assert losses(pickle.loads(pickle.dumps(evaluation)), candidate, Job(trial=9, epochs=1)) == first
 
 

@@ -9,7 +9,7 @@ from sculptnet.arch import SearchSpace
 from sculptnet.cost import FactoredCost, Macs
 from sculptnet.errors import NotInSpace
 from sculptnet.evaluate import FromPredictor
-from sculptnet.nets import fit_accuracy_predictor
+from sculptnet.learn import fit_accuracy_predictor
 from sculptnet.search import Evolution, Job, Limit, Objective, Problem, best, drive, run
 from sculptnet.spaces import fbnet
 

@@ -31,8 +31,9 @@ def some_recipe(request: pytest.FixtureRequest, recipes: Any) -> Recipe:
 def test_a_training_leaves_the_process_as_it_found_it(
     some_recipe: Recipe, new_network: Callable[[int], nn.Module], colours: Any
 ) -> None:
-    network, before = new_network(0), state_of_the_process()
-    train_network(network, some_recipe, colours, num_classes=3, seed=7, teacher=None)
+    network, teacher = new_network(0), new_network(1)
+    before = state_of_the_process()
+    train_network(network, some_recipe, colours, num_classes=3, seed=7, teacher=teacher)
     assert state_of_the_process() == before
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sculptnet.nets.accuracy_predictor import error_of
+from sculptnet.learn.accuracy_predictor import error_of
 from sculptnet.report import ReportData, write_report
 from sculptnet.report.parts import Absent, Section
 from sculptnet.report.supernet_sections import accuracies_predicted, phase_courses, supernet_phases

@@ -20,6 +20,7 @@ from sculptnet.data.loading import evaluation_batch_size
 from sculptnet.errors import TrainingDiverged
 from sculptnet.files import write_atomic
 from sculptnet.learn import Machine, Trained, accuracy_of, open_machine, rescaled, train_network
+from sculptnet.learn.process import generators_as_found
 from sculptnet.nets import Network, initialise
 from sculptnet.search import Job
 from sculptnet.state import Checkpoint, NoCheckpoint
@@ -60,6 +61,7 @@ class ByTraining:
     precision: str = "auto"
     checkpoint_in: Callable[[Path], Checkpoint] = saves_nothing
 
+    @generators_as_found()  # new layers draw from torch's global generator, before `initialise` draws them anew
     def __call__(self, candidate: Candidate, job: Job) -> Mapping[str, float]:
         """`top1` and `balanced` (fractions) on `held_out`, `macs` and `parameters`.
 

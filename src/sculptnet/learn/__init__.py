@@ -4,6 +4,12 @@ A method brings an objective and its optimisers in a `Training`; `run_training` 
 detectors; it stands apart because it knows data sets. Modules whose names are not listed here are the package's own.
 """
 
+from sculptnet.learn.accuracy_predictor import (
+    AccuracyPredictor,
+    PredictionError,
+    fit_accuracy_predictor,
+    load_accuracy_predictor,
+)
 from sculptnet.learn.by_recipe import RecipeTraining
 from sculptnet.learn.inference import accuracy_of, predictions
 from sculptnet.learn.loop import BatchSource, Surroundings, run_training
@@ -18,9 +24,11 @@ from sculptnet.learn.shrinking_steps import SupernetTraining
 from sculptnet.learn.training import Training
 
 __all__ = [
+    "AccuracyPredictor",
     "BatchSource",
     "Machine",
     "Phase",
+    "PredictionError",
     "RecipeTraining",
     "Shrunk",
     "SupernetTraining",
@@ -29,6 +37,8 @@ __all__ = [
     "Training",
     "accuracy_of",
     "evaluating",
+    "fit_accuracy_predictor",
+    "load_accuracy_predictor",
     "open_machine",
     "predictions",
     "process_as_found",

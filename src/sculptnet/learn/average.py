@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from timm.utils.model_ema import ModelEmaV3
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,8 @@ class Average:
 
 def average_of(network: nn.Module, decay: float) -> Average:
     """The average of `network`'s weights, at first a copy of them."""
+    from timm.utils.model_ema import ModelEmaV3  # brings torchvision: seconds that not every process needs
+
     ema = ModelEmaV3(network, decay, use_warmup=True)
     return Average(ema, _floating(ema.module), _floating(network))
 

@@ -35,11 +35,6 @@ class RecipeTraining(Training):
         evaluate: called after every epoch with the network in eval mode, averaged where the recipe has it.
     """
 
-    remedy = (
-        "lower recipe.optimizer.learning_rate, warm up longer (recipe.schedule.warmup_epochs) or clip gradients "
-        "(recipe.clip_norm)"
-    )
-
     def __init__(
         self,
         network: nn.Module,
@@ -96,6 +91,13 @@ class RecipeTraining(Training):
         return (
             f"epoch {self.position.epoch + 1} of {self.epochs}, step {step + 1} of {self.steps}, at the learning rate "
             f"{self.learning_rate(step):g}"
+        )
+
+    def remedy(self, step: int) -> str:
+        """The settings of the recipe."""
+        return (
+            "lower recipe.optimizer.learning_rate, warm up longer (recipe.schedule.warmup_epochs) or clip gradients "
+            "(recipe.clip_norm)"
         )
 
     def metrics(self) -> dict[str, float]:

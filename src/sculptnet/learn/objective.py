@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from timm.data.mixup import Mixup, mixup_target
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
@@ -50,6 +49,8 @@ class Objective:
 
     def mixed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mixed copies of `images` and their targets `(batch, classes)`; of an odd batch the last image stays."""
+        from timm.data.mixup import Mixup, mixup_target  # brings torchvision: seconds that not every process needs
+
         even = len(images) - len(images) % 2  # timm mixes in pairs
         mix = Mixup(  # type: ignore[no-untyped-call]
             self.mixup, label_smoothing=self.label_smoothing, num_classes=self.num_classes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]  # exported, though not in an __all__
 from torch import nn
 
 from sculptnet.arch import AdamW, RmsProp, Sgd
@@ -18,6 +17,8 @@ def optimizer_for(network: nn.Module, settings: Sgd | RmsProp | AdamW) -> torch.
     - `RmsProp`: g += d w; s += (1 - decay) (g^2 - s); m = momentum m + r g / sqrt(s + epsilon); w -= m; s starts at 1.
     - `AdamW`: w -= r d w, then Adam with its bias corrections and epsilon 1e-8 (Loshchilov and Hutter 2019).
     """
+    from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]  # brings torchvision: seconds that not every process needs
+
     rate, decay = settings.learning_rate, settings.weight_decay
     # fused: one kernel for all weights, a fifth of the time of the plain loop on CPUs too
     if isinstance(settings, Sgd):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
-from timm.scheduler.cosine_lr import CosineLRScheduler
-from timm.scheduler.multistep_lr import MultiStepLRScheduler
-from timm.scheduler.scheduler import Scheduler
-from timm.scheduler.step_lr import StepLRScheduler
 
 from sculptnet.arch import Cosine, Exponential, Recipe, Steps
+
+if TYPE_CHECKING:
+    from timm.scheduler.scheduler import Scheduler
 
 
 def scheduler_for(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> Scheduler:
@@ -23,6 +23,10 @@ def scheduler_for(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_ep
     - `Steps`: r factor^k, k = how many milestones m have round(m e) <= t. Milestones count warm-up epochs too.
     - `Exponential`: r factor^floor(t / (every_epochs e)), counted from the start of training too.
     """
+    from timm.scheduler.cosine_lr import CosineLRScheduler  # brings torchvision: seconds that not every process needs
+    from timm.scheduler.multistep_lr import MultiStepLRScheduler
+    from timm.scheduler.step_lr import StepLRScheduler
+
     schedule, rate = recipe.schedule, recipe.optimizer.learning_rate
     warmup = round(schedule.warmup_epochs * steps_per_epoch)
     first = rate / (warmup + 1)  # timm goes from here to the rate in `warmup` equal steps: no step is wasted at 0

@@ -55,7 +55,6 @@ class Training(ABC):
 
     doing: ClassVar[str] = "training"  # what progress is told
     subject: ClassVar[str] = "the checkpoint belongs to another training"
-    remedy: ClassVar[str]
     layout: torch.memory_format = torch.channels_last
     state: State
 
@@ -81,6 +80,10 @@ class Training(ABC):
     @abstractmethod
     def where(self, step: int) -> str:
         """Names a step of this epoch in an error."""
+
+    @abstractmethod
+    def remedy(self, step: int) -> str:
+        """What to change where that step's loss, or what it made of the weights, is not finite."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -124,7 +127,7 @@ class Training(ABC):
         finite = self.losses[self._checked : self.position.step].isfinite()
         if not finite.all():
             step = self._checked + int(finite.logical_not().nonzero()[0])
-            raise TrainingDiverged(f"the loss is {self.losses[step].item()} in {self.where(step)}; {self.remedy}")
+            raise TrainingDiverged(f"the loss is {self.losses[step].item()} in {self.where(step)}; {self.remedy(step)}")
         self._checked = self.position.step
 
     def check_weights(self) -> None:
@@ -134,7 +137,7 @@ class Training(ABC):
             TrainingDiverged: one is not finite, though all losses were.
         """
         for name in self.state.not_finite():
-            raise TrainingDiverged(f"after the last step {name} is not finite; {self.remedy}")
+            raise TrainingDiverged(f"after the last step {name} is not finite; {self.remedy(self.position.step - 1)}")
 
     def end_epoch(self) -> Event:
         """Goes on to the next epoch and returns the event to log."""

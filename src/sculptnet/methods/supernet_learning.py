@@ -17,11 +17,19 @@ from sculptnet.evaluate import FromSupernet
 from sculptnet.evaluate.prepared import PreparedImages
 from sculptnet.files import reading
 from sculptnet.job import FitJob
-from sculptnet.learn import BatchSource, Phase, accuracy_of, rescaled, shrink
+from sculptnet.learn import (
+    AccuracyPredictor,
+    BatchSource,
+    Phase,
+    accuracy_of,
+    fit_accuracy_predictor,
+    rescaled,
+    shrink,
+)
 from sculptnet.methods.given import FINE_TUNING_SHARE
 from sculptnet.methods.shrinking import ShortEpochs, Shrinking, phases_of, shortened
 from sculptnet.methods.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
-from sculptnet.nets import AccuracyPredictor, ElasticSupernet, Network, fit_accuracy_predictor, initialise
+from sculptnet.nets import ElasticSupernet, Network, initialise
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import Objective, Problem, RandomSearch, TrialRecord, run
 from sculptnet.stages.batches import training_batches

@@ -9,10 +9,10 @@ from sculptnet.cost import FactoredCost, LatencyTable
 from sculptnet.errors import Infeasible
 from sculptnet.evaluate import FromPredictor
 from sculptnet.job import FitJob
+from sculptnet.learn import AccuracyPredictor
 from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, chosen, measured_by, run_logged
 from sculptnet.methods.searching import Target
 from sculptnet.methods.supernet_learning import Learned
-from sculptnet.nets import AccuracyPredictor
 from sculptnet.nets.elastic_range import largest, smallest
 from sculptnet.search import Evolution, Limit, Objective, Problem, Proposals, Search, TrialRecord, drive
 from sculptnet.search.pareto import front

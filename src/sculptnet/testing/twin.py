@@ -19,7 +19,10 @@ from importlib import import_module
 from typing import Any
 
 HASH_SEED = "4711"
-IMPORTED = ("sculptnet.data", "sculptnet.nets", "sculptnet.search", "sculptnet.spaces", "sculptnet.learn")
+IMPORTED = (
+    *("sculptnet.data", "sculptnet.learn", "sculptnet.nets", "sculptnet.search", "sculptnet.spaces"),
+    *("timm.data.mixup", "timm.optim", "timm.scheduler", "timm.utils.model_ema"),
+)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sculptnet.arch import IntMatrix, SearchSpace
 from sculptnet.errors import InvalidValue, NotInSpace
-from sculptnet.nets.perceptron import Perceptron
+from sculptnet.nets.perceptron import outputs, perceptron
 from sculptnet.spaces import ofa_mobilenet_v3
 from sculptnet.zoo.weight_files import read_weights
 
@@ -45,7 +45,7 @@ class OfaAccuracy:
     """
 
     space: SearchSpace
-    perceptron: Perceptron
+    perceptron: nn.Sequential
     columns: IntMatrix
     features: IntMatrix
     depth_columns: IntMatrix
@@ -64,7 +64,7 @@ class OfaAccuracy:
         on[:, :-1][np.concatenate([absent, absent], axis=1)] = ABSENT
         inputs = np.zeros((len(rows), ABSENT + 1), dtype=np.float32)
         inputs[np.arange(len(rows))[:, None], on] = 1.0
-        return self.perceptron(inputs)
+        return outputs(self.perceptron, inputs)
 
 
 def read_ofa_accuracy(path: Path, space: SearchSpace) -> OfaAccuracy:
@@ -78,7 +78,7 @@ def read_ofa_accuracy(path: Path, space: SearchSpace) -> OfaAccuracy:
         InvalidValue: the file holds something else, or the space has a candidate that the predictor does not know; the
             message names the place.
     """
-    layers = _layers(read_weights(path), path)
+    network = _network(read_weights(path), path)
     reference, wanted = _reference(), _in_reference(space)
     paths = list(reference.decisions)
     kernels, expansions, depths = (
@@ -89,7 +89,7 @@ def read_ofa_accuracy(path: Path, space: SearchSpace) -> OfaAccuracy:
     columns, options = wanted
     return OfaAccuracy(
         space,
-        Perceptron(layers),
+        network,
         columns[places],
         options[places] + np.concatenate([3 * np.arange(2 * UNITS * LAYERS), [120]])[:, None],
         columns[depths],
@@ -102,15 +102,16 @@ def _reference() -> SearchSpace:
     return ofa_mobilenet_v3(width=WIDTH, resolutions=RESOLUTIONS)
 
 
-def _layers(weights: Mapping[str, Tensor], path: Path) -> tuple[tuple[Tensor, Tensor], ...]:
-    """The layers as a `Perceptron` has them, with a row of zeros for `ABSENT`."""
+def _network(weights: Mapping[str, Tensor], path: Path) -> nn.Sequential:
+    """The published perceptron, with one more input for `ABSENT`, of weight 0."""
     shapes = tuple(tuple(tensor.shape) for tensor in weights.values())
     if shapes != SHAPES:
         raise InvalidValue(f"{path} is not the published accuracy predictor: its shapes are {shapes}, not {SHAPES}")
-    tensors = [tensor.float() for tensor in weights.values()]
-    matrices, biases = [tensor.T.contiguous() for tensor in tensors[::2]], tensors[1::2]
-    matrices[0] = torch.cat([matrices[0], torch.zeros(1, matrices[0].shape[1])])
-    return tuple(zip(matrices, biases, strict=True))
+    first, *others = (tensor.float() for tensor in weights.values())
+    tensors = [torch.cat([first, torch.zeros(len(first), 1)], dim=1), *others]
+    network = perceptron([ABSENT + 1, *(len(tensor) for tensor in tensors[::2])], torch.Generator())
+    network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
+    return network
 
 
 def _in_reference(space: SearchSpace) -> tuple[IntMatrix, IntMatrix]:

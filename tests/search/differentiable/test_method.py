@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.kills import KillError, killed_at
 from tests.search.differentiable.toy import (
     CLASSES,
     TOP1,
+    InMemoryCheckpoint,
     MadeUp,
     Outcome,
     Stripes,
@@ -19,11 +21,12 @@ from tests.search.differentiable.toy import (
     short_search,
     toy_space,
 )
+from torch import Tensor
 
 from sculptnet.arch import Architecture, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv, Skip
 from sculptnet.cost import Reduce
-from sculptnet.errors import DeviceError, Infeasible, InvalidValue, TrainingDiverged
+from sculptnet.errors import Infeasible, InvalidValue, TrainingDiverged
 from sculptnet.nets import MixedSupernet
 from sculptnet.search import Limit, Problem, drive
 from sculptnet.search.differentiable.method import Dnas
@@ -136,6 +139,7 @@ def test_every_wrong_argument_is_named_at_once() -> None:
         "label_smoothing": 1.0,
         "draws": 0,
         "accelerator": "tpu",
+        "precision": "fp16",
     }
     with pytest.raises(InvalidValue, match=f"dnas: {len(wrong) + 1} problems") as caught:
         short_search(Outcome(), branches=0, **wrong)
@@ -159,6 +163,19 @@ def test_batches_without_a_step_are_refused() -> None:
             weight_batches=Stripes(1),
             theta_batches=Stripes(2, steps_per_epoch=0),
         )
+
+
+@pytest.mark.parametrize("half", ["weight_batches", "theta_batches"])
+def test_batches_that_end_early_are_named(half: str) -> None:
+    class Short(Stripes):
+        def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+            return itertools.islice(super().epoch(epoch, start_step), 1)
+
+    found = problem()
+    batches = {"weight_batches": Stripes(1, 2, 8), "theta_batches": Stripes(2, 2, 8), half: Short(3, 2, 8)}
+    search = Dnas(epochs=1, warmup_epochs=0).search(found, 0, supernet=MixedSupernet(found.space), **batches)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match=rf"{half}\.epoch\(0\) ended after 1 batches; .*says 2"):
+        next(search)
 
 
 def test_a_budget_below_the_cheapest_is_refused_before_anything_is_trained() -> None:
@@ -198,12 +215,22 @@ def test_a_loss_that_is_no_number_stops_with_place_and_remedy() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA accelerator here")
 def test_a_missing_accelerator_is_said_to_be_missing() -> None:
-    with pytest.raises(DeviceError, match="no CUDA accelerator here; use 'cpu'"):
+    with pytest.raises(InvalidValue, match="torch finds no CUDA device here; use 'cpu'"):
         short_search(Outcome(), accelerator="cuda")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA accelerator here")
-def test_it_runs_on_cuda() -> None:
-    outcome = finished(seen := Outcome(), short_search(seen, accelerator="cuda"))
-    assert len(outcome.proposals) == 2
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_it_runs_on_cuda_and_resumes_to_the_same_bits(precision: str) -> None:
+    def searched(**options: Any) -> Outcome:
+        return finished(seen := Outcome(), short_search(seen, accelerator="cuda", precision=precision, **options))
+
+    checkpoint = InMemoryCheckpoint()
+    with pytest.raises(KillError):
+        searched(checkpoint=checkpoint, checkpoint_seconds=0.0, progress=killed_at(7))
+    resumed, whole = searched(checkpoint=checkpoint), searched()
+    assert resumed.proposals == whole.proposals
+    for outcome in (resumed, whole):
+        outcome.supernet.cpu()
+    assert resumed.digest() == whole.digest()

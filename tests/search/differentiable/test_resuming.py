@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -58,10 +59,34 @@ def test_a_killed_process_is_continued_by_another_to_the_same_result(tmp_path: P
     assert resumed.stdout.strip() == whole, resumed.stderr
 
 
+@pytest.mark.slow
+def test_two_processes_with_the_same_images_search_as_one_killed_or_not(tmp_path: Path) -> None:
+    """Means of equal gradients are these gradients, so every bit is the same."""
+    whole = finished(seen := Outcome(), short_search(seen)).digest()
+    together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, *together, str(PROGRAM), str(tmp_path / "state.safetensors")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    killed = subprocess.run([*command, "7"], env=environment, capture_output=True, text=True, check=False)
+    assert killed.returncode != 0
+    assert (tmp_path / "state.safetensors").exists()
+    resumed = subprocess.run([*command, "0"], env=environment, capture_output=True, text=True, check=False)
+    assert resumed.stdout.split() == [whole], resumed.stderr
+
+
 def test_a_checkpoint_of_another_search_is_refused_with_what_differs() -> None:
     checkpoint, seen = InMemoryCheckpoint(), Outcome()
     finished(seen, short_search(seen, checkpoint=checkpoint))
-    with pytest.raises(RunError, match="another search: 3 problems") as caught:
+    with pytest.raises(RunError, match=r"another search; .*: 2 problems") as caught:
         next(short_search(Outcome(), checkpoint=checkpoint, seed=1, tau=4.0))
-    assert "seed is 0 there and 1 here" in str(caught.value)
-    assert "tau is 5.0 there and 4.0 here" in str(caught.value)
+    assert "seed is 0, here 1" in str(caught.value)
+    assert "tau is 5.0, here 4.0" in str(caught.value)
+
+
+def test_a_checkpoint_of_another_version_is_refused() -> None:
+    checkpoint, seen = InMemoryCheckpoint(), Outcome()
+    finished(seen, short_search(seen, checkpoint=checkpoint))
+    assert checkpoint.saved is not None
+    state = json.loads(checkpoint.saved[1])
+    checkpoint.save(checkpoint.saved[0], {"search": state["training"], "position": {"epoch": 1, "phase": "weights"}})
+    with pytest.raises(RunError, match="another search, or was saved by another version; start anew"):
+        next(short_search(Outcome(), checkpoint=checkpoint))

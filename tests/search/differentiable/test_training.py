@@ -1,23 +1,25 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
+from tests.process import state_of_the_process
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from sculptnet.arch import Architecture, Block, SearchSpace, TensorShape, choice
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Skip
 from sculptnet.cost import FactoredCost, Reduce
+from sculptnet.errors import TrainingDiverged
+from sculptnet.learn import open_machine
+from sculptnet.learn.training import Position
 from sculptnet.nets import MixedSupernet
 from sculptnet.search.differentiable.loss import gumbel_noise, sampled
-from sculptnet.search.differentiable.state import Constants, Position, Tally, position_from_json
-from sculptnet.search.differentiable.training import Training
+from sculptnet.search.differentiable.training import Alternating, Constants, SearchTraining
 
 SLOT: Block = choice(InvertedResidual(8, 1, 2), InvertedResidual(8, 3, 2), Skip(8))
 SPACE = SearchSpace(Architecture(8, Conv(8, 1), ((SLOT, SLOT),), PooledConv(16), Classifier(3)))
@@ -70,57 +72,65 @@ def batch() -> tuple[Tensor, Tensor]:
     return torch.randn(8, 3, 8, 8, generator=generator), torch.randint(3, (8,), generator=generator)
 
 
-def training(branches: int | None, *, factored: bool = True) -> Training:
+def training(branches: int | None, *, factored: bool = True) -> SearchTraining:
     cost = FactoredCost(SPACE, Milliseconds()) if factored else None
     constants = replace(CONSTANTS, branches=branches)
-    batches = {"weights": Noise(), "theta": Noise()}
-    return Training(MixedSupernet(SPACE), cost, constants, batches, device=torch.device("cpu"), channels_last=False)
+    batches = Alternating(Noise(), Noise(), constants.warmup_epochs)
+    state = SearchTraining(MixedSupernet(SPACE), cost, constants, batches, open_machine(), channels_last=False)
+    state.network.train()
+    return state
 
 
-@pytest.mark.parametrize("phase", ["weights", "theta"])
+def loss_of(state: SearchTraining) -> float:
+    """The loss of one step."""
+    step = state.position.step
+    state.step(*batch())
+    return float(state.losses[step])
+
+
+@pytest.mark.parametrize("step", [1, 3], ids=["weights", "theta"])
 @pytest.mark.parametrize("branches", [None, 2])
-def test_the_loss_is_the_published_product(phase: str, branches: int | None) -> None:
+def test_the_loss_is_the_published_product(step: int, branches: int | None) -> None:
     state, twin = training(branches), training(branches)
-    state.position = Position(epoch=1, phase=phase, step=1)
+    state.position = Position(epoch=1, step=step)
     images, labels = batch()
-    index = 1 * (2 + 2) + (2 if phase == "theta" else 0) + 1  # of all steps: every step draws noise of its own
-    theta = {path: vector.detach() for path, vector in twin.learned.theta.items()}
+    index = 1 * (2 + 2) + step  # of all steps: every step draws noise of its own
+    theta = {path: vector.detach() for path, vector in twin.theta.items()}
     weights = sampled(theta, gumbel_noise(theta, 0, index), 5.0 * 0.5, branches)
     latency_us = 1000 * (1.0 + sum(float(vector @ torch.tensor(PRICES_MS).double()) for vector in weights.all.values()))
-    entropy = cross_entropy(twin.learned.supernet(images, weights.run), labels).item()
-    loss, _ = state.step(images, labels)
-    assert loss == pytest.approx(entropy * 0.2 * np.log(latency_us) ** 0.6, rel=1e-6)
+    entropy = cross_entropy(twin.supernet(images, weights.run), labels).item()
+    assert loss_of(state) == pytest.approx(entropy * 0.2 * np.log(latency_us) ** 0.6, rel=1e-6)
 
 
 def test_without_an_additive_limit_the_loss_is_the_cross_entropy() -> None:
     state, twin = training(1, factored=False), training(1, factored=False)
     images, labels = batch()
-    theta = {path: vector.detach() for path, vector in twin.learned.theta.items()}
-    logits = twin.learned.supernet(images, sampled(theta, gumbel_noise(theta, 0, 0), 5.0, 1).run)
-    assert state.step(images, labels)[0] == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-6)
+    theta = {path: vector.detach() for path, vector in twin.theta.items()}
+    logits = twin.supernet(images, sampled(theta, gumbel_noise(theta, 0, 0), 5.0, 1).run)
+    assert loss_of(state) == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("branches", [None, 1, 2])
 def test_each_phase_changes_its_own_half(branches: int | None) -> None:
     state = training(branches)
-    for phase, moved in (("weights", False), ("theta", True)):
-        state.position = Position(epoch=1, phase=phase)
-        theta = {path: vector.detach().clone() for path, vector in state.learned.theta.items()}
-        weights = [parameter.detach().clone() for parameter in state.learned.supernet.parameters()]
+    for step, moved in ((0, False), (2, True)):
+        state.position = Position(epoch=1, step=step)
+        theta = {path: vector.detach().clone() for path, vector in state.theta.items()}
+        weights = [parameter.detach().clone() for parameter in state.supernet.parameters()]
         state.step(*batch())
-        assert all(torch.equal(theta[p], v) for p, v in state.learned.theta.items()) is not moved
-        same = [torch.equal(old, new) for old, new in zip(weights, state.learned.supernet.parameters(), strict=True)]
+        assert all(torch.equal(theta[p], v) for p, v in state.theta.items()) is not moved
+        same = [torch.equal(old, new) for old, new in zip(weights, state.supernet.parameters(), strict=True)]
         assert all(same) is moved
 
 
 @pytest.mark.parametrize(("branches", "trained"), [(1, 1), (2, 2), (None, 3)])
 def test_weights_of_candidates_that_did_not_run_stay_as_they_are(branches: int | None, trained: int) -> None:
     state = training(branches)
-    before = {name: tensor.clone() for name, tensor in state.learned.supernet.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in state.supernet.state_dict().items()}
     state.step(*batch())
-    after = state.learned.supernet.state_dict()
+    after = state.supernet.state_dict()
     changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
-    for path, node in state.learned.supernet.space.decisions.items():
+    for path, node in state.supernet.space.decisions.items():
         learns = [k for k in range(len(node.options)) if any(name.startswith(f"{path}.{k}.") for name in changed)]
         skips = 1 if trained > len(learns) else 0  # a skip has no weights
         assert len(learns) + skips == trained
@@ -129,14 +139,14 @@ def test_weights_of_candidates_that_did_not_run_stay_as_they_are(branches: int |
 def test_a_theta_step_compares_two_candidates_where_weights_train_one() -> None:
     state = training(1)
     ran: list[str] = []
-    assert isinstance(state.learned.supernet, MixedSupernet)
-    for path, slot in state.learned.supernet.slots():
-        if path in state.learned.theta:
+    assert isinstance(state.supernet, MixedSupernet)
+    for path, slot in state.supernet.slots():
+        if path in state.theta:
             for block in slot.children():
                 block.register_forward_hook(lambda *_, at=path: ran.append(at))
-    state.position = Position(epoch=1, phase="theta")
+    state.position = Position(epoch=1, step=2)
     state.step(*batch())
-    assert [ran.count(path) for path in state.learned.theta] == [2, 2]
+    assert [ran.count(path) for path in state.theta] == [2, 2]
 
 
 def test_batch_norm_hides_a_single_path_from_theta() -> None:
@@ -159,17 +169,39 @@ def test_the_learning_rate_of_the_weights_falls_to_0_over_all_epochs() -> None:
     for epoch, step in itertools.product(range(3), range(2)):
         state.position = Position(epoch=epoch, step=step)
         state.step(*batch())
-        rates.append(state.learned.weight_optimizer.param_groups[0]["lr"])
+        rates.append(state.weight_optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([0.1 * 0.5 * (1 + np.cos(np.pi * i / 6)) for i in range(6)])
 
 
-def test_torchs_own_generator_is_left_alone() -> None:
+def test_a_search_leaves_the_process_as_it_found_it() -> None:
     state = training(1)
-    before = torch.get_rng_state()
+    before = state_of_the_process()
+    for step in (0, 2):
+        state.position = Position(epoch=1, step=step)
+        state.step(*batch())
+    assert state_of_the_process() == before
+
+
+def test_bfloat16_leaves_weights_and_theta_as_they_are() -> None:
+    for step in (0, 2):
+        exact, rounded = training(2), training(2)
+        rounded.machine = open_machine("cpu", "bf16")
+        exact.position, rounded.position = Position(epoch=1, step=step), Position(epoch=1, step=step)
+        losses = loss_of(exact), loss_of(rounded)
+        assert losses[0] == pytest.approx(losses[1], rel=0.02)
+        assert losses[0] != losses[1]
+        assert {parameter.dtype for parameter in rounded.supernet.parameters()} == {torch.float32}
+        assert {vector.dtype for vector in rounded.theta.values()} == {torch.float64}
+
+
+@pytest.mark.parametrize(("step", "what"), [(0, "weights"), (2, "theta")])
+def test_what_the_last_step_broke_is_named(step: int, what: str) -> None:
+    """Its own loss was finite, and no other step follows."""
+    state = training(None)
+    state.position = Position(epoch=2, step=step)
     state.step(*batch())
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_a_position_survives_json() -> None:
-    position = Position(3, "theta", 2, Tally(16, 1.25, 7), Tally(8, 0.5, 3), 12.5)
-    assert position_from_json(json.loads(json.dumps(asdict(position)))) == position
+    broken = next(iter(state.theta.values())) if what == "theta" else next(state.supernet.parameters())
+    with torch.no_grad():
+        broken.fill_(torch.inf)
+    with pytest.raises(TrainingDiverged, match=rf"after the last step \S+ is not finite; lower {what[:5]}\w*_learning"):
+        state.end_epoch()

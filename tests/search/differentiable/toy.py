@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sculptnet.arch import Architecture, Block, SearchSpace, TensorShape, choice
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Skip
 from sculptnet.cost import Reduce
+from sculptnet.learn import open_machine
 from sculptnet.nets import MixedSupernet
 from sculptnet.search import Limit, Objective, Problem, Search
 from sculptnet.search.differentiable.method import Dnas
@@ -174,7 +176,11 @@ def main(path: str, kill_after: str) -> None:
     outcome = Outcome()
     checkpoint = FileCheckpoint(Path(path))
     finished(outcome, short_search(outcome, checkpoint=checkpoint, progress=progress, checkpoint_seconds=0.0))
-    print(outcome.digest())
+    machine = open_machine()
+    if machine.rank == 0:
+        print(outcome.digest())
+    if machine.world > 1:
+        PartialState().destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -8,22 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-import torch
-
 from sculptnet.cost import FactoredCost, Reduce
-from sculptnet.errors import DeviceError, Infeasible, collected
+from sculptnet.errors import Infeasible, collected
+from sculptnet.learn.loop import BatchSource, Surroundings, run_training
+from sculptnet.learn.machine import ACCELERATORS, PRECISIONS, open_machine
 from sculptnet.nets import RelaxedSupernet
 from sculptnet.rules import above, at_least, between, require
 from sculptnet.search.differentiable.draws import proposals
 from sculptnet.search.differentiable.loss import MICROSECONDS_PER_MS, loss_unit
-from sculptnet.search.differentiable.state import Constants
-from sculptnet.search.differentiable.training import Batches, Training
+from sculptnet.search.differentiable.training import Alternating, Constants, SearchTraining
 from sculptnet.search.problem import Limit, Problem
 from sculptnet.search.protocol import Search
 from sculptnet.state import Checkpoint, Log, NoCheckpoint, Progress, no_log, no_progress
 
 EPOCHS, WARMUP_EPOCHS, TAU_DECAY, DRAWS = 90, 10, math.exp(-0.045), 6
-ACCELERATORS = ("cpu", "cuda")
 
 
 class Branches(Enum):
@@ -141,10 +139,11 @@ class Dnas:
         seed: int,
         *,
         supernet: RelaxedSupernet,
-        weight_batches: Batches,
-        theta_batches: Batches,
+        weight_batches: BatchSource,
+        theta_batches: BatchSource,
         channels_last: bool = True,
         accelerator: str = "cpu",
+        precision: str = "auto",
         checkpoint: Checkpoint = NoCheckpoint(),  # noqa: B008
         checkpoint_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
@@ -159,7 +158,9 @@ class Dnas:
             supernet: of `problem.space`. Its weights are drawn anew from `seed` and trained in place.
             weight_batches, theta_batches: images float `(batch, 3, height, width)`, normalised, and labels int64.
             channels_last: memory format of weights and images; 1.6 times faster on CPUs, other rounding.
-            accelerator: "cpu" or "cuda". Always float32: bfloat16 gains nothing on CPUs.
+            accelerator: "cpu" or "cuda".
+            precision: "fp32", "bf16", or "auto": bf16 on CUDA, where it is faster, fp32 on CPUs. Weights, theta,
+                gradients and the cost stay as they are, in float32 and float64.
             checkpoint: where to save, after each epoch and every `checkpoint_seconds` by `clock`. A call that was
                 killed at any moment goes on from there to the same result. An epoch's event may be logged twice then,
                 never lost.
@@ -167,54 +168,54 @@ class Dnas:
             progress: is told "search" after every step.
 
         Raises:
-            InvalidValue: an argument breaks its rule, or the supernet is of another space.
+            InvalidValue: an argument breaks its rule, the supernet is of another space, batches are not as many as
+                they say, or there is no such accelerator here.
             Infeasible: no candidate meets the limits; raised before anything is trained where one limit alone is too
                 low.
             TrainingDiverged: the loss stopped being a number.
             RunError: `checkpoint` holds another search.
-            DeviceError: there is no such accelerator here.
         """
         constants = self.constants(seed)
         batches = {"weights": weight_batches, "theta": theta_batches}
         pairs = tuple(zip(problem.factored, problem.limits, strict=True))
-        problems = _environment_problems(problem, supernet, batches, accelerator)
+        problems = _environment_problems(problem, supernet, batches) + _machine_problems(accelerator, precision)
         single = [(cost, limit) for cost, limit in pairs if isinstance(cost, FactoredCost)]
         additive = next((pair for pair in single if pair[0].cost.reduce is Reduce.SUM), None)
         problems += _cost_problems(additive[0]) if additive else []
         require(problems, "Dnas")
         _require_feasible(single)
-        device = _device(accelerator)
+        machine = open_machine(accelerator, precision)
 
         def search() -> Search:
-            training = Training(
-                supernet,
-                additive[0] if additive else None,
-                constants,
-                batches,
-                device=device,
-                channels_last=channels_last,
-            )
-            training.run(checkpoint, checkpoint_seconds, clock, log, progress)
+            source = Alternating(weight_batches, theta_batches, constants.warmup_epochs)
+            cost = additive[0] if additive else None
+            training = SearchTraining(supernet, cost, constants, source, machine, channels_last=channels_last)
+            with machine.reproducible():
+                run_training(training, source, Surroundings(checkpoint, checkpoint_seconds, clock, log, progress))
             condition = additive or next(iter(pairs), None)
-            yield from proposals(problem, training.learned.theta, condition, seed, self.draws or DRAWS, log)
+            yield from proposals(problem, training.theta, condition, seed, self.draws or DRAWS, log)
 
         return search()
 
 
-def _environment_problems(
-    problem: Problem, supernet: RelaxedSupernet, batches: Mapping[str, Batches], accelerator: str
-) -> list[str]:
+def _environment_problems(problem: Problem, supernet: RelaxedSupernet, batches: Mapping[str, BatchSource]) -> list[str]:
     problems = [
         f"{name}_batches must have at least one step per epoch, got {source.steps_per_epoch}; give more images or "
         "smaller batches"
         for name, source in batches.items()
         if source.steps_per_epoch < 1
     ]
-    if accelerator not in ACCELERATORS:
-        problems.append(f"accelerator must be one of {', '.join(ACCELERATORS)}, got {accelerator!r}")
     if supernet.space != problem.space:
         problems.append("the supernet is of another space than the problem; make it of problem.space")
     return problems
+
+
+def _machine_problems(accelerator: str, precision: str) -> list[str]:
+    return [
+        f"{name} must be one of {', '.join(known)}, got {value!r}"
+        for name, value, known in (("accelerator", accelerator, ACCELERATORS), ("precision", precision, PRECISIONS))
+        if value not in known
+    ]
 
 
 def _cost_problems(factored: FactoredCost) -> list[str]:
@@ -232,9 +233,3 @@ def _require_feasible(pairs: Sequence[tuple[FactoredCost, Limit]]) -> None:
     ]
     if problems:
         raise Infeasible(collected(problems, "Dnas") + "; raise the limit or widen the space")
-
-
-def _device(accelerator: str) -> torch.device:
-    if accelerator == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("accelerator is 'cuda', but PyTorch finds no CUDA accelerator here; use 'cpu'")
-    return torch.device(accelerator)

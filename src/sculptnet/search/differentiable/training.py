@@ -1,20 +1,21 @@
-"""How DNAS learns: weights and architecture parameters in turn, resumable after a kill at any moment."""
+"""How DNAS learns: weights and architecture parameters in turn."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, replace
-from typing import Any, Protocol, final
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from sculptnet.cost import FactoredCost
-from sculptnet.errors import TrainingDiverged
-from sculptnet.files import AS_WRITTEN, reading
+from sculptnet.learn.loop import Batch, BatchSource, whole
+from sculptnet.learn.machine import Machine
+from sculptnet.learn.state import State
+from sculptnet.learn.training import Training
 from sculptnet.nets import RelaxedSupernet, initialise
 from sculptnet.nets.relaxed import LEAST_COMPARED
 from sculptnet.search.differentiable.loss import (
@@ -27,216 +28,231 @@ from sculptnet.search.differentiable.loss import (
     sampled,
     temperature,
 )
-from sculptnet.search.differentiable.state import Constants, Learned, Position, position_from_json, require_same
-from sculptnet.state import Checkpoint, Log, Progress
+from sculptnet.state import Event
 from sculptnet.streams import stream_seed
 
 
-class Batches(Protocol):
-    """Training images in batches that depend on the epoch and the step alone."""
+@final
+@dataclass(frozen=True)
+class Constants:
+    """The numbers of a search; `dnas` documents them."""
 
-    @property
-    def steps_per_epoch(self) -> int: ...
-
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields (images, labels) of `epoch`, counted from 0, from `start_step` on."""
-        ...
+    seed: int
+    epochs: int
+    warmup_epochs: int
+    tau: float
+    tau_decay: float
+    alpha: float
+    beta: float
+    weight_learning_rate: float
+    weight_momentum: float
+    weight_decay: float
+    theta_learning_rate: float
+    theta_betas: tuple[float, float]
+    theta_weight_decay: float
+    branches: int | None
+    label_smoothing: float
 
 
 @final
-class Training:
-    """A supernet, theta and their optimisers, and how far they are."""
+@dataclass(frozen=True, eq=False)
+class Alternating:
+    """The batches of a search: in each epoch those for the weights, then, after warm-up, those for theta."""
+
+    weights: BatchSource
+    theta: BatchSource
+    warmup_epochs: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Those of an epoch after warm-up."""
+        return self.weights.steps_per_epoch + self.theta.steps_per_epoch
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """See `BatchSource`; a source that ends early is named as `dnas` calls it."""
+        first, second = self.weights.steps_per_epoch, self.theta.steps_per_epoch
+        if start_step < first:
+            yield from whole(self.weights, epoch, start_step, first, "weight_batches")
+        if epoch >= self.warmup_epochs:
+            yield from whole(self.theta, epoch, max(0, start_step - first), second, "theta_batches")
+
+
+@final
+class SearchTraining(Training):
+    """A supernet, theta and their optimisers, and how far they are.
+
+    Attributes:
+        supernet: its weights are drawn anew and trained in place.
+        theta: the architecture parameters, a vector per decision, float64, on the CPU; 0 at first. The paper does not
+            say where they start; any constant gives the same probabilities, weight decay alone prefers 0.
+    """
+
+    doing = "search"
+    subject = "the checkpoint belongs to another search"
 
     def __init__(
         self,
         supernet: RelaxedSupernet,
         factored: FactoredCost | None,
         constants: Constants,
-        batches: Mapping[str, Batches],
+        batches: Alternating,
+        machine: Machine,
         *,
-        device: torch.device,
         channels_last: bool,
     ) -> None:
-        self.constants, self.factored, self.batches, self.device = constants, factored, batches, device
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
         initialise(supernet, stream_seed(constants.seed, "dnas/weights"))
-        supernet.to(device).to(memory_format=self.memory_format).train()
-        self.learned = Learned(supernet, constants)
-        self.position = Position()
-
-    # ------------------------------------------------------------------ the loop
-    def run(
-        self,
-        checkpoint: Checkpoint,
-        checkpoint_seconds: float,
-        clock: Callable[[], float],
-        log: Log,
-        progress: Progress,
-    ) -> None:
-        """Does what is left: within an epoch first the weights, then, after warm-up, theta."""
-        self.restore(checkpoint)
-        while self.position.epoch < self.constants.epochs:
-            self._finish_phase(checkpoint, checkpoint_seconds, clock, progress)
-            if self.position.phase == "weights" and self.position.epoch >= self.constants.warmup_epochs:
-                self.position = replace(self.position, phase="theta", step=0)
-                continue
-            log(self.event())
-            self.position = Position(self.position.epoch + 1)
-            self.save(checkpoint)
-
-    def _finish_phase(
-        self, checkpoint: Checkpoint, checkpoint_seconds: float, clock: Callable[[], float], progress: Progress
-    ) -> None:
-        source = self.batches[self.position.phase]
-        saved = last = clock()
-        for images, labels in source.epoch(self.position.epoch, self.position.step):
-            loss, correct = self.step(images, labels)
-            now = clock()
-            self.position = self.position.stepped(len(images), loss, correct, now - last)
-            last = now
-            try:
-                progress("search", *self.done())
-            except KeyboardInterrupt:  # between two steps the state is whole
-                self.save(checkpoint)
-                raise
-            if now - saved >= checkpoint_seconds:
-                self.save(checkpoint)
-                saved = clock()
-
-    def done(self) -> tuple[int, int]:
-        """Steps that are done, and all steps."""
-        weights, theta = (self.batches[phase].steps_per_epoch for phase in ("weights", "theta"))
-        at, warmup, epochs = self.position, self.constants.warmup_epochs, self.constants.epochs
-        before = at.epoch * weights + max(0, at.epoch - warmup) * theta
-        within = at.step + (weights if at.phase == "theta" else 0)
-        return before + within, epochs * weights + (epochs - warmup) * theta
-
-    # ------------------------------------------------------------------ a step
-    def step(self, images: Tensor, labels: Tensor) -> tuple[float, int]:
-        """One step of the phase it is in: the loss, and the number of images classified correctly."""
-        constants, learns_theta = self.constants, self.position.phase == "theta"
-        index = self._step_index()
-        tau = temperature(self.position.epoch, constants.tau, constants.tau_decay)
-        branches = constants.branches
-        if branches is not None and learns_theta:
-            branches = max(branches, LEAST_COMPARED)
-        labels = labels.to(self.device)
-        with self._own_randomness(index):
-            with torch.set_grad_enabled(learns_theta):
-                theta, supernet = self.learned.theta, self.learned.supernet
-                noise = gumbel_noise(theta, constants.seed, index)
-                weights = sampled(theta, noise, tau, branches, supernet.shared)
-                factor = self._cost_factor(weights.all)
-            logits = self.learned.supernet(images.to(self.device, memory_format=self.memory_format), weights.run)
-            loss = cross_entropy(logits, labels, label_smoothing=constants.label_smoothing) * factor.to(logits)
-            value = loss.item()
-            self._require_number(value)
-            if learns_theta:
-                self._update_theta(loss)
-            else:
-                self._update_weights(loss)
-        return value, int((logits.argmax(1) == labels).sum())
-
-    def _cost_factor(self, weights: Mapping[str, Tensor]) -> Tensor:
-        if self.factored is None:
-            return torch.ones(())
-        cost = self.factored.expected(weights) * loss_unit(self.factored.name)
-        return cost_factor(cost, self.constants.alpha, self.constants.beta)
-
-    def _update_weights(self, loss: Tensor) -> None:
-        total = self.constants.epochs * self.batches["weights"].steps_per_epoch
-        done = self.position.epoch * self.batches["weights"].steps_per_epoch + self.position.step
-        for group in self.learned.weight_optimizer.param_groups:
-            group["lr"] = self.constants.weight_learning_rate * cosine(done, total)
-        self.learned.weight_optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.learned.weight_optimizer.step()
-
-    def _update_theta(self, loss: Tensor) -> None:
-        gradients = torch.autograd.grad(
-            loss, list(self.learned.theta.values())
-        )  # of theta alone: spares the weights' own
-        for vector, gradient in zip(self.learned.theta.values(), gradients, strict=True):
-            vector.grad = gradient
-        self.learned.theta_optimizer.step()
-
-    def _step_index(self) -> int:
-        """A number of its own for every step of the search."""
-        weights, theta = (self.batches[phase].steps_per_epoch for phase in ("weights", "theta"))
-        within = self.position.step + (weights if self.position.phase == "theta" else 0)
-        return self.position.epoch * (weights + theta) + within
-
-    @contextmanager
-    def _own_randomness(self, index: int) -> Iterator[None]:
-        """Layers that draw (dropout) depend on seed and step alone, and torch's own generators stay as they were."""
-        seed = stream_seed(self.constants.seed, "dnas/layers", index)
-        cuda = self.device.type == "cuda"
-        with torch.random.fork_rng(devices=[torch.cuda.current_device()] if cuda else []):
-            torch.default_generator.manual_seed(seed)
-            if cuda:
-                torch.cuda.manual_seed(seed)
-            yield
-
-    def _require_number(self, loss: float) -> None:
-        if math.isfinite(loss):
-            return
-        at, constants = self.position, self.constants
-        rate = "theta_learning_rate" if at.phase == "theta" else "weight_learning_rate"
-        raise TrainingDiverged(
-            f"the search's loss is {loss} in epoch {at.epoch + 1} of {constants.epochs}, step {at.step + 1} of "
-            f"{self.batches[at.phase].steps_per_epoch} on {at.phase}; lower {rate} (now {getattr(constants, rate):g}), "
-            "or look for images that are not finite. What was saved before is unharmed"
+        supernet.to(machine.device).to(memory_format=self.layout)
+        super().__init__(supernet, machine, constants.epochs, batches.steps_per_epoch, constants.seed)
+        self.supernet, self.factored, self.constants = supernet, factored, constants
+        self.weight_steps, self.theta_steps = batches.weights.steps_per_epoch, batches.theta.steps_per_epoch
+        self.theta = {
+            path: torch.zeros(len(node.options), dtype=torch.float64, requires_grad=True)
+            for path, node in supernet.space.decisions.items()
+        }
+        self.weight_optimizer = torch.optim.SGD(
+            supernet.parameters(),
+            constants.weight_learning_rate,
+            momentum=constants.weight_momentum,
+            weight_decay=constants.weight_decay,
+        )
+        self.theta_optimizer = torch.optim.Adam(
+            self.theta.values(),
+            constants.theta_learning_rate,
+            betas=constants.theta_betas,
+            weight_decay=constants.theta_weight_decay,
+        )
+        self.statistics = [buffer for buffer in supernet.buffers() if buffer.is_floating_point()]
+        self.correct = torch.zeros_like(self.losses)  # images of each step that were classified correctly
+        self.images = torch.zeros(self.steps_per_epoch, dtype=torch.int64)  # of each step
+        self.state = State(
+            {"supernet": supernet},
+            {
+                "weight_optimizer": (self.weight_optimizer, dict(supernet.named_parameters())),
+                "theta_optimizer": (self.theta_optimizer, self.theta),
+            },
+            {
+                **{f"theta.{path}": vector for path, vector in self.theta.items()},
+                "losses": self.losses,
+                "correct": self.correct,
+                "images": self.images,
+            },
         )
 
-    # ------------------------------------------------------------------ events
-    def event(self) -> dict[str, Any]:
-        """What is logged after an epoch; the keys of `theta_...` are absent while only weights are trained."""
-        at, constants = self.position, self.constants
-        chances = probabilities(self.learned.theta)
+    # ------------------------------------------------------------------ a step
+    def steps_before(self, epoch: int) -> int:
+        """In warm-up, epochs have no steps on theta."""
+        return epoch * self.weight_steps + max(0, epoch - self.constants.warmup_epochs) * self.theta_steps
+
+    def learns_theta(self, step: int) -> bool:
+        """Whether a step of an epoch is one on theta, rather than on the weights."""
+        return step >= self.weight_steps
+
+    def learn(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One step of the weights' optimiser, or of theta's."""
+        step = self.position.step
+        learns_theta = self.learns_theta(step)
+        with torch.set_grad_enabled(learns_theta):
+            run, factor = self._drawn(learns_theta)
+        with self.machine.autocast():
+            logits = self.supernet(images, run)
+            entropy = cross_entropy(logits, labels, label_smoothing=self.constants.label_smoothing)
+        loss = entropy * factor.to(entropy)
+        told = torch.stack([loss.detach(), (logits.argmax(1) == labels).sum().to(loss)])
+        if learns_theta:
+            self._move_theta(loss, told)
+        else:
+            self._move_weights(loss, told)
+        self.correct[step], self.images[step] = told[1], len(labels)
+        return told[0]
+
+    def _drawn(self, learns_theta: bool) -> tuple[Mapping[str, Tensor], Tensor]:
+        """The weights of the candidates that run in this step, and what cross-entropy is multiplied by."""
+        constants, epoch, branches = self.constants, self.position.epoch, self.constants.branches
+        if branches is not None and learns_theta:
+            branches = max(branches, LEAST_COMPARED)
+        noise = gumbel_noise(self.theta, constants.seed, epoch * self.steps_per_epoch + self.position.step)
+        tau = temperature(epoch, constants.tau, constants.tau_decay)
+        weights = sampled(self.theta, noise, tau, branches, self.supernet.shared)
+        if self.factored is None:
+            return weights.run, torch.ones(())
+        cost = self.factored.expected(weights.all) * loss_unit(self.factored.name)
+        return weights.run, cost_factor(cost, constants.alpha, constants.beta)
+
+    def _move_weights(self, loss: Tensor, told: Tensor) -> None:
+        done = self.position.epoch * self.weight_steps + self.position.step
+        for group in self.weight_optimizer.param_groups:
+            group["lr"] = self.constants.weight_learning_rate * cosine(done, self.epochs * self.weight_steps)
+        self.weight_optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [parameter.grad for parameter in self.supernet.parameters() if parameter.grad is not None]
+        self.machine.average([*gradients, *self.statistics, told])
+        self.weight_optimizer.step()
+
+    def _move_theta(self, loss: Tensor, told: Tensor) -> None:
+        vectors = list(self.theta.values())
+        gradients = torch.cat(torch.autograd.grad(loss, vectors))  # of theta alone: spares the weights' own
+        there = gradients.to(self.machine.device)  # where processes exchange what they have
+        self.machine.average([there, *self.statistics, told])
+        parts = torch.split(there.cpu(), [len(vector) for vector in vectors])
+        for vector, gradient in zip(vectors, parts, strict=True):
+            vector.grad = gradient
+        self.theta_optimizer.step()
+
+    # ------------------------------------------------------------------ what it tells
+    def where(self, step: int) -> str:
+        """Epoch, and step of which half."""
+        half = f"step {step + 1} of {self.weight_steps} on weights"
+        if self.learns_theta(step):
+            half = f"step {step - self.weight_steps + 1} of {self.theta_steps} on theta"
+        return f"epoch {self.position.epoch + 1} of {self.epochs}, {half}"
+
+    def remedy(self, step: int) -> str:
+        """The rate to lower."""
+        rate = "theta_learning_rate" if self.learns_theta(step) else "weight_learning_rate"
+        return (
+            f"lower {rate} (now {getattr(self.constants, rate):g}), or look for images that are not finite. What was "
+            "saved before is unharmed"
+        )
+
+    def report(self) -> Event:
+        """A "search_epoch"; the keys of `theta_...` are absent while only weights are trained."""
+        epoch, constants = self.position.epoch, self.constants
+        chances = probabilities(self.theta)
+        both = epoch >= constants.warmup_epochs
         cost = {}
         if self.factored is not None:
             cost = {"cost": self.factored.name, "expected_cost": float(self.factored.expected(chances))}
         return {
             "event": "search_epoch",
-            "epoch": at.epoch + 1,
+            "epoch": epoch + 1,
             "epochs": constants.epochs,
-            "phase": "architecture" if at.phase == "theta" else "weights",
-            **at.weights.means(""),
-            **(at.theta.means("theta_") if at.phase == "theta" else {}),
-            "tau": temperature(at.epoch, constants.tau, constants.tau_decay),
+            "phase": "architecture" if both else "weights",
+            **self._means("", slice(self.weight_steps)),
+            **(self._means("theta_", slice(self.weight_steps, None)) if both else {}),
+            "tau": temperature(epoch, constants.tau, constants.tau_decay),
             "entropy": mean_entropy(chances),
             **cost,
             "probabilities": {path: vector.tolist() for path, vector in chances.items()},
-            "seconds": at.seconds,
+            "seconds": self.position.seconds,
         }
 
-    # ------------------------------------------------------------------ saving
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Everything that the rest depends on."""
-        checkpoint.save(self.learned.tensors(), {"search": self._identity(), "position": asdict(self.position)})
+    def _means(self, prefix: str, steps: slice) -> dict[str, float]:
+        """The mean loss and the accuracy over the images of some steps, under names that begin with `prefix`."""
+        images = self.images[steps].numpy()
+        loss = np.average(self.losses[steps].double().cpu().numpy(), weights=images)
+        correct = self.correct[steps].sum().item()
+        return {f"{prefix}loss": float(loss), f"{prefix}accuracy": correct / float(images.sum())}
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Continues where `checkpoint` was saved, if it was.
-
-        Raises:
-            RunError: another search saved it; the message says what differs.
-        """
-        found = checkpoint.load()
-        if found is not None:
-            tensors, state = found
-            with reading("the checkpoint of this search", AS_WRITTEN):
-                require_same(state["search"], self._identity())
-                self.learned.load(tensors)
-                self.position = position_from_json(state["position"])
-
-    def _identity(self) -> dict[str, Any]:
-        """What a checkpoint must agree in: constants, steps, decisions, and the cost by its name and extremes."""
+    def identity(self) -> dict[str, Any]:
+        """Constants, steps, decisions, processes, and the cost by its name and extremes."""
         extremes = [] if self.factored is None else [extreme.value for extreme in self.factored.extremes()]
         return {
             **asdict(self.constants),
             "theta_betas": list(self.constants.theta_betas),
-            "channels_last": self.memory_format is torch.channels_last,
-            "steps_per_epoch": {phase: source.steps_per_epoch for phase, source in self.batches.items()},
-            "decisions": {path: len(vector) for path, vector in self.learned.theta.items()},
+            "channels_last": self.layout is torch.channels_last,
+            "steps_per_epoch": {"weights": self.weight_steps, "theta": self.theta_steps},
+            "decisions": {path: len(vector) for path, vector in self.theta.items()},
             "cost": None if self.factored is None else [self.factored.name, *extremes],
+            "processes": self.machine.world,
         }

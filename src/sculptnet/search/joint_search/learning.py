@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from sculptnet.errors import InvalidValue, TrainingDiverged, collected
-from sculptnet.search.joint_search.layers import Dense, Layers
-from sculptnet.streams import stream
+from sculptnet.errors import InvalidValue, collected
+from sculptnet.learn.fitting import fit, orders_of, single
+from sculptnet.search.joint_search.layers import Layers
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 PRETRAINING_BATCH = 256
+SUBJECT, SETTING = "joint: the predictor's loss", "Learning.learning_rate"  # in errors
 
 
 @final
@@ -89,16 +90,18 @@ def pretrained(layers: Layers, features: Vector, targets: Vector, seed: int, lea
     Raises:
         TrainingDiverged: the loss is no longer finite.
     """
-    rows, wanted = single(features), single(targets)
-    learner = layers.copy()
-
-    def loss(batch: Tensor) -> Tensor:
-        return huber_loss(learner.statistics(learner.embedding(rows[batch])), wanted[batch])
-
-    orders = _orders(seed, "joint: pre-training", len(rows), 0, learning.pretraining_epochs)
-    optimizer = _adamw([learner.encoder, learner.proxy], learning.learning_rate, 0.0)
-    _descend(optimizer, loss, orders, PRETRAINING_BATCH)
-    return learner.detached()
+    rows, wanted, learner = single(features), single(targets), deepcopy(layers)
+    fit(
+        [*learner.encoder.parameters(), *learner.proxy.parameters()],
+        lambda batch: huber_loss(learner.statistics(learner.embedding(rows[batch])), wanted[batch]),
+        orders_of(len(rows), seed, "joint: pre-training", range(learning.pretraining_epochs)),
+        batch_size=PRETRAINING_BATCH,
+        learning_rate=learning.learning_rate,
+        weight_decay=0.0,
+        subject=SUBJECT,
+        setting=SETTING,
+    )
+    return learner
 
 
 def taught(
@@ -117,7 +120,7 @@ def taught(
         TrainingDiverged: the loss is no longer finite.
     """
     rows, others, wanted = single(architectures), single(recipes), single(targets)
-    learner = layers.copy()
+    learner = deepcopy(layers)
     with torch.no_grad():
         embedded = learner.embedding(rows)
 
@@ -128,47 +131,20 @@ def taught(
         said = learner.score(learner.embedding(rows[batch]), others[batch])
         return huber_loss(said, wanted[batch], delta=learning.huber)
 
-    rate, frozen = learning.learning_rate, learning.frozen_epochs
-    parts = (
-        (of_head, [learner.accuracy], rate, 0, frozen),
-        (of_all, [learner.encoder, learner.accuracy], rate * learning.later_rate, frozen, frozen + learning.epochs),
-    )
-    for loss, learning_parts, part_rate, start, end in parts:
-        orders = _orders(seed, "joint: accuracies", len(rows), start, end)
-        _descend(_adamw(learning_parts, part_rate, learning.weight_decay), loss, orders, learning.batch_size)
-    return learner.detached()
-
-
-def single(values: Vector) -> Tensor:
-    """The numbers in single precision."""
-    return torch.from_numpy(np.asarray(values, dtype=np.float32))
-
-
-def _orders(seed: int, purpose: str, rows: int, start: int, end: int) -> list[Tensor]:
-    """An order of the rows for each epoch from `start` to before `end`."""
-    return [torch.from_numpy(stream(seed, purpose, epoch).permutation(rows)) for epoch in range(start, end)]
-
-
-def _adamw(parts: Sequence[Dense], rate: float, weight_decay: float) -> torch.optim.AdamW:
-    tensors = [tensor for dense in parts for pair in dense for tensor in pair]
-    return torch.optim.AdamW(tensors, lr=rate, weight_decay=weight_decay)
-
-
-def _descend(
-    optimizer: torch.optim.Optimizer, loss_of: Callable[[Tensor], Tensor], orders: Sequence[Tensor], batch_size: int
-) -> None:
-    """One pass for each of `orders`, at a rate that falls to 0 along half a cosine."""
-    steps = sum(math.ceil(len(order) / batch_size) for order in orders)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
-    for order in orders:
-        for batch in torch.split(order, batch_size):
-            with torch.enable_grad():
-                loss = loss_of(batch)
-                if not torch.isfinite(loss):
-                    raise TrainingDiverged(
-                        f"joint: the predictor's loss is {loss.item()}; lower Learning.learning_rate"
-                    )
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                optimizer.step()
-            schedule.step()
+    head, both = [learner.accuracy], [learner.encoder, learner.accuracy]
+    frozen, end = learning.frozen_epochs, learning.frozen_epochs + learning.epochs
+    for loss_of, parts, factor, epochs in (
+        (of_head, head, 1.0, range(frozen)),
+        (of_all, both, learning.later_rate, range(frozen, end)),
+    ):
+        fit(
+            [parameter for part in parts for parameter in part.parameters()],
+            loss_of,
+            orders_of(len(rows), seed, "joint: accuracies", epochs),
+            batch_size=learning.batch_size,
+            learning_rate=learning.learning_rate * factor,
+            weight_decay=learning.weight_decay,
+            subject=SUBJECT,
+            setting=SETTING,
+        )
+    return learner

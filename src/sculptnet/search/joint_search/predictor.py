@@ -14,14 +14,15 @@ from torch import Tensor
 from sculptnet.arch import IntMatrix, SearchSpace, to_json
 from sculptnet.cost import CostModel, FactoredCost, Macs, Parameters, PeakActivation
 from sculptnet.errors import InvalidValue
-from sculptnet.nets.accuracy_predictor import first_difference
-from sculptnet.search.joint_search.layers import Layers, first_layers
-from sculptnet.search.joint_search.learning import Learning, Vector, pretrained, single, taught
+from sculptnet.learn.accuracy_predictor import first_difference, require_format
+from sculptnet.learn.fitting import single
+from sculptnet.search.joint_search.layers import Layers
+from sculptnet.search.joint_search.learning import Learning, Vector, pretrained, taught
 from sculptnet.search.problem import Objective
 from sculptnet.state import Checkpoint
-from sculptnet.streams import stream
+from sculptnet.streams import stream, stream_seed
 
-KIND = "joint predictor"
+KIND, FORMAT = "joint predictor", 2
 ROWS = 4096  # at once, so that a large pool takes no gigabytes
 STATISTICS: tuple[CostModel, ...] = (Macs(), Parameters(), PeakActivation())
 LEARNED = ("rows", "values", "brief")  # tensors beside those of the layers
@@ -122,8 +123,9 @@ class JointPredictor:
         tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in zip(LEARNED, learned, strict=True)}
         objective = {"metric": self.objective.metric, "maximize": self.objective.maximize}
         statistics = [[one.name, one.mean, one.deviation, one.r2] for one in self.statistics]
-        state = {"kind": KIND, "space": to_json(self.space), "objective": objective, "statistics": statistics}
-        checkpoint.save({**self.layers.tensors(), **tensors}, state)
+        state = {"kind": KIND, "format": FORMAT, "layers": self.layers.widths, "space": to_json(self.space)}
+        layers = {name: tensor.contiguous() for name, tensor in self.layers.state_dict().items()}
+        checkpoint.save({**layers, **tensors}, {**state, "objective": objective, "statistics": statistics})
 
 
 def load_joint_predictor(checkpoint: Checkpoint, space: SearchSpace) -> JointPredictor:
@@ -139,13 +141,14 @@ def load_joint_predictor(checkpoint: Checkpoint, space: SearchSpace) -> JointPre
     tensors, state = dict(saved[0]), saved[1]
     if not isinstance(state, dict) or state.get("kind") != KIND or not set(LEARNED) <= tensors.keys():
         raise InvalidValue("what was saved there is no joint predictor")
+    require_format(state, KIND, FORMAT, "`search.joint` learns it again")
     if difference := first_difference(state.get("space"), to_json(space), ""):
         raise InvalidValue(
             f"the joint predictor was learned for another space: {difference}; run `search.joint` in this one"
         )
     try:
         return _restored(tensors, state, space)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidValue(
             f"the joint predictor that was saved there is damaged ({error}); `search.joint` learns it again"
         ) from error
@@ -153,15 +156,12 @@ def load_joint_predictor(checkpoint: Checkpoint, space: SearchSpace) -> JointPre
 
 def _restored(tensors: dict[str, Tensor], state: dict[str, Any], space: SearchSpace) -> JointPredictor:
     rows, values, brief = (tensors.pop(name).numpy() for name in LEARNED)
-    layers, statistics = Layers.from_tensors(tensors), tuple(Statistic(*one) for one in state["statistics"])
-    objective = Objective(**state["objective"])
+    architecture, recipe = (part.shape[1] for part in parts_of(space, space.checked(rows)[:0]))
+    layers = Layers(architecture, recipe + 1, **state["layers"], generator=torch.Generator())
+    layers.load_state_dict(tensors)
+    statistics, objective = tuple(Statistic(*one) for one in state["statistics"]), Objective(**state["objective"])
     predictor = JointPredictor(space, objective, layers, statistics, space.checked(rows), values, brief)
-    architecture, recipe = (part.shape[1] for part in predictor._inputs(rows[:0], brief[:0]))
-    embedding = layers.encoder[-1][0].shape[1]
-    inputs = tuple(dense[0][0].shape[0] for dense in (layers.encoder, layers.proxy, layers.accuracy))
     problems = []
-    if inputs != (architecture, embedding, embedding + recipe) or layers.accuracy[-1][0].shape[1] != 1:
-        problems.append(f"its layers are not for the {architecture} and {recipe} features of the space")
     if not len(rows) == len(values) == len(brief):
         problems.append(f"{len(rows)} candidates have {len(values)} values")
     if not (np.isfinite(values).all() and all(tensor.isfinite().all() for tensor in tensors.values())):
@@ -199,7 +199,14 @@ def pretrain(
     means, deviations = values.mean(axis=0), values.std(axis=0)
     used = np.flatnonzero(deviations > SMALLEST_DEVIATION * np.abs(means)) if len(features) > 1 else np.arange(0)
     recipe = parts_of(space, rows[:1])[1].shape[1] + 1
-    layers = first_layers(features.shape[1], recipe, max(1, len(used)), learning.encoder, learning.head, seed)
+    layers = Layers(
+        features.shape[1],
+        recipe,
+        statistics=max(1, len(used)),
+        encoder=learning.encoder,
+        head=learning.head,
+        generator=torch.Generator().manual_seed(stream_seed(seed, "joint: weights")),
+    )
     scores = np.full(len(statistics), np.nan)
     if learning.pretraining_epochs and len(used):
         targets = (values[:, used] - means[used]) / deviations[used]

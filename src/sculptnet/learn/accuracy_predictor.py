@@ -9,17 +9,19 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from sculptnet.arch import IntMatrix, SearchSpace, to_json
 from sculptnet.errors import InvalidValue, collected
 from sculptnet.files import AS_WRITTEN, reading
-from sculptnet.nets.perceptron import Perceptron, fit_perceptron
+from sculptnet.learn.fitting import fit_perceptron
+from sculptnet.nets.perceptron import LinearAndPerceptron, outputs
 from sculptnet.state import Checkpoint
 from sculptnet.streams import stream
 
 FEWEST = 20  # candidates to learn from and to check with
-KIND = "accuracy predictor"
+KIND, FORMAT = "accuracy predictor", 2
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 
@@ -65,12 +67,13 @@ class AccuracyPredictor:
         space: what it predicts for; rows of another space mean nothing to it.
         source: whose accuracies it learned, such as the fingerprint of a supernet's weights.
         error: on candidates that were held out.
+        network: from the space's features to the accuracy.
     """
 
     space: SearchSpace
     source: str
     error: PredictionError
-    perceptron: Perceptron
+    network: LinearAndPerceptron
 
     def of(self, choices: npt.ArrayLike) -> Vector:
         """The predicted accuracy of each row, a fraction, shape `(n,)`; `choices`: `(n, decisions)` or one row.
@@ -78,12 +81,13 @@ class AccuracyPredictor:
         Raises:
             InvalidValue: wrong number of columns, or an index out of range.
         """
-        return self.perceptron(self.space.features(self.space.canonical(choices)))
+        return outputs(self.network, self.space.features(self.space.canonical(choices)))
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Writes it down, with the space and the source that it belongs to."""
-        state = {"kind": KIND, "space": to_json(self.space), "source": self.source, "error": self.error.to_json()}
-        checkpoint.save(self.perceptron.tensors(), state)
+        state = {"kind": KIND, "format": FORMAT, "widths": list(self.network.widths), "source": self.source}
+        tensors = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
+        checkpoint.save(tensors, {**state, "space": to_json(self.space), "error": self.error.to_json()})
 
 
 def load_accuracy_predictor(checkpoint: Checkpoint, space: SearchSpace, source: str) -> AccuracyPredictor:
@@ -101,6 +105,7 @@ def load_accuracy_predictor(checkpoint: Checkpoint, space: SearchSpace, source: 
     error = state.get("error") if isinstance(state, dict) else None
     if not isinstance(error, dict) or state.get("kind") != KIND or error.keys() != names:
         raise InvalidValue("what was saved there is no accuracy predictor")
+    require_format(state, KIND, FORMAT, "fit_accuracy_predictor makes it again")
     problems = []
     if difference := first_difference(state.get("space"), to_json(space), ""):
         problems.append(f"it was learned for another space: {difference}")
@@ -109,19 +114,34 @@ def load_accuracy_predictor(checkpoint: Checkpoint, space: SearchSpace, source: 
     if problems:
         raise InvalidValue(collected(problems, f"{KIND} (fit one with samples of this space and source)"))
     with reading("the accuracy predictor that was saved there", AS_WRITTEN):
-        return _restored(tensors, error, space, source)
+        return _restored(tensors, state, error, space, source)
 
 
 def _restored(
-    tensors: Mapping[str, Tensor], error: Mapping[str, Any], space: SearchSpace, source: str
+    tensors: Mapping[str, Tensor], state: Mapping[str, Any], error: Mapping[str, Any], space: SearchSpace, source: str
 ) -> AccuracyPredictor:
     numbers: dict[str, Any] = {name: math.nan if value is None else value for name, value in error.items()}
     numbers["pairs"] = tuple((float(predicted), float(accuracy)) for predicted, accuracy in error["pairs"])
-    predictor = AccuracyPredictor(space, source, PredictionError(**numbers), Perceptron.from_tensors(tensors))
-    width = space.features(np.zeros((1, len(space.decisions)), dtype=np.int64)).shape[1]
-    if predictor.perceptron.layers[0][0].shape[0] != width:
-        raise InvalidValue(f"{KIND}: its tensors are not for the {width} features of the space")
-    return predictor
+    return AccuracyPredictor(space, source, PredictionError(**numbers), _network(tensors, state, space))
+
+
+def _network(tensors: Mapping[str, Tensor], state: Mapping[str, Any], space: SearchSpace) -> LinearAndPerceptron:
+    features = space.features(np.zeros((1, len(space.decisions)), dtype=np.int64)).shape[1]
+    try:
+        network = LinearAndPerceptron([features, *state["widths"][1:]], torch.Generator())
+        network.load_state_dict(tensors)
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise InvalidValue(
+            f"the {KIND} that was saved there is damaged, or not for the {features} features of the space ({error}); "
+            "fit_accuracy_predictor makes it again"
+        ) from error
+    return network
+
+
+def require_format(state: Mapping[str, Any], kind: str, wanted: int, remedy: str) -> None:
+    """Raises `InvalidValue` where a predictor was saved in another format; one without a number is the first."""
+    if (there := state.get("format", 1)) != wanted:
+        raise InvalidValue(f"the {kind} was saved in format {there}, this version reads {wanted}; {remedy}")
 
 
 def fit_accuracy_predictor(
@@ -164,7 +184,7 @@ def fit_accuracy_predictor(
     rows, values = _samples(space, choices, accuracies, held_out)
     order = stream(seed, "fit_accuracy_predictor: split").permutation(len(rows))
     checked, learned = np.split(order, [max(2, round(len(rows) * held_out))])
-    perceptron = fit_perceptron(
+    network = fit_perceptron(
         space.features(rows[learned]),
         values[learned],
         seed=seed,
@@ -174,8 +194,8 @@ def fit_accuracy_predictor(
         learning_rate=learning_rate,
         weight_decay=weight_decay,
     )
-    error = error_of(perceptron(space.features(rows[checked])), values[checked], len(learned))
-    return AccuracyPredictor(space, source, error, perceptron)
+    error = error_of(outputs(network, space.features(rows[checked])), values[checked], len(learned))
+    return AccuracyPredictor(space, source, error, network)
 
 
 def error_of(predicted: Vector, accuracies: Vector, learned: int = 0) -> PredictionError:

@@ -11,8 +11,8 @@ import torch
 
 from sculptnet.arch import SearchSpace
 from sculptnet.errors import InvalidValue
-from sculptnet.nets import AccuracyPredictor, fit_accuracy_predictor, load_accuracy_predictor
-from sculptnet.nets.accuracy_predictor import error_of
+from sculptnet.learn import AccuracyPredictor, fit_accuracy_predictor, load_accuracy_predictor
+from sculptnet.learn.accuracy_predictor import error_of
 from sculptnet.runs import FileCheckpoint
 from sculptnet.spaces import ofa_mobilenet_v3
 from sculptnet.state import NoCheckpoint
@@ -78,7 +78,7 @@ OTHER_PROCESS = """
 import sys
 import numpy as np, torch
 torch.set_num_threads(1)
-from sculptnet.nets import fit_accuracy_predictor
+from sculptnet.learn import fit_accuracy_predictor
 from sculptnet.spaces import ofa_mobilenet_v3
 space = ofa_mobilenet_v3(10, 64, resolutions=(48, 64))
 rows = space.sample(np.random.default_rng(0), 300)
@@ -157,6 +157,24 @@ def test_a_predictor_of_another_space_or_supernet_is_refused(
 def test_what_is_no_predictor_is_refused(predictor: AccuracyPredictor, tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="no accuracy predictor was saved there; fit_accuracy_predictor makes one"):
         load_accuracy_predictor(NoCheckpoint(), SPACE, "supernet 1")
-    FileCheckpoint(tmp_path).save(predictor.perceptron.tensors(), {"step": 3})
+    FileCheckpoint(tmp_path).save(predictor.network.state_dict(), {"step": 3})
     with pytest.raises(InvalidValue, match="what was saved there is no accuracy predictor"):
+        load_accuracy_predictor(FileCheckpoint(tmp_path), SPACE, "supernet 1")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"format": 1}, "saved in format 1, this version reads 2; fit_accuracy_predictor makes it again"),
+        ({"widths": [45, 32]}, r"is damaged, or not for the \d+ features of the space \(.*makes it again"),
+        ({"widths": None}, r"is damaged, .* makes it again"),
+    ],
+)
+def test_what_was_saved_otherwise_or_damaged_is_refused(
+    predictor: AccuracyPredictor, change: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    predictor.save(FileCheckpoint(tmp_path))
+    tensors, state = FileCheckpoint(tmp_path).load() or ({}, {})
+    FileCheckpoint(tmp_path).save(tensors, state | change)
+    with pytest.raises(InvalidValue, match=f"(?s){text}"):
         load_accuracy_predictor(FileCheckpoint(tmp_path), SPACE, "supernet 1")
