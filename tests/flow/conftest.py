@@ -1,26 +1,25 @@
-"""A folder of photographs that are easy to tell apart, and a request that is small enough to repeat."""
+"""A folder of photographs that are easy to tell apart, and options that are small enough to repeat."""
 
 from __future__ import annotations
 
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.asking import asked
 
 from sculptnet import cli
-from sculptnet._fit import FitResult, run_flow
-from sculptnet.flow.context import Voice
-from sculptnet.flow.request import FitRequest
-from sculptnet.flow.stages import Stage
-from sculptnet.state import no_progress
+from sculptnet.listening import Listener
+from sculptnet.options import Accelerator, FitOptions
+from sculptnet.result import FitResult
+from sculptnet.verbs import run_fit
 
-Ask: TypeAlias = Callable[[Path], FitRequest]
+Ask: TypeAlias = Callable[..., FitOptions]
 Command: TypeAlias = Callable[..., tuple[int, str, str]]
 
 COLOURS = {"blue": (30, 60, 200), "green": (40, 180, 60), "red": (210, 40, 50)}
@@ -54,6 +53,7 @@ SUPERNET = (
     "search.generations=3",
     "search.fine_tune_epochs=0",
 )
+SILENT = Listener(lambda text: None)
 
 
 @pytest.fixture(scope="session")
@@ -70,40 +70,46 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ask(photos: Path) -> Ask:
-    """Makes a request for a run directory: a computed device, three layers, seconds of training."""
-    return lambda run_dir: FitRequest(
-        data=str(photos),
-        latency_ms=0.2,
-        device="sculptnet.testing:fake_device",
-        minutes=1.0,
-        accelerator="cpu",
-        run_dir=run_dir,
-        settings=SMALL,
-    )
+    """Makes the options of a run directory: a computed device, three layers, seconds of training; others on top."""
+
+    def options(run_dir: Path, **changes: Any) -> FitOptions:
+        values: dict[str, Any] = {
+            "data": str(photos),
+            "latency_ms": 0.2,
+            "device": "sculptnet.testing:fake_device",
+            "minutes": 1.0,
+            "accelerator": Accelerator.CPU,
+            "run_dir": run_dir,
+            "listener": SILENT,
+            "settings": SMALL,
+        }
+        return asked(FitOptions, **(values | changes))
+
+    return options
 
 
 @pytest.fixture(scope="session")
 def ask_ofa(ask: Ask) -> Ask:
     """The same with a supernet, whose networks are shipped as they are cut out."""
-    return lambda run_dir: replace(ask(run_dir), method="ofa", settings=SUPERNET)
+    return lambda run_dir, **changes: ask(run_dir, **({"method": "ofa", "settings": SUPERNET} | changes))
 
 
 @pytest.fixture(scope="session")
 def supernet_run(ask_ofa: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished run that trained a supernet."""
-    silent = Voice(lambda text: None, no_progress)
-    return run_flow(ask_ofa(tmp_path_factory.mktemp("ofa") / "run"), Stage.REPORT, silent)
+    return run_fit(ask_ofa(tmp_path_factory.mktemp("ofa") / "run"))
 
 
 @pytest.fixture
 def said() -> list[str]:
-    """What the flow said."""
+    """What a run said."""
     return []
 
 
 @pytest.fixture
-def voice(said: list[str]) -> Voice:
-    return Voice(said.append, no_progress)
+def listener(said: list[str]) -> Listener:
+    """Keeps what is said in `said`."""
+    return Listener(said.append)
 
 
 @pytest.fixture
