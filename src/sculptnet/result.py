@@ -14,10 +14,9 @@ from sculptnet.errors import RunError
 from sculptnet.export import load_network
 from sculptnet.nets import Network
 from sculptnet.runs import RunDirectory
+from sculptnet.stages.feasibility import NOTICED_SLOWER
 from sculptnet.stages.proxy import ProxyCheck
 from sculptnet.stages.trade_off import TradeOff, describe
-
-NOTICED_SLOWER = 1.03  # times the table's speed; less is within what finalists have to spare
 
 
 @dataclass(frozen=True)

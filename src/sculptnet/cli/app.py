@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sculptnet import __version__
+from sculptnet._version import __version__
 from sculptnet.cli.console import Console
 from sculptnet.cli.looking import list_devices, measure, predict, show, show_zoo
 from sculptnet.cli.typed import refuse_beside_a_run, typed_in, values_of, with_options

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sculptnet import __version__
+from sculptnet._version import __version__
 from sculptnet.arch import SearchSpace
 from sculptnet.cost import LatencyTable, Precision, macs
 from sculptnet.devices import Quality

@@ -17,7 +17,7 @@ import numpy as np
 from onnx import ModelProto
 from torch import nn
 
-import sculptnet
+from sculptnet._version import __version__
 from sculptnet.arch import IMAGE_CHANNELS, TensorShape
 from sculptnet.data.preprocessing import Preprocessing
 from sculptnet.errors import InvalidValue, collected
@@ -152,7 +152,7 @@ def export_model(
 
 def versions() -> dict[str, str]:
     """The versions of what made a file: SculptNet, Python and the packages that take part."""
-    found = {"sculptnet": sculptnet.__version__, "python": platform.python_version()}
+    found = {"sculptnet": __version__, "python": platform.python_version()}
     return found | {package: version(package) for package in PACKAGES}
 
 
