@@ -17,7 +17,7 @@ def own_output(files: Collection[str], read: Callable[[str], bytes]) -> str | No
         files: the names of the files directly in it.
         read: gives the content of one; a file of the same name that somebody else wrote is told by what is in it.
     """
-    if set(files) == {LOCK} or (RUN in files and _has_keys(RUN, read, "verb", "identity")):
+    if set(files) == {LOCK} or (RUN in files and _has_keys(RUN, read, "identity")):
         return "a run"
     if MODEL in files and any(name in files for name in BESIDE_MODEL):
         return "a shipped model"

@@ -158,7 +158,7 @@ class RunInfo:
     """What a run is.
 
     Attributes:
-        verb: what was called: `fit`, `train`, `search_recipe`, `detect` or `specialize`.
+        verb: what was called: `fit`, `train`, `search-recipe`, `detect` or `specialize`.
         identity: what makes it this run: its settings, space and data fingerprint; plain JSON.
         command: what was asked, in full; plain JSON.
     """
@@ -166,6 +166,16 @@ class RunInfo:
     verb: str
     identity: Mapping[str, Any]
     command: Mapping[str, Any]
+
+
+def _refuse_older(folder: Path) -> None:
+    """Raises `RunError` for a run of a version whose runs said their schema."""
+    content = read_json(folder / RUN)
+    if isinstance(content, dict) and "schema" in content:
+        raise RunError(
+            f"{folder} was begun by an older version of SculptNet, whose runs this one does not go on with; give another "
+            "run_dir, or fresh=True (--fresh) to replace it. A model shipped there is read as before"
+        )
 
 
 @final
@@ -226,6 +236,7 @@ class RunDirectory:
         """
         if not self.exists():
             raise RunError(f"{self.folder} is no run directory (no {RUN}); `sculptnet fit` makes one")
+        _refuse_older(self.folder)
         return read_record(self.folder / RUN, RunInfo)
 
     @contextmanager
@@ -241,7 +252,9 @@ class RunDirectory:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise RunError(f"{self.folder} is in use by another process; wait for it or give run_dir (--run-dir)") from error
+                raise RunError(
+                    f"{self.folder} is in use by another process; wait for it or give run_dir (--run-dir)"
+                ) from error
             yield
 
     # ------------------------------------------------------------------ logs
