@@ -173,8 +173,8 @@ def _refuse_older(folder: Path) -> None:
     content = read_json(folder / RUN)
     if isinstance(content, dict) and "schema" in content:
         raise RunError(
-            f"{folder} was begun by an older version of SculptNet, whose runs this one does not go on with; give another "
-            "run_dir, or fresh=True (--fresh) to replace it. A model shipped there is read as before"
+            f"{folder} was begun by an older version of SculptNet, whose runs this one does not go on with; give "
+            "another run_dir, or fresh=True (--fresh) to replace it. A model shipped there is read as before"
         )
 
 
