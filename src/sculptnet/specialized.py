@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sculptnet import blocks
-from sculptnet.arch import Architecture, architecture_from_json
+from sculptnet.arch import Architecture
 from sculptnet.files import read_json
 from sculptnet.report import DeviceFront, SpecializedNetwork, write_specialized
 from sculptnet.runs import RunDirectory
@@ -81,7 +80,6 @@ def _network(run: RunDirectory) -> SpecializedNetwork:
     card = read_json(run.card)
     event = next(event for event in reversed(run.events(lambda text: None)) if event["event"] == "specialized")
     file = card["budget"]["file"]
-    architecture = architecture_from_json(read_json(run.model / "architecture.json"), blocks.ALL)
     return SpecializedNetwork(
         device=run.folder.parent.name,
         budget_ms=card["budget"]["at_most"],
@@ -93,7 +91,7 @@ def _network(run: RunDirectory) -> SpecializedNetwork:
         predicted_top1=event["predicted_top1"],
         macs=card["macs"],
         parameters=card["parameters"],
-        network=describe(architecture),
+        network=event["network"],
         search_seconds=event["seconds"],
         within_budget=card["within_budget"],
         folder=run.folder,
@@ -103,7 +101,7 @@ def _network(run: RunDirectory) -> SpecializedNetwork:
     )
 
 
-def describe(architecture: Architecture) -> str:
+def described(architecture: Architecture) -> str:
     """A network in a line: its resolution, and the layers of its stages."""
     stages = "|".join(" ".join(block.label() for block in stage) for stage in architecture.stages)
     return f"{architecture.resolution} px {stages}"

@@ -35,7 +35,7 @@ from sculptnet.plain import from_command
 from sculptnet.precision import Precision
 from sculptnet.runs import RunDirectory, read_record
 from sculptnet.search import Limit
-from sculptnet.specialized import Specialized, device_networks, write_specialized_report
+from sculptnet.specialized import Specialized, described, device_networks, write_specialized_report
 from sculptnet.stages.feasibility import budget_at_table_speed, budget_ms, check_limits
 from sculptnet.stages.ship import ship
 from sculptnet.stages.table import measured_table
@@ -228,16 +228,17 @@ def _one(
     at_most_ms = budget_at_table_speed(here, table, on_device.cost)
     target = Target(problem_of(here, table, at_most_ms), table, on_device.cost)
     best = find_specialised(here, target, found, method.draws, method)
+    architecture = job.space.decode(best.choices).architecture
     job.log(
         {
             "event": "specialized",
+            "network": described(architecture),
             "seconds": round(job.clock() - begun, 2),
             "predicted_top1": float(found.predictor.of(best.choices)[0]),
             "metrics": {name: float(value) for name, value in best.metrics.items()},
             "fine_tune_epochs": fine_tune_epochs,
         }
     )
-    architecture = job.space.decode(best.choices).architecture
     network, recipe = found.judge.network(architecture).to("cpu"), job.recipe()
     if fine_tune_epochs:
         recipe = fine_tuning(recipe, fine_tune_epochs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sculptnet import blocks
-from sculptnet.arch import SearchSpace, classes_in
+from sculptnet.arch import Architecture, SearchSpace, classes_in
 from sculptnet.cost import (
     Energy,
     HeldOut,
@@ -28,9 +28,10 @@ LARGEST_WIDENING = 4.0  # that is advised; a budget that is looser yet may be a 
 LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device
 
 
-def space_blocks(space: SearchSpace) -> tuple[type, ...]:
-    """The classes that files of this space may name: ours, and the user's own that stand in it."""
-    return tuple(dict.fromkeys((*blocks.ALL, *classes_in(space.architecture))))
+def blocks_in(subject: SearchSpace | Architecture) -> tuple[type, ...]:
+    """The classes that files of this space or network may name: ours, and the user's own that stand in it."""
+    template = subject.architecture if isinstance(subject, SearchSpace) else subject
+    return tuple(dict.fromkeys((*blocks.ALL, *classes_in(template))))
 
 
 def measured_table(job: FitJob, at_most_ms: float) -> LatencyTable:
@@ -42,7 +43,7 @@ def measured_table(job: FitJob, at_most_ms: float) -> LatencyTable:
     run, asked = job.run, job.options
     if run.table.exists():
         with reading(run.table, AS_WRITTEN):
-            return table_from_json(read_json(run.table), space_blocks(job.space))
+            return table_from_json(read_json(run.table), blocks_in(job.space))
     if ENERGY in parse_limits(asked.limits, asked.device) and not run.energy.exists():  # said before minutes are spent
         check_counted(job.device)
         open_rapl(job.powercap)
@@ -97,7 +98,7 @@ def _given_table(job: FitJob, path: Path) -> LatencyTable:
 
 def _read_table(path: Path, space: SearchSpace) -> LatencyTable:
     try:
-        return table_from_json(read_given(path, "a latency table"), space_blocks(space))
+        return table_from_json(read_given(path, "a latency table"), blocks_in(space))
     except InvalidValue as error:
         raise InvalidValue(f"--table {path}: {error}") from error
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, final
 
-from sculptnet import blocks
 from sculptnet import data as sources
-from sculptnet.arch import Architecture, SearchSpace, classes_in, to_json
+from sculptnet.arch import Architecture, SearchSpace, to_json
 from sculptnet.data import ImageData, Request, check_plausible, decoded, default_preprocessing, levelled
 from sculptnet.devices.energy import POWERCAP
 from sculptnet.devices.measure import check_precision
@@ -29,6 +28,7 @@ from sculptnet.stages.data import look
 from sculptnet.stages.page import write_run_report
 from sculptnet.stages.proxy import newest_check
 from sculptnet.stages.ship import ship
+from sculptnet.stages.table import blocks_in
 from sculptnet.stages.trade_off import trade_offs
 from sculptnet.stages.unused import data_problems, names_of, unused_crops
 from sculptnet.tasks.base import Task
@@ -67,7 +67,7 @@ class Classify(Task[Job[Any], Found, Network, FitResult]):
     def result(self, job: Job[Any], found: Found | None) -> FitResult:
         run = job.run
         if found is None:
-            architecture = load_network(run.model, blocks=known_blocks(job.subject)).architecture
+            architecture = load_network(run.model, blocks=blocks_in(job.subject)).architecture
         else:
             architecture = found.candidate.architecture
         records = [TrialRecord.from_json(line) for line in run.trials(job.say)]
@@ -79,12 +79,6 @@ class Classify(Task[Job[Any], Found, Network, FitResult]):
             trade_offs(records, job.method.longer_epochs(job)),
             newest_check(job.events()),
         )
-
-
-def known_blocks(subject: Subject) -> tuple[type, ...]:
-    """The classes that files of this run may name: ours, and the user's own that stand in it."""
-    template = subject.architecture if isinstance(subject, SearchSpace) else subject
-    return tuple(dict.fromkeys((*blocks.ALL, *classes_in(template))))
 
 
 def opened(
