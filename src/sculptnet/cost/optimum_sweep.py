@@ -133,8 +133,8 @@ class Sweep:
         options = step.cost.shape[1]
         if len(labels) * options > MAX_LABELS:
             raise InvalidValue(
-                f"{len(labels) * options:,} partial candidates must be compared at once, at most {MAX_LABELS:,} can be; "
-                "use fewer limits or bins"
+                f"{len(labels) * options:,} partial candidates must be compared at once, at most {MAX_LABELS:,} can "
+                "be; use fewer limits or bins"
             )
         parents, choices = np.repeat(np.arange(len(labels)), options), np.tile(np.arange(options), len(labels))
         values = labels.values[parents]
