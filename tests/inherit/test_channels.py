@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ def test_widths_are_nested_and_all_channels_are_all_in_order(groups: int) -> Non
     step = groups * groups
     sets = [set(chosen_channels(ORDER, count, groups).tolist()) for count in range(step, 33, step)]
     assert [len(found) for found in sets] == list(range(step, 33, step))
-    assert all(small < large for small, large in zip(sets, sets[1:], strict=False))
+    assert all(small < large for small, large in itertools.pairwise(sets))
 
 
 def test_without_groups_the_first_of_the_order_stay() -> None:
