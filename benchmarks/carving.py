@@ -29,14 +29,15 @@ from torch import Tensor
 
 from sculptnet import zoo
 from sculptnet.accuracy import Accuracy
-from sculptnet.arch import Architecture, SearchSpace
+from sculptnet.arch import Architecture, Block, SearchSpace
 from sculptnet.blocks import ALL
 from sculptnet.cost import FactoredCost, Limit, Macs, macs, optimum
 from sculptnet.data import EvaluationBatches, Preprocessing, folder
 from sculptnet.devices.local import cpu_name
 from sculptnet.files import write_atomic
 from sculptnet.inherit import Library, carve_space, load_library, measure_additivity, save_library
-from sculptnet.inherit.anatomy import features, inverted_form, places_of
+from sculptnet.inherit.anatomy import features, hidden_width, in_chunks, inverted_form, places_of
+from sculptnet.inherit.derivable import why_not
 from sculptnet.inherit.library import options_of_places
 from sculptnet.inherit.walk import applied
 from sculptnet.nets import Network
@@ -82,12 +83,13 @@ def photographs(given: argparse.Namespace, data: str, seed: int) -> Photographs:
             archive.extractall(root, filter="data")
     found = folder(root / DATA[data], seed=seed, skip_broken=True)
     view = Preprocessing(SIDE, SIDE, HALF, HALF)
-    parts = []
+    parts = list[Tensor]()
     for split in (found.train, found.test):
         order = stream(seed, "benchmark: carving").permutation(len(split))
         batches = list(EvaluationBatches(split.take(order), view, 64))
         parts += [torch.cat([images for images, _ in batches]), torch.cat([labels for _, labels in batches])]
-    return Photographs(*parts, len(found.classes))
+    train, train_labels, test, test_labels = parts
+    return Photographs(train, train_labels, test, test_labels, len(found.classes))
 
 
 # ---------------------------------------------------------------------- the trained network and its library
@@ -129,7 +131,7 @@ class Results:
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
 
     def has(self, name: str, share: float, count: int = 1) -> bool:
-        return sum(row["name"] == name and row["share"] == share for row in self.rows) >= count
+        return [(row["name"], row["share"]) for row in self.rows].count((name, share)) >= count
 
     def add(self, **row: Any) -> None:
         self.rows.append(row)
@@ -142,7 +144,7 @@ def library_of(given: argparse.Namespace, photos: Photographs, results: Results,
     if (path / "library.json").exists():
         return load_library(path, ALL)
     network = probed(photos)
-    batches = zip(photos.train.split(64), photos.train_labels.split(64), strict=True)
+    batches = ((photos.train[part], photos.train_labels[part]) for part in in_chunks(len(photos.train), 64))
     start, cpu = time.perf_counter(), time.process_time()
     library = Library.of(network, carve_space(network.architecture), batches)
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
@@ -155,27 +157,24 @@ def library_of(given: argparse.Namespace, photos: Photographs, results: Results,
 
 # ---------------------------------------------------------------------- contenders
 def alike(library: Library, share: float) -> Architecture:
-    """The widest network within the budget whose layers all have the same part of their widths, as options go."""
+    """The widest network within the budget whose layers all have the same part of their widths, in multiples of 8."""
     whole = library.network.architecture
-    budget, places = share * macs(whole), {path: shape.channels for path, _, shape in whole.blocks()}
-    options = options_of_places(library.space)
-    for factor in np.arange(1.0, 0.2, -0.01):
-        picked = {}
-        for path, block in whole.named():
-            own = inverted_form(block)
-            same = [
-                o
-                for o in options[path]
-                if type(o) is type(block) and getattr(o, "kernel_size", 0) == getattr(block, "kernel_size", 0)
-            ]
-            widths = {
-                o.out_channels if own is None else inverted_form(o).hidden_channels(places[path]): o for o in same
-            }  # type: ignore[union-attr]
-            within = [width for width in widths if width <= factor * max(widths) + 1e-9]
-            picked[path] = widths[max(within, default=min(widths))]
-        stages = tuple(tuple(picked[f"stages.{i}.{j}"] for j in range(len(s))) for i, s in enumerate(whole.stages))
-        found = replace(whole, stages=stages, head=picked["head"])
-        if macs(found) <= budget:
+    places = {path: shape.channels for path, _, shape in whole.blocks()}
+
+    def narrowed(path: str, block: Block, factor: float) -> Block:
+        own = block.out_channels if path == "head" else hidden_width(block, places[path])
+        width = max(8, int(factor * (own or 0)) // 8 * 8)
+        if own is None or width >= own:
+            return block
+        narrow = {"out_channels": width} if path == "head" else {"expansion": width / places[path]}
+        found: Block = replace(block, **narrow)  # type: ignore[type-var]
+        return found if why_not(block, found, places[path]) is None else block
+
+    for factor in np.arange(1.0, 0.05, -0.005):
+        blocks = {path: narrowed(path, block, factor) for path, block in whole.named()}
+        stages = tuple(tuple(blocks[f"stages.{i}.{j}"] for j in range(len(s))) for i, s in enumerate(whole.stages))
+        found = replace(whole, stages=stages, head=blocks["head"])
+        if macs(found) <= share * macs(whole):
             return found
     raise AssertionError("no width is narrow enough")
 
@@ -214,8 +213,8 @@ def other_orders(library: Library, photos: Photographs) -> Mapping[str, Library]
         )
         for place in places
     ]
-    for part, given in zip(images.split(32), labels.split(32), strict=True):
-        loss = torch.nn.functional.cross_entropy(library.network(part), given, reduction="sum")
+    for part in in_chunks(count, 32):
+        loss = torch.nn.functional.cross_entropy(library.network(images[part]), labels[part], reduction="sum")
         gradients = torch.autograd.grad(loss, [seen[place.path] for place in places])
         for place, gradient in zip(places, gradients, strict=True):
             terms = (seen[place.path] * gradient).sum((2, 3)).square().sum(0).detach()
@@ -310,11 +309,11 @@ def page(given: argparse.Namespace) -> Iterator[str]:
     yield ""
     yield (
         f"{cpu_name()}, one thread beside other work, PyTorch {torch.__version__}. Published weights at {SIDE} px, "
-        "features frozen, logistic regression as the classifier; a fifth of the photographs is for testing, another one "
-        "for each seed. No network below was trained. Top-1 in percent, ± standard deviation over the networks of all "
-        "seeds; in brackets the mean divergence from the whole network on training images, in nats, and the number of "
-        "networks. Budgets are shares of the whole network's multiply-adds. Random networks are the dearest of 2,000 "
-        "draws within the budget; all layers alike: widths are multiples of 8, kernels and layers stay."
+        "features frozen, logistic regression as the classifier; a fifth of the photographs is for testing, another "
+        "one for each seed. No network below was trained. Top-1 in percent, ± standard deviation over the networks of "
+        "all seeds; in brackets the mean divergence from the whole network on training images, in nats, and the number "
+        "of networks. Budgets are shares of the whole network's multiply-adds. Random networks are the dearest of "
+        "2,000 draws within the budget; all layers alike: widths are multiples of 8, kernels and layers stay."
     )
     for data in DATA:
         rows = rows_of(given, data)
@@ -331,8 +330,8 @@ def page(given: argparse.Namespace) -> Iterator[str]:
         yield ""
         for row in (row for row in rows if row["name"] == "library"):
             yield (
-                f"Library of {row['options']} options: {row['seconds']:.0f} s ({row['cpu_seconds']:.0f} s of one core), "
-                f"{row['gib']:.2f} GiB at most, all photographs decoded included."
+                f"Library of {row['options']} options: {row['seconds']:.0f} s ({row['cpu_seconds']:.0f} s of one "
+                f"core), {row['gib']:.2f} GiB at most, all photographs decoded included."
             )
         for row in (row for row in rows if row["name"] == "additivity"):
             pairs = ", ".join(f"{left:.2f}/{right:.2f}" for left, right in sorted(row["pairs"]))

@@ -70,6 +70,8 @@ def test_projections_are_the_least_squares_optimum_of_numpy(name: str) -> None:
             if module is place.module:
                 assert seen is x
                 continue
+            shared = Fitting(place, orders, x, seen, EVERYTHING, many=True).module(block)
+            torch.testing.assert_close(shared.state_dict(), module.state_dict(), rtol=1e-3, atol=1e-3)
             prior = prior_of(place, block, orders, x, seen)
             wanted = rows_of(before_activation(place.module, x) - added(module, seen))
             hidden, weights = rows_of(features(module, seen)), linear_map(projection_of(module))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sculptnet.arch import Architecture, Block
 from sculptnet.blocks import MBPool, PooledConv
-from sculptnet.inherit.anatomy import Place
+from sculptnet.inherit.anatomy import Place, folded
 from sculptnet.inherit.channels import chosen_channels
 from sculptnet.inherit.fitting import Fitting
 from sculptnet.inherit.heads import fitted_classifier, narrowed_head
@@ -47,8 +47,8 @@ def assembled(
         module = Fitting(place, orders.get(place.path, {}), whole_x, x, refit).module(block)
         modules[place.path] = module
         same = x is whole_x and module is place.module
-        whole_x = applied(place.module, whole_x)
-        x = whole_x if same else applied(module, x)
+        whole_x = applied(folded(place.module), whole_x)
+        x = whole_x if same else applied(folded(module), x)
     modules["head"], modules["classifier"] = _ends(head, classifier, blocks["head"], orders, whole_x, x, refit)
     return _network(architecture, modules)
 

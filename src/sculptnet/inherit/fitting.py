@@ -45,10 +45,13 @@ class Fitting:
         whole_x: inputs of the place in the trained network, `(images, channels, height, width)`.
         x: inputs in the network that the option is for, same shape.
         refit: rows and pulls.
+        many: options are made of the same place: all hidden channels are looked at once, for all widths.
     """
 
-    def __init__(self, place: Place, orders: Channels, whole_x: Tensor, x: Tensor, refit: Refit) -> None:
-        self.place, self.orders, self.refit = place, orders, refit
+    def __init__(
+        self, place: Place, orders: Channels, whole_x: Tensor, x: Tensor, refit: Refit, *, many: bool = False
+    ) -> None:
+        self.place, self.orders, self.refit, self.many = place, orders, refit, many
         self.whole_x, self.x = whole_x, x
         self._kernels: dict[int, nn.Module] = {}
         self._shared_moments: dict[int, Moments] = {}
@@ -68,12 +71,12 @@ class Fitting:
         channels = self._channels(block, form)
         module = built(block, self.place)
         take_inverted(self._with_kernel(form.kernel_size), module, form, channels)
-        if form.squeeze is not None:
-            if len(channels["hidden"]) < len(self.orders["hidden"]):
-                self._fit_squeeze(module, channels)
-            moments = self._seen(module)
-        else:
+        if form.squeeze is not None and len(channels["hidden"]) < len(self.orders["hidden"]):
+            self._fit_squeeze(module, channels)
+        if self.many and form.squeeze is None:
             moments = self._shared(form.kernel_size).take(channels["hidden"], torch.arange(block.out_channels))
+        else:
+            moments = self._seen(module)
         self._project(module, moments, form.groups)
         return module
 

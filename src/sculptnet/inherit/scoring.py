@@ -57,7 +57,7 @@ def scored(
         if orders is None and has_body(place.block):
             found[place.path] = orders_of(place, whole_x, refit)
         fit_x = whole_x if base is network else x[:count]
-        fitting = Fitting(place, found.get(place.path, {}), whole_x, fit_x, refit)
+        fitting = Fitting(place, found.get(place.path, {}), whole_x, fit_x, refit, many=True)
         for block in options.get(place.path, ()):
             entries[place.path, block] = 0.0
             if block != part.block:
