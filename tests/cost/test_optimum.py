@@ -8,7 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from tests.cost.factored_spaces import ADDED, LARGEST, SPACES, FloatArray, every_row, inverted, one_by_one, space
+from hypothesis import given, settings
+from tests.cost.factored_spaces import (
+    ADDED,
+    LARGEST,
+    SPACES,
+    FloatArray,
+    every_row,
+    inverted,
+    one_by_one,
+    space,
+    spaces,
+)
 
 from sculptnet.arch import Block, SearchSpace, TensorShape, choice
 from sculptnet.cost import Alike, FactoredCost, Limit, Reduce, cost_of, diverse, front, optimum
@@ -67,6 +78,18 @@ def test_several_limits_hold_at_once_maxima_among_them(name: str) -> None:
         assert best.objective == pytest.approx(score[fits].min(), abs=1e-12)
         assert best.costs[0] <= budget
         assert best.costs[1] <= peak
+
+
+@settings(max_examples=25)
+@given(spaces())
+def test_random_spaces_of_ties_and_depths_are_swept_exactly(made: SearchSpace) -> None:
+    rows = made.canonical(made.sample(np.random.default_rng(0), 2_000))
+    score, added = FactoredCost(made, ByPlace()), FactoredCost(made, ADDED)
+    answers = front(score, [Limit(added, math.inf)])
+    for budget in np.quantile(added.of(rows), [0.1, 0.5, 1.0]):
+        best = [answer for answer in answers if answer.costs[0] <= budget][-1]
+        assert best.objective <= score.of(rows)[added.of(rows) <= budget].min() + 1e-12
+        assert cost_of(ByPlace(), made.decode(best.choices).architecture) == pytest.approx(best.objective)
 
 
 def test_with_few_bins_the_stated_slack_holds_and_limits_hold_exactly() -> None:

@@ -206,6 +206,9 @@ def test_spaces_that_do_not_fit_the_network_are_refused() -> None:
 
 def test_networks_in_training_and_missing_images_are_refused() -> None:
     training = Network(network("groups").architecture)
+    strange = Network(replace(training.architecture, classifier=Conv(5, 1)))
+    with pytest.raises(InvalidValue, match="the classifier must be a linear layer, got Sequential"):
+        Library.of(strange.eval(), library("groups").space, BATCHES, images=40, refit=REFIT)
     with pytest.raises(InvalidValue, match=r"call eval\(\)") as caught:
         Library.of(training, library("groups").space, BATCHES, images=20, refit=REFIT)
     assert "images must be above refit.images, got 20 and 24" in str(caught.value)

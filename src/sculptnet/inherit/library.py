@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sculptnet.arch import Architecture, Block, OneOf, Prefix, Same, SearchSpace
+from sculptnet.blocks.layers import Classify
 from sculptnet.cost.factored_terms import values
 from sculptnet.errors import InvalidSpace, InvalidValue, collected
 from sculptnet.inherit.anatomy import places_of
@@ -133,6 +134,8 @@ def _check(network: Network, space: SearchSpace, images: int, refit: Refit) -> N
     problems = []
     if network.training:
         problems.append("the network is in training mode; call eval() on it")
+    if not isinstance(network.classifier, Classify):
+        problems.append(f"the classifier must be a linear layer, got {type(network.classifier).__name__}")
     if images <= refit.images:
         problems.append(
             f"images must be above refit.images, got {images} and {refit.images}: scores need images of their own"
