@@ -52,17 +52,17 @@ def test_of_equals_the_cost_in_fbnets_space() -> None:
 
 
 @given(spaces())
-def test_what_is_priced_is_what_a_table_of_the_space_holds(made: SearchSpace) -> None:
-    asked: list[tuple[Block, TensorShape]] = []
+def test_what_is_priced_once_at_each_place_is_what_a_table_of_the_space_holds(made: SearchSpace) -> None:
+    asked: list[tuple[str, Block, TensorShape]] = []
 
     class Asked(Arbitrary):
         def block(self, path: str, block: Block, shape: TensorShape) -> float:
-            asked.append((block, shape))
+            asked.append((path, block, shape))
             return 1.0
 
     FactoredCost(made, Asked())
     assert len(asked) == len(set(asked))
-    assert set(asked) == set(entries_of(made))
+    assert {(block, shape) for _, block, shape in asked} == set(entries_of(made))
 
 
 def test_a_position_of_fbnets_space_depends_on_its_own_decision_alone() -> None:

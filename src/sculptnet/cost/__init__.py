@@ -15,6 +15,7 @@ from sculptnet.cost.entries import entries_of
 from sculptnet.cost.factored import Draws, Extreme, FactoredCost
 from sculptnet.cost.memory import ModelBytes, PeakActivation, model_bytes, peak_memory, peak_memory_bytes
 from sculptnet.cost.model import CostModel, Reduce, cost_of
+from sculptnet.cost.optimum import Alike, Limit, Optimum, diverse, front, optimum
 from sculptnet.cost.predictor import LatencyPredictor, fill, fit_predictor
 from sculptnet.cost.published_tables import read_fbnet_pi4_table, read_fbnet_tables
 from sculptnet.cost.published_yaml import read_ofa_table, read_proxyless_table
@@ -24,6 +25,7 @@ from sculptnet.cost.transfer import transfer
 from sculptnet.precision import Precision
 
 __all__ = [
+    "Alike",
     "ConvFcWeights",
     "CostModel",
     "Counts",
@@ -35,8 +37,10 @@ __all__ = [
     "HeldOut",
     "LatencyPredictor",
     "LatencyTable",
+    "Limit",
     "Macs",
     "ModelBytes",
+    "Optimum",
     "Parameters",
     "PeakActivation",
     "Precision",
@@ -47,13 +51,16 @@ __all__ = [
     "conv_fc_weights",
     "cost_of",
     "count",
+    "diverse",
     "energy_from_json",
     "entries_of",
     "factored",
     "fill",
     "fit_predictor",
+    "front",
     "macs",
     "model_bytes",
+    "optimum",
     "parameters",
     "peak_memory",
     "peak_memory_bytes",

@@ -177,18 +177,23 @@ def _widths(space: SearchSpace, place: Place) -> list[tuple[Picks, int]]:
 
 # ---------------------------------------------------------------------- prices
 class _Prices:
-    """Prices each block once per input shape, with the size of its output, and gathers what cannot be priced."""
+    """Prices each block once per place and input shape, with its output's size, and gathers what cannot be priced."""
 
     def __init__(self, cost: CostModel) -> None:
         self.cost = cost
-        self.known: dict[tuple[Block, TensorShape], tuple[float, tuple[int, int]]] = {}
+        self.numbers: dict[tuple[Block, TensorShape], int] = {}  # blocks are slow to hash: once for each question
+        self.sizes: list[tuple[int, int]] = []
+        self.known: dict[tuple[str, int], float] = {}
         self.missing: dict[tuple[Block, TensorShape], str] = {}
 
     def of(self, path: str, block: Block, shape: TensorShape) -> tuple[float, tuple[int, int]]:
-        key = (block, shape)
-        if key not in self.known:
-            self.known[key] = self._priced(path, block, shape), _size_after(path, block, shape)
-        return self.known[key]
+        number = self.numbers.setdefault((block, shape), len(self.sizes))
+        if number == len(self.sizes):
+            self.sizes.append(_size_after(path, block, shape))
+        price = self.known.get((path, number))  # the same block may cost something else at another place
+        if price is None:
+            price = self.known[path, number] = self._priced(path, block, shape)
+        return price, self.sizes[number]
 
     def _priced(self, path: str, block: Block, shape: TensorShape) -> float:
         try:
@@ -206,7 +211,7 @@ class _Prices:
             more = f"\n  ... and {len(texts) - 3} more" if len(texts) > 3 else ""
             shown = "".join(f"\n  - {text}" for text in texts[:3])
             raise NotMeasured(
-                f"{self.cost.name}: {len(self.missing)} of {len(self.known)} combinations of block and input shape "
+                f"{self.cost.name}: {len(self.missing)} of {len(self.sizes)} combinations of block and input shape "
                 f"cannot be priced{shown}{more}"
             )
 
