@@ -206,6 +206,28 @@ def test_clipping_bounds_the_step(new_network: NewNetwork, colours: Any) -> None
     assert float(torch.cat([part.flatten() for part in moved]).norm().detach()) == pytest.approx(1e-3, rel=1e-3)
 
 
+def test_frozen_statistics_stay_while_weights_learn(new_network: NewNetwork, colours: Any) -> None:
+    recipe = Recipe(epochs=2, batch_size=12, optimizer=Sgd(0.01), label_smoothing=0.0, frozen_statistics=True)
+    before, network = new_network(0).eval(), new_network(0)
+    images, labels = next(iter(colours.epoch(0)))
+    first = nn.functional.cross_entropy(before(images), labels)  # what the first step sees: eval mode
+    one = train_network(network, recipe, replace(colours, steps_per_epoch=1), num_classes=3, seed=0)
+    assert one.curve[0]["loss"] == pytest.approx(float(first.detach()), rel=1e-4)
+    for (name, now), then in zip(network.named_buffers(), before.buffers(), strict=True):
+        assert torch.equal(now, then), name
+    assert not any(torch.equal(new, old) for new, old in zip(network.parameters(), before.parameters(), strict=True))
+    assert not network.training
+
+
+def test_frozen_statistics_stay_frozen_when_a_training_goes_on(training: Training, memory: Any) -> None:
+    frozen = replace(training, recipe=replace(training.recipe, frozen_statistics=True))
+    whole = frozen().network.state_dict()
+    with pytest.raises(KillError):
+        frozen(memory, killed_at(5), checkpoint_seconds=0.0)
+    resumed = frozen(memory).network.state_dict()
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in whole.items())
+
+
 def test_bfloat16_leaves_weights_in_float32(new_network: NewNetwork, colours: Any) -> None:
     recipe = Recipe(epochs=1, batch_size=12)
     trained = train_network(new_network(0), recipe, colours, num_classes=3, seed=0, precision="bf16")

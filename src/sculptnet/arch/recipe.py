@@ -205,6 +205,8 @@ class Recipe:
         ema: decay per step of the averaged weights that are evaluated and exported; 0 switches averaging off.
         distillation: weight of the teacher's soft labels; above 0 a teacher is needed, 0 ignores it.
         clip_norm: gradients are scaled down to this norm; 0 switches clipping off.
+        frozen_statistics: batch norms normalise by the statistics that they have, and keep them; for weights that are
+            trained already and batches too small or too few to estimate others.
     """
 
     epochs: int = 30
@@ -218,6 +220,7 @@ class Recipe:
     ema: float = 0.0
     distillation: float = 0.0
     clip_norm: float = 0.0
+    frozen_statistics: bool = False
 
     def __post_init__(self) -> None:
         _check(

@@ -59,6 +59,14 @@ class RecipeTraining(Training):
             modules, {"optimizer": (self.optimizer, dict(network.named_parameters()))}, {"losses": self.losses}
         )
 
+    def begin_epoch(self) -> None:
+        """Puts the network in train mode, batch norms with frozen statistics aside."""
+        super().begin_epoch()
+        if self.recipe.frozen_statistics:
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
     def learn(self, images: Tensor, labels: Tensor) -> Tensor:
         """One step of the optimiser."""
         self.optimizer.zero_grad()

@@ -108,7 +108,7 @@ def _epoch(
     position = training.position
     if position.step == training.steps:
         return
-    training.network.train()
+    training.begin_epoch()
     last = clock()
     for images, labels in whole(batches, position.epoch, position.step, training.steps):
         training.step(images, labels)

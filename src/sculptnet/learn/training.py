@@ -65,6 +65,10 @@ class Training(ABC):
         self.position = Position()
         self._checked = 0
 
+    def begin_epoch(self) -> None:
+        """Puts the network in train mode."""
+        self.network.train()
+
     # ------------------------------------------------------------------ what a subclass brings
     @abstractmethod
     def learn(self, images: Tensor, labels: Tensor) -> Tensor:
