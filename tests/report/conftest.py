@@ -15,7 +15,10 @@ from sculptnet.arch import Block, SearchSpace, TensorShape
 from sculptnet.cost import cost_of
 from sculptnet.cost.entries import entries_of
 from sculptnet.cost.table import HeldOut, LatencyTable
-from sculptnet.report import ReportData
+from sculptnet.report import ReportData, SectionMaker
+from sculptnet.report.page import searched_from_scratch
+from sculptnet.report.reinforce_sections import layer_diversity
+from sculptnet.report.search_sections import search_over_epochs
 from sculptnet.spaces import fbnet
 
 FASHION = (
@@ -247,6 +250,11 @@ def made_up_card(fast: float, at_most: float, rng: np.random.Generator) -> Mappi
         },
         "within_budget": True,
     }
+
+
+def every_section(source: ReportData) -> tuple[SectionMaker, ...]:
+    """The sections of a search that has all of them."""
+    return searched_from_scratch(source, search_over_epochs, layer_diversity)
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from tests.report.conftest import every_section
 
 from sculptnet.cost import macs
 from sculptnet.report import ReportData, write_report
+from sculptnet.report.page import SECTIONS_OF_A_GIVEN_NETWORK
 from sculptnet.report.text import count
 from sculptnet.testing.elsewhere import run_elsewhere
 
@@ -53,9 +55,13 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
 
+def written_to(folder: Path, run: ReportData) -> Path:
+    return write_report(run, every_section(run), folder)
+
+
 @pytest.fixture(scope="module")
 def written(full_run: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(full_run, tmp_path_factory.mktemp("report"))
+    return written_to(tmp_path_factory.mktemp("report"), full_run)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +121,7 @@ def test_the_head_of_the_page_tells_the_verdict(full_run: ReportData, page: str)
 
 def test_over_budget_says_by_how_much(tmp_path: Path) -> None:
     card = {"budget": {"at_most": 1.0, "precision": "fp32"}, "measured": {"model.onnx": {"latency_ms": 1.25}}}
-    text = write_report(ReportData(card=card), tmp_path).read_text()
+    text = written_to(tmp_path, ReportData(card=card)).read_text()
     assert "Over budget</strong> by 0.25\u202fms (25.0\u202f%)." in text
 
 
@@ -124,13 +130,13 @@ def test_a_median_within_and_an_interval_beyond_the_budget_is_said(tmp_path: Pat
         "budget": {"at_most": 1.0},
         "measured": {"model.onnx": {"latency_ms": 0.99, "low_ms": 0.97, "high_ms": 1.02}},
     }
-    text = write_report(ReportData(card=card), tmp_path).read_text()
+    text = written_to(tmp_path, ReportData(card=card)).read_text()
     assert "Within budget" in text
     assert "The upper end of the interval lies over it." in text
 
 
 def test_an_empty_run_gives_a_page_that_says_what_is_missing(tmp_path: Path) -> None:
-    text = write_report(ReportData(), tmp_path).read_text()
+    text = written_to(tmp_path, ReportData()).read_text()
     Outline(text)
     assert "no baselines were trained; run with --baselines" in text
     assert "<code>sculptnet measure</code>" in text
@@ -149,7 +155,7 @@ def test_the_page_of_a_given_network_shows_its_work_and_does_not_speak_of_search
         recipe={"kind": "Recipe", "epochs": 12, "optimizer": {"kind": "Sgd", "learning_rate": 0.01}},
         given="fbnet_a",
     )
-    text = write_report(data, tmp_path).read_text(encoding="utf-8")
+    text = write_report(data, SECTIONS_OF_A_GIVEN_NETWORK, tmp_path).read_text(encoding="utf-8")
     Outline(text)
     assert full_run.architecture is not None
     figures = set(re.findall(r'<svg [^>]*aria-labelledby="(\w+)-title', text))
@@ -162,7 +168,8 @@ def test_the_page_of_a_given_network_shows_its_work_and_does_not_speak_of_search
 
 
 def test_a_given_network_with_a_budget_is_judged(full_run: ReportData, tmp_path: Path) -> None:
-    text = write_report(ReportData(card=full_run.card, given="fbnet_a"), tmp_path).read_text(encoding="utf-8")
+    data = ReportData(card=full_run.card, given="fbnet_a")
+    text = write_report(data, SECTIONS_OF_A_GIVEN_NETWORK, tmp_path).read_text(encoding="utf-8")
     assert "Within budget</strong> by" in text
     assert ">Budget<" in text
     assert "no network was chosen yet" in text
@@ -199,7 +206,7 @@ def parts_of(run: ReportData) -> dict[str, ReportData]:
 def test_what_is_known_is_shown_and_the_rest_is_left_out(
     known: str, figures: set[str], full_run: ReportData, tmp_path: Path
 ) -> None:
-    text = write_report(parts_of(full_run)[known], tmp_path).read_text(encoding="utf-8")
+    text = written_to(tmp_path, parts_of(full_run)[known]).read_text(encoding="utf-8")
     assert set(re.findall(r'<svg [^>]*aria-labelledby="(\w+)-title', text)) == figures
     Outline(text)
     assert ">Left out</h2>" in text
@@ -210,7 +217,7 @@ def test_names_from_the_users_data_cannot_become_markup(full_run: ReportData, tm
     events = [event for event in full_run.events if event["event"] == "baseline"]
     events.append(dict(events[0]) | {"name": NASTY[0]})
     data = ReportData(title=NASTY[0], command=NASTY[1], card=card, events=events, trials=full_run.trials)
-    text = write_report(data, tmp_path).read_text(encoding="utf-8")
+    text = written_to(tmp_path, data).read_text(encoding="utf-8")
     assert not {tag for tag, _ in Outline(text).tags} & {"script", "img"}
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "衬衫" in text
@@ -223,7 +230,7 @@ def test_many_classes_are_listed_and_not_drawn_as_a_matrix(full_run: ReportData,
         for row in range(size)
     ]
     card = {"accuracy": {"model.onnx": {"confusion": rows}}, "classes": [f"kind {index}" for index in range(size)]}
-    path = write_report(ReportData(card=card), tmp_path)
+    path = written_to(tmp_path, ReportData(card=card))
     assert not (tmp_path / "figures" / "confusion.png").exists()
     assert '<th scope="row">kind 25</th><td>kind 0</td><td class="number">25</td>' in path.read_text()
 
@@ -231,7 +238,8 @@ def test_many_classes_are_listed_and_not_drawn_as_a_matrix(full_run: ReportData,
 def test_equal_runs_give_equal_bytes_in_another_process(written: Path, tmp_path: Path) -> None:
     program = (
         "import runpy, sys, pathlib; from sculptnet.report import write_report;"
-        "run = runpy.run_path(sys.argv[1])['made_up_run'](); write_report(run, pathlib.Path(sys.argv[2]))"
+        "made = runpy.run_path(sys.argv[1]); run = made['made_up_run']();"
+        "write_report(run, made['every_section'](run), pathlib.Path(sys.argv[2]))"
     )
     conftest = Path(__file__).with_name("conftest.py")
     run_elsewhere(program, str(conftest), str(tmp_path))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sculptnet.arch import SearchSpace
+from sculptnet.methods import FBNetV2
 from sculptnet.report import ReportData
-from sculptnet.report.page import _sections
 from sculptnet.report.parts import Absent, Section
 from sculptnet.report.range_sections import numbers_are_open, numbers_chosen
 from sculptnet.spaces import fbnet, fbnetv2
@@ -63,7 +63,7 @@ def test_without_a_network_and_without_a_search_the_ranges_remain(space: SearchS
 
 def test_the_section_is_there_where_widths_are_open_and_nowhere_else(space: SearchSpace) -> None:
     fixed = ReportData(space=fbnet(3, 16, channels=(8,), layers=(1,), strides=(1,)))
-    assert numbers_chosen in _sections(run_of(space))
-    assert numbers_chosen not in _sections(fixed)
+    assert numbers_chosen in FBNetV2().sections(run_of(space))
+    assert numbers_chosen not in FBNetV2().sections(fixed)
     assert not numbers_are_open(ReportData())
     assert isinstance(numbers_chosen(fixed), Absent)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sculptnet.learn.accuracy_predictor import error_of
+from sculptnet.methods import OnceForAll
 from sculptnet.report import ReportData, write_report
 from sculptnet.report.parts import Absent, Section
 from sculptnet.report.supernet_sections import accuracies_predicted, phase_courses, supernet_phases
@@ -38,7 +39,8 @@ def checked(pairs: tuple[tuple[float, float], ...]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_report(ReportData(events=events()), tmp_path_factory.mktemp("report")).read_text(encoding="utf-8")
+    data, folder = ReportData(events=events()), tmp_path_factory.mktemp("report")
+    return write_report(data, OnceForAll().sections(data), folder).read_text(encoding="utf-8")
 
 
 def test_phases_are_read_in_order_and_epochs_logged_twice_count_once() -> None:

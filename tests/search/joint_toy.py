@@ -16,6 +16,7 @@ from sculptnet.search.joint_search.fine_stage import FineStage
 from sculptnet.search.joint_search.learning import Learning
 from sculptnet.search.joint_search.method import Joint
 from sculptnet.search.protocol import Columns
+from sculptnet.state import Checkpoint, Log, NoCheckpoint, no_log
 
 LAYERS = tuple(Conv(4, choice(1, 3, 5, 7)) for _ in range(6))
 RECIPE = Recipe(optimizer=Sgd(learning_rate=choice(0.1, 0.2, 0.4)), dropout=between(0.0, 0.4, 0.1))
@@ -23,6 +24,7 @@ SPACE = SearchSpace(Architecture(8, Conv(4), (LAYERS,), PooledConv(8), Classifie
 TOP1 = (Objective("top1"),)
 TARGET = np.array([3, 0, 2, 1, 3, 0, 1, 3])
 QUICK = Learning(samples=300, pretraining_epochs=5, encoder=(32, 16), head=(16,), frozen_epochs=10, epochs=10)
+NOWHERE = NoCheckpoint()
 FEW = FineStage(best=8, random=8, kept=16, children=60, generations=10)
 
 
@@ -30,9 +32,11 @@ def likeness(rows: IntMatrix) -> Columns:
     return {"top1": 0.5 + 0.4 * (rows == TARGET).mean(axis=1)}
 
 
-def quick(problem: Problem, seed: int = 0, **settings: Any) -> Search:
+def quick(
+    problem: Problem, seed: int = 0, *, checkpoint: Checkpoint = NOWHERE, log: Log = no_log, **settings: Any
+) -> Search:
     given: dict[str, Any] = {"pool": 256, "rounds": 3, "batch": 10, "finalists": 5, "learning": QUICK, "fine": FEW}
-    return Joint(**given | settings).search(problem, seed)
+    return Joint(**given | settings).search(problem, seed, checkpoint=checkpoint, log=log)
 
 
 def limited(share: float) -> Problem:

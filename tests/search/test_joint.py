@@ -30,7 +30,7 @@ from sculptnet.search import Limit, Objective, Problem, Proposals, Results, Sear
 from sculptnet.search.joint_search.early_stop import correlations, shortest
 from sculptnet.search.joint_search.fine_stage import FineStage
 from sculptnet.search.joint_search.learning import Learning
-from sculptnet.search.joint_search.method import Joint, settings_for
+from sculptnet.search.joint_search.method import Joint
 from sculptnet.search.joint_search.pool import sobol_pool
 from sculptnet.search.joint_search.predictor import load_joint_predictor
 from sculptnet.state import Event
@@ -165,26 +165,27 @@ def test_a_recipe_can_be_searched_for_a_decided_architecture() -> None:
 # ---------------------------------------------------------------------- settings and errors
 @pytest.mark.parametrize("trials", [1, 5, 12, 60, 100, 288, 1000])
 def test_rounds_and_finalists_make_the_trials(trials: int) -> None:
-    settings = settings_for(trials)
-    total = settings["rounds"] * settings["batch"] + settings["finalists"]
-    assert total == max(trials, settings["batch"] + 1) or settings["batch"] == 48
-    Joint(**settings).search(Problem(SPACE, TOP1), 0)
+    planned = Joint().planned(trials)
+    assert planned.batch is not None
+    assert planned.trials() == max(trials, planned.batch + 1) or planned.batch == 48
+    planned.search(Problem(SPACE, TOP1), 0)
 
 
 def test_every_wrong_argument_is_told_at_once() -> None:
     both = Problem(SPACE, (*TOP1, Objective("macs", maximize=False)))
     with pytest.raises(InvalidValue) as caught:
-        Joint(pool=0, rounds=0, batch=0, finalists=-1, correlation=1.5, statistics=()).search(both, 0)
+        Joint(pool=0, rounds=0, batch=0, finalists=-1, correlation=1.5, statistics=())
     for text in (
         "pool must be at least 1, got 0",
         "rounds must be at least 1, got 0",
         "batch must be at least 1, got 0",
         "finalists must be at least 0, got -1",
-        "correlation must lie above 0 and at most at 1, got 1.5",
-        "it takes one objective, got top1, macs; make what should be low a limit",
+        "correlation must be above 0 and at most 1, got 1.5",
         "statistics must name at least one",
     ):
         assert text in str(caught.value)
+    with pytest.raises(InvalidValue, match="it takes one objective, got top1, macs; make what should be low a limit"):
+        Joint().search(both, 0)
     with pytest.raises(InvalidValue, match=r"(?s)samples must.*encoder must have.*huber must be.*held_out must"):
         Learning(samples=1, encoder=(), huber=0.0, held_out=1.0)
     with pytest.raises(InvalidValue, match=r"(?s)kept must be at least 1, got 0.*mutation_probability must lie"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import numpy as np
 import optuna
@@ -13,7 +12,8 @@ from sculptnet.arch import Architecture, IntMatrix, SearchSpace, between, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs
 from sculptnet.errors import Infeasible, InvalidValue, MissingExtra
-from sculptnet.flow.methods import METHODS
+from sculptnet.method import NamedMethod
+from sculptnet.methods import FBNet, Optuna, made
 from sculptnet.search import Limit, Objective, OptunaSearch, Problem, RandomSearch, Sampler, Search, drive
 from sculptnet.search.pareto import front
 from sculptnet.search.protocol import Columns
@@ -74,18 +74,18 @@ def test_its_log_stays_as_the_user_has_it(capfd: pytest.CaptureFixture[str]) -> 
 
 def test_what_is_wrong_is_told_before_anything_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidValue, match=r"2 problems\n  - first must be at least 2, got 1\n  - batch must be"):
-        OptunaSearch(sampler=Sampler.NSGA2, first=1, batch=0).search(PROBLEM, 0)
+        OptunaSearch(sampler=Sampler.NSGA2, first=1, batch=0)
     with pytest.raises(Infeasible, match="no candidate has macs <= 1"):
         next(OptunaSearch().search(Problem(SPACE, PROBLEM.objectives, (Limit(Macs(), 1.0),)), 0))
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtra, match=r"pip install 'sculptnet\[optuna\]'"):
         OptunaSearch().search(PROBLEM, 0)
     with pytest.raises(MissingExtra, match=r"sculptnet\[optuna\]"):
-        METHODS["optuna"].bind({})
+        made("optuna", FBNet)
 
 
 def test_the_command_line_names_the_sampler() -> None:
-    bound: dict[str, Any] = METHODS["optuna"].bind({"sampler": "nsga2", "first": "20"})
-    assert bound == {"sampler": Sampler.NSGA2, "first": 20}
+    found = made(NamedMethod("optuna", {"sampler": "nsga2", "first": "20"}), FBNet)
+    assert found == Optuna(sampler=Sampler.NSGA2, first=20)
     with pytest.raises(InvalidValue, match="known: nsga2, tpe"):
-        METHODS["optuna"].bind({"sampler": "cmaes"})
+        made(NamedMethod("optuna", {"sampler": "cmaes"}), FBNet)

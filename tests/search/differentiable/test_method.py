@@ -138,13 +138,20 @@ def test_every_wrong_argument_is_named_at_once() -> None:
         "theta_weight_decay": -1.0,
         "label_smoothing": 1.0,
         "draws": 0,
-        "accelerator": "tpu",
-        "precision": "fp16",
+        "branches": 0,
     }
-    with pytest.raises(InvalidValue, match=f"dnas: {len(wrong) + 1} problems") as caught:
-        short_search(Outcome(), branches=0, **wrong)
-    for name, value in {**wrong, "branches": 0}.items():
-        assert re.search(rf"- {name} must be .*, got {re.escape(repr(value))}", str(caught.value)), name
+    with pytest.raises(InvalidValue, match=f"Dnas: {len(wrong)} problems") as caught:
+        Dnas(**wrong)
+    assert_all_named(wrong, caught.value)
+    machine = {"accelerator": "tpu", "precision": "fp16"}
+    with pytest.raises(InvalidValue, match="Dnas: 2 problems") as caught:
+        short_search(Outcome(), **machine)
+    assert_all_named(machine, caught.value)
+
+
+def assert_all_named(wrong: Mapping[str, Any], error: InvalidValue) -> None:
+    for name, value in wrong.items():
+        assert re.search(rf"- {name} must be .*, got {re.escape(repr(value))}", str(error)), name
 
 
 def test_a_supernet_of_another_space_is_refused() -> None:

@@ -142,6 +142,9 @@ def short_search(
     checkpoint: Checkpoint = NOWHERE,
     progress: Progress = no_progress,
     seed: int = 0,
+    checkpoint_seconds: float = 30.0,
+    accelerator: str = "cpu",
+    precision: str = "auto",
     **settings: Any,
 ) -> Search:
     """Three epochs of 2 + 2 steps, the first for warm-up; time is a counter, saving at every step or when told."""
@@ -153,7 +156,10 @@ def short_search(
         supernet=outcome.supernet,
         weight_batches=Stripes(1, 2, 8),
         theta_batches=Stripes(2, 2, 8),
+        accelerator=accelerator,
+        precision=precision,
         checkpoint=checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
         clock=map(float, itertools.count()).__next__,
         log=outcome.log,
         progress=progress,
