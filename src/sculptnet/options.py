@@ -90,17 +90,30 @@ PLACES = (  # may begin with `~`
 
 
 class Options:
-    """What was asked of a verb; `~` in paths is the home folder.
+    """What was asked of a verb; `~` in paths is the home folder, and paths and enums may be given as texts.
 
     Raises:
         InvalidValue: with every number that breaks its rule.
     """
 
     def __post_init__(self) -> None:
-        for name, value in [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]:  # type: ignore[arg-type]
-            if name in PLACES and value is not None:
-                object.__setattr__(self, name, at_home(value))
-        problems = self.problems()
+        problems = []
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            name, value, kind = field.name, getattr(self, field.name), typed_of(field).kind
+            if (name in PLACES and isinstance(value, str)) or (name in PLACES and isinstance(value, Path)):
+                value = at_home(value)
+            if kind is Path and isinstance(value, str):
+                value = Path(value)
+            elif kind is float and isinstance(value, int):
+                value = float(value)
+            elif kind is not None and issubclass(kind, Enum) and value is not None and not isinstance(value, kind):
+                words = {member.value: member for member in kind}
+                if value in words:
+                    value = words[value]
+                else:
+                    problems.append(f"{name} must be {' or '.join(words)}, got {value!r}")
+            object.__setattr__(self, name, value)
+        problems += self.problems()
         if problems:
             raise InvalidValue(collected(problems, "The request"))
 
@@ -155,7 +168,7 @@ class DataGroup(SplitGroup):
     """Labelled images."""
 
     data: ImageData | Path | str = option(
-        "A folder with one folder per class, a data set's name, package.module:name, or a run directory.",
+        "A folder with one folder per class, a data set's name, package.module:name, or ImageData.",
         kw_only=False,
         metavar="DATA",
     )
@@ -178,7 +191,7 @@ class BoxGroup(SplitGroup):
     """Photographs with boxes."""
 
     data: BoxData | Path | str = option(
-        "A folder or .tar with VOC XML or COCO JSON, or a detector's run directory.", kw_only=False, metavar="DATA"
+        "A folder or .tar with VOC XML or COCO JSON, or BoxData.", kw_only=False, metavar="DATA"
     )
     size: int = option("Height and width of the detector's input, pixels; a multiple of 32.", default=320, kind=int)
 
@@ -315,10 +328,13 @@ class SearchGroup(LimitGroup):
     """How and where to search."""
 
     method: Method[Any] | type[Method[Any]] | NamedMethod | str | None = option(
-        "How to search: a name of `sculptnet show methods`, or package.module:name.", default=None
+        "How to search: fbnet, fbnetv2, fbnetv3, mnasnet, ofa, random, evolution, nsga2, optuna, or "
+        "package.module:name.",
+        default=None,
     )
     space: SearchSpace | Callable[..., SearchSpace] | SpaceSettings | str | None = option(
-        "What is open: a name of `sculptnet show spaces`, or package.module:name; by default the method's.",
+        "What is open: fbnet, fbnetv2, fbnetv3, mnasnet, ofa_mobilenet_v3, ofa_proxyless, ofa_resnet50, "
+        "nas_bench_macro, or package.module:name; by default the method's.",
         default=None,
     )
     start: Path | str | None = option(
@@ -342,7 +358,8 @@ class SearchGroup(LimitGroup):
 
     def problems(self) -> list[str]:
         """The networks of the proxy check."""
-        found = super().problems() + at_least(self, FEWEST_COMPARED, "proxy_networks")
+        few = at_least(self, FEWEST_COMPARED, "proxy_networks")
+        found = super().problems() + [f"{one}; fewer have no ranks to speak of" for one in few]
         if not self.check_proxy and self.proxy_networks != PROXY_NETWORKS:
             found.append(f"proxy_networks {self.proxy_networks} is for check_proxy; give both, or none")
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,14 +15,15 @@ from sculptnet.arch.recipe import RECIPE_PARTS
 from sculptnet.errors import RunError
 from sculptnet.learn.detection import DETECTOR_RECIPE_PARTS
 from sculptnet.method import Method, NamedMethod
-from sculptnet.options import Options, typed_of
+from sculptnet.options import PLACES, Options, typed_of
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.spaces.named import NamedSpace, SpaceSettings
 
 V = TypeVar("V", bound=Options)
 VALUE = "value"  # marks what a program gave as a value that no file can bring back
 APART = ("run_dir", "fresh", "listener", "given")  # no part of what was asked
-FREE = ("workers", "baselines", "check_proxy", "proxy_networks")  # what is found does not depend on them
+# what a run that was begun can still be given: what is found does not depend on it
+FREE = ("workers", "baselines", "check_proxy", "proxy_networks")
 
 
 def to_command(options: Options) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def to_command(options: Options) -> dict[str, Any]:
     for field in fields(options):  # type: ignore[arg-type]
         value = getattr(options, field.name)
         if field.name not in APART and value is not None and (field.default is MISSING or value != field.default):
-            found[field.name] = plain_of(value)
+            found[field.name] = _place(value) if field.name in PLACES else plain_of(value)
     return found
 
 
@@ -45,22 +46,42 @@ def plain_of(value: object) -> Any:
     return {VALUE: f"{type(value).__name__} {getattr(value, 'name', '')}".strip()}
 
 
-def _text(value: str) -> str:
-    return str(Path(value).resolve()) if Path(value).exists() else value
+def _place(value: object) -> Any:
+    """A path or a name: in full where it is a path that exists."""
+    if isinstance(value, (str, Path)) and Path(value).exists():
+        return str(Path(value).resolve())
+    return plain_of(value)
 
 
-def _changed(value: object) -> dict[str, Any]:
-    """The fields of a value that differ from their defaults, those of values in it by dotted names."""
-    found: dict[str, Any] = {}
+def _is_lost(plain: object) -> bool:
+    """Whether something in it was given as a value that no file can bring back."""
+    if isinstance(plain, Mapping):
+        return VALUE in plain or any(map(_is_lost, plain.values()))
+    return isinstance(plain, list) and any(map(_is_lost, plain))
+
+
+def _changed(value: object, usual: object = None) -> dict[str, str]:
+    """The fields of a value that differ from those of `usual`, or else from their defaults, as texts.
+
+    Those of values in it have dotted names; where another class stands in a field, its name comes first.
+    """
+    found: dict[str, str] = {}
     for field in fields(value):  # type: ignore[arg-type]
         own = getattr(value, field.name)
-        if own == field.default:
+        known = _default(field) if usual is None else getattr(usual, field.name)
+        if own == known:
             continue
-        if is_dataclass(own) and not isinstance(own, type) and not isinstance(own, Method):
-            found |= {f"{field.name}.{name}": one for name, one in _changed(own).items()}
-        else:
+        inner, same = is_dataclass(own) and not isinstance(own, (type, Method)), type(own) is type(known)
+        if not inner or not same:
             found[field.name] = settings.text_of(own)
+        if inner:
+            changed = _changed(own, known if same else None)
+            found |= {f"{field.name}.{name}": text for name, text in changed.items()}
     return found
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def from_command(kind: type[V], command: Mapping[str, Any], changes: Mapping[str, Any]) -> V:
@@ -79,9 +100,9 @@ def from_command(kind: type[V], command: Mapping[str, Any], changes: Mapping[str
     if unknown:
         raise RunError(f"the run was asked for {', '.join(unknown)}, which this version does not know; begin another")
     lost = [
-        f"{name} ({value[VALUE]})"
+        f"{name} ({value[VALUE]})" if isinstance(value, Mapping) and VALUE in value else name
         for name, value in command.items()
-        if isinstance(value, Mapping) and VALUE in value and name not in changes and name not in FREE
+        if _is_lost(value) and name not in changes and name not in FREE
     ]
     if lost:
         raise RunError(
@@ -117,7 +138,7 @@ def value_of(kind: type | None, plain: Any) -> Any:
 
 _WRITERS: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
     ((Path,), lambda value: str(value.resolve())),
-    ((str,), _text),
+    ((str,), lambda value: value),
     ((Enum,), lambda value: value.value),
     ((bool, int, float), lambda value: value),
     ((Method,), lambda value: {"method": value.address(), "settings": _changed(value)}),
@@ -137,10 +158,11 @@ def command_line(verb: str, kind: type[Options], command: Mapping[str, Any]) -> 
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     words = ["sculptnet", verb]
     words += [_shown(command[name]) for name in ("network", "data") if name in command]
-    for name, value in command.items():
-        if name in ("network", "data", "runs"):
-            continue
+    others = {name: value for name, value in command.items() if name not in ("network", "data", "runs")}
+    for name, value in others.items():
         words += _words(typed_of(known[name]).name or f"--{name.replace('_', '-')}", name, value)
+    for name, value in others.items():
+        words += _settings(name, value)
     return shlex.join(words)
 
 
@@ -154,12 +176,19 @@ def _words(option: str, name: str, value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from (option, _shown(one))
-    elif isinstance(value, Mapping) and VALUE not in value:
-        group = {"method": "search", "space": "space"}.get(name, name)
-        if value.get(name) is not None:
-            yield from (option, str(value[name]))
-        texts = value.get("settings", value) if name in value else value
-        for setting, text in texts.items():
-            yield from ("--set", f"{group}.{setting}={text}")
-    else:
+    elif not isinstance(value, Mapping) or VALUE in value:
         yield from (option, f"{value:g}" if isinstance(value, float) else _shown(value))
+    elif value.get(name) is not None:
+        yield from (option, str(value[name]))
+
+
+def _settings(name: str, value: Any) -> Iterator[str]:
+    if not isinstance(value, Mapping) or VALUE in value:
+        return
+    group = {"method": "search"}.get(name, name)
+    texts = value["settings"] if name in value else value
+    if "kind" in value:  # a whole recipe
+        whole = settings.leaves(from_json(value, DETECTOR_RECIPE_PARTS))
+        texts = {setting: settings.text_of(one) for setting, one in whole}
+    for setting, text in texts.items():
+        yield from ("--set", f"{group}.{setting}={text}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from sculptnet.errors import InvalidValue, collected
+from sculptnet.errors import InvalidValue, SculptNetError, collected
 
 
 def at_least(owner: object, low: float, *names: str) -> list[str]:
@@ -39,6 +39,17 @@ def _known(owner: object, names: Iterable[str]) -> Iterator[tuple[str, float]]:
         value: float | None = getattr(owner, name)
         if value is not None:
             yield name, value
+
+
+def raised(*checks: Callable[[], object]) -> list[str]:
+    """What `checks` raise of our errors: a sentence for each that does."""
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except SculptNetError as error:
+            problems.append(str(error))
+    return problems
 
 
 def require(problems: Sequence[str], subject: str) -> None:

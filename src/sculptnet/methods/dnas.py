@@ -58,6 +58,9 @@ class Differentiable(Dnas, FromScratch):
             return 1 if accelerator == "cpu" else None
         return None if isinstance(self.branches, Branches) else self.branches
 
+    def wished_trials(self) -> int | None:
+        return self.draws
+
     def plan(self, job: FitJob, problem: Problem) -> SearchPlan:
         branches = self.branches_on(job.accelerator)
         share = run_share(branches, job.space)

@@ -47,6 +47,7 @@ class OnceForAll(Shrinking, search.Evolution, Searching[SupernetPlan]):
 
     name: ClassVar[str] = "ofa"
     default_space: ClassVar[str] = "ofa_mobilenet_v3"
+    takes_start: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         Shrinking.__post_init__(self)
@@ -59,11 +60,9 @@ class OnceForAll(Shrinking, search.Evolution, Searching[SupernetPlan]):
         return space_around(parse_start(options.start), dict(given))
 
     def problems(self, options: FitOptions) -> list[str]:
-        found = super().problems(replace(options, start=None))
-        if options.start is not None:
-            parse_start(options.start)
-            if not (options.space is None or isinstance(options.space, SpaceSettings)):
-                found.append(f"start {options.start} opens a space of its own; leave the space out")
+        found = super().problems(options)
+        if options.start is not None and not (options.space is None or isinstance(options.space, SpaceSettings)):
+            found.append(f"start {options.start} opens a space of its own; leave the space out")
         if options.baselines:
             found.append(
                 "baselines: comparisons are trained for as long as the network that is shipped, and method ofa takes "

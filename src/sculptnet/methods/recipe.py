@@ -14,17 +14,21 @@ from sculptnet.job import Job
 from sculptnet.learn import rescaled
 from sculptnet.method import Found, Method
 from sculptnet.methods.finalists import Lasting, by_training, chosen, given, run_trials
+from sculptnet.methods.scratch import full_trials_problems
 from sculptnet.methods.searching import native_resolution
 from sculptnet.methods.trials import Evolution, Trials
 from sculptnet.nets import Network
 from sculptnet.networks import name_of, published_of, recipes_of
 from sculptnet.options import RecipeOptions
+from sculptnet.plain import plain_of
 from sculptnet.report.recipe_sections import set_options
+from sculptnet.rules import raised, require
 from sculptnet.search import Objective, Problem
 from sculptnet.search.records import of_one_length
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.train import train_candidate
-from sculptnet.stages.unused import recipe_problems
+from sculptnet.stages.unused import names_of, recipe_problems
+from sculptnet.stages.workers import as_workers
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
@@ -44,9 +48,10 @@ class SearchRecipe(Method[RecipeOptions]):
     trials: Trials = field(default_factory=Evolution)
 
     def problems(self, options: RecipeOptions) -> list[str]:
-        published_of(options.network)
         given = settings.decided(Recipe(), options.recipe, "recipe")
-        return [*self.trials.recipe_problems(), *recipe_problems(given, ())]
+        others = raised(lambda: published_of(options.network), lambda: as_workers(options.workers))
+        found = [*self.trials.recipe_problems(), *recipe_problems(given, ()), *others]
+        return [*found, *full_trials_problems(options, self.trials.wished_trials())]
 
     def require(self) -> None:
         self.trials.require()
@@ -56,10 +61,13 @@ class SearchRecipe(Method[RecipeOptions]):
 
     def subject(self, options: RecipeOptions, num_classes: int, resolution: int) -> SearchSpace:
         space = recipes_of(options.network)(num_classes, resolution)
-        return replace(space, recipe=settings.decided(space.recipe, options.recipe, "recipe"))
+        recipe = settings.decided(space.recipe, options.recipe, "recipe")
+        require(recipe_problems(recipe, names_of(options.recipe)), "recipe")
+        return replace(space, recipe=recipe)
 
     def identity(self, options: RecipeOptions) -> dict[str, Any]:
-        return {"full_trials": options.full_trials} if options.full_trials else {}
+        found = {"trials": plain_of(self.trials)}
+        return {**found, "full_trials": options.full_trials} if options.full_trials else found
 
     def find(self, job: Job[RecipeOptions]) -> Found:
         """The most accurate trial; where there is time, of the best few, trained in full.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sculptnet import settings
-from sculptnet.arch import Candidate, Recipe
+from sculptnet.arch import Candidate
 from sculptnet.cost import FactoredCost
 from sculptnet.job import FitJob
 from sculptnet.learn import rescaled
 from sculptnet.method import Found
-from sculptnet.methods.planning import fixed_names
 from sculptnet.methods.searching import Searching
-from sculptnet.options import FitOptions
+from sculptnet.options import FitOptions, TrialOptions
 from sculptnet.stages.baselines import add_baselines, missing_baselines
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.proxy import newest_check
@@ -22,18 +21,39 @@ if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
 
 
+def full_trials_problems(options: TrialOptions, wished: int | None) -> list[str]:
+    """What is wrong with the number of trials in full, where the settings of a search make `wished` trials."""
+    found = []
+    if (options.full_trials or 1) > 1 and _one_epoch(options):
+        found.append(
+            f"full_trials {options.full_trials}: with recipe.epochs=1 every trial is trained in full; raise "
+            "recipe.epochs, or leave full_trials out"
+        )
+    if wished is not None and options.full_trials is not None and wished < options.full_trials:
+        found.append(
+            f"full_trials {options.full_trials}: the settings of search make only {wished} trials; raise them, or "
+            "leave one of the two out"
+        )
+    return found
+
+
+def _one_epoch(options: TrialOptions) -> bool:
+    """Whether the user wants all to be trained for one epoch."""
+    given = options.recipe
+    if isinstance(given, Mapping):
+        return str(given.get("epochs")) == "1"
+    return given is not None and given.epochs == 1
+
+
 class FromScratch(Searching[SearchPlan]):
     """A search that finds an architecture, which is then trained."""
 
     def problems(self, options: FitOptions) -> list[str]:
-        found = super().problems(options)
-        epochs = settings.decided(Recipe(), options.recipe, "recipe").epochs
-        if (options.full_trials or 1) > 1 and "epochs" in fixed_names(options) and epochs == 1:
-            found.append(
-                f"full_trials {options.full_trials}: with recipe.epochs=1 every trial is trained in full; raise "
-                "recipe.epochs, or leave full_trials out"
-            )
-        return found
+        return super().problems(options) + full_trials_problems(options, self.wished_trials())
+
+    def wished_trials(self) -> int | None:
+        """How many networks the settings would train; None leaves it to the plan."""
+        return None
 
     def trained(self, candidate: Candidate, plan: SearchPlan) -> Candidate:
         return replace(candidate, recipe=rescaled(candidate.recipe, plan.epochs))
@@ -46,9 +66,11 @@ class FromScratch(Searching[SearchPlan]):
             cost = FactoredCost(job.space, found.table)
             add_baselines(job, cost, found.candidate.recipe.epochs, plan.seconds["training"])
 
-    def complete(self, job: FitJob) -> bool:
-        checked = not job.options.check_proxy or newest_check(job.events(), job.options.proxy_networks) is not None
-        return checked and not missing_baselines(job)
+    def searched(self, job: FitJob) -> bool:
+        return not job.options.check_proxy or newest_check(job.events(), job.options.proxy_networks) is not None
+
+    def compared(self, job: FitJob) -> bool:
+        return not missing_baselines(job)
 
     def longer_epochs(self, job: FitJob) -> int | None:
         plan = job.kept("plan", SearchPlan)

@@ -19,14 +19,16 @@ from sculptnet.method import Found, Method, SpaceMaker
 from sculptnet.named import find
 from sculptnet.nets import Network
 from sculptnet.options import FitOptions
-from sculptnet.rules import require
+from sculptnet.rules import raised, require
 from sculptnet.search import Limit, Objective, Problem, TrialRecord
 from sculptnet.spaces.named import NamedSpace, SpaceSettings
 from sculptnet.stages.feasibility import budget_at_table_speed, budget_ms, check_feasibility, check_limits
+from sculptnet.stages.limits import parse_limits
 from sculptnet.stages.plan import Plan
-from sculptnet.stages.table import limits_beside, measured_table
+from sculptnet.stages.table import check_table, limits_beside, measured_table
 from sculptnet.stages.train import train_candidate
 from sculptnet.stages.unused import names_of, recipe_problems
+from sculptnet.stages.workers import as_workers
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
@@ -56,9 +58,11 @@ class Searching(Method[FitOptions], Generic[P]):
 
     Attributes:
         default_space: what is searched unless the user says otherwise.
+        takes_start: whether it can begin with a trained network.
     """
 
     default_space: ClassVar[str] = "fbnet"
+    takes_start: ClassVar[bool] = False
 
     # ------------------------------------------------------------------ what differs between searches
     @abstractmethod
@@ -96,14 +100,13 @@ class Searching(Method[FitOptions], Generic[P]):
 
     # ------------------------------------------------------------------ what all searches do
     def problems(self, options: FitOptions) -> list[str]:
-        """A missing budget; options of other methods."""
+        """A missing budget; options of other methods; what is not there, or is not what it should be."""
         found = [] if options.latency_ms is not None else ["the budget is missing; give latency_ms, milliseconds"]
         if options.from_run is not None:
             found.append(f"from_run {options.from_run}: method {self.name} uses no predictor; method fbnetv3 does")
-        if options.start is not None:
+        if options.start is not None and not self.takes_start:
             found.append(f"start {options.start}: method {self.name} starts from drawn weights; method ofa does not")
-        given = settings.decided(Recipe(), options.recipe, "recipe")  # whether there is RandAugment the space says
-        return found + recipe_problems(given, ())
+        return list(dict.fromkeys(found + given_problems(options) + raised(lambda: self.maker(options))))
 
     def resolution(self, options: FitOptions, data: ImageData, accelerator: str) -> int:
         """The size of small images; for photographs 96 pixels on a CPU and 224 with CUDA."""
@@ -167,6 +170,27 @@ class Searching(Method[FitOptions], Generic[P]):
     @abstractmethod
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
         """The sections of its page, in order."""
+
+
+def given_problems(options: FitOptions) -> list[str]:
+    """What is wrong with limits, workers, table, space and recipe, whatever the method is; as far as options tell."""
+    table, space, found = options.table, options.space, list[str]()
+
+    def recipe() -> None:  # whether there is RandAugment the space says
+        found.extend(recipe_problems(settings.decided(Recipe(), options.recipe, "recipe"), ()))
+
+    def space_by_name() -> None:
+        if isinstance(space, str):
+            find(space, spaces.BY_NAME, "space")
+
+    problems = raised(
+        lambda: parse_limits(options.limits, options.device),
+        lambda: as_workers(options.workers),
+        lambda: None if table is None else check_table(table),
+        space_by_name,
+        recipe,
+    )
+    return problems + found
 
 
 def native_resolution(data: ImageData, accelerator: str) -> int:

@@ -15,7 +15,6 @@ from sculptnet.methods.planning import planned_search
 from sculptnet.methods.proxy_check import proxied
 from sculptnet.methods.scratch import FromScratch
 from sculptnet.methods.searching import Target
-from sculptnet.options import FitOptions
 from sculptnet.search import Problem, Search, TrialRecord
 from sculptnet.search.optuna_samplers import require_optuna
 from sculptnet.stages.plan import SearchPlan, Speed, Wishes
@@ -33,10 +32,6 @@ class Trials(FromScratch):
     @abstractmethod
     def search(self, problem: Problem, seed: int) -> Search:
         """Proposals within the limits of `problem`; `seed` is that of all draws."""
-
-    def wished_trials(self) -> int | None:
-        """How many trials the settings ask for; None leaves it to the plan."""
-        return None
 
     def fewest_trials(self) -> int:
         """How many trials it needs, however few the minutes."""
@@ -70,15 +65,6 @@ class Trials(FromScratch):
             fewest_trials=self.fewest_trials(),
         )
         return planned_search(job, problem, wishes, partial(measure_training, job), _no_notes)
-
-    def problems(self, options: FitOptions) -> list[str]:
-        found, wished = super().problems(options), self.wished_trials()
-        if wished is not None and options.full_trials is not None and wished < options.full_trials:
-            found.append(
-                f"full_trials {options.full_trials}: the settings of search make only {wished} trials; raise them, or "
-                "leave one of the two out"
-            )
-        return found
 
     def best(self, job: FitJob, target: Target, plan: SearchPlan) -> TrialRecord:
         with proxied(job, target.problem, plan):

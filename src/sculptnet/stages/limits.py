@@ -22,8 +22,9 @@ from sculptnet.cost import (
 )
 from sculptnet.devices import Device
 from sculptnet.devices.opening import REMOTE
-from sculptnet.errors import InvalidValue, SculptNetError, collected
+from sculptnet.errors import InvalidValue, SculptNetError
 from sculptnet.named import find
+from sculptnet.rules import require
 from sculptnet.search import Limit
 
 COSTS: Mapping[str, Callable[[Precision], CostModel | TotalCost]] = {
@@ -48,25 +49,23 @@ def parse_limits(given: Sequence[Limit | str], device: Device | str) -> dict[str
     Raises:
         InvalidValue: with everything that is wrong with them.
     """
+    names = [one.metric if isinstance(one, Limit) else one.partition("=")[0] for one in given]
     limits: dict[str, float | Limit] = {}
     problems: list[str] = []
-    for one in given:
+    for name, one in zip(names, given, strict=True):
         try:
-            name, at_most = (one.metric, one) if isinstance(one, Limit) else _parsed(one)
+            limits[name] = one if isinstance(one, Limit) else _parsed(one)
         except SculptNetError as error:
             problems.append(str(error))
-            continue
         if name == ENERGY and isinstance(device, str) and device.startswith(REMOTE):
             problems.append(f"the limit {one}: energy is counted on this machine, and {device} is another; run there")
-        if name in limits:
-            problems.append(f"the limit on {name} is given twice")
-        limits[name] = at_most
-    if problems:
-        raise InvalidValue(collected(problems, "limits"))
+    problems += [f"the limit on {name} is given twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+    require(problems, "limits")
     return limits
 
 
-def _parsed(text: str) -> tuple[str, float]:
+def _parsed(text: str) -> float:
+    """The most that a text allows; its name is checked."""
     name, equals, value = text.partition("=")
     find(name, dict.fromkeys(NAMES), "limit")
     try:
@@ -75,7 +74,7 @@ def _parsed(text: str) -> tuple[str, float]:
         at_most = math.nan
     if not equals or not (math.isfinite(at_most) and at_most > 0):
         raise InvalidValue(f"the limit {text!r} must read NAME=NUMBER with a number above 0, such as {name}=1e6")
-    return name, at_most
+    return at_most
 
 
 def make_limits(

@@ -23,8 +23,7 @@ from sculptnet.search import Limit
 from sculptnet.stages.first_look import affordable_entries, look_first
 from sculptnet.stages.limits import ENERGY, make_limits, parse_limits
 
-FEASIBILITY_SAMPLES = 2000  # random networks, to say how many fit
-LARGEST_WIDENING = 4.0  # that is advised; a budget that is looser yet may be a mistake
+TABLE = "a latency table; `sculptnet measure SPACE --out FILE` makes one"
 LARGEST_DRIFT_PERCENT = 15.0  # a given table that is further off than this was made on another device
 
 
@@ -96,9 +95,16 @@ def _given_table(job: FitJob, path: Path) -> LatencyTable:
     return table
 
 
+def check_table(path: Path) -> None:
+    """Raises `InvalidValue` where no latency table lies in `path`: as much as can be told without its space."""
+    data = read_given(path, TABLE)
+    if not isinstance(data, dict) or "entries" not in data:
+        raise InvalidValue(f"{path} is no latency table; name {TABLE}")
+
+
 def _read_table(path: Path, space: SearchSpace) -> LatencyTable:
     try:
-        return table_from_json(read_given(path, "a latency table"), blocks_in(space))
+        return table_from_json(read_given(path, TABLE), blocks_in(space))
     except InvalidValue as error:
         raise InvalidValue(f"--table {path}: {error}") from error
 

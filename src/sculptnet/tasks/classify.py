@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, final
 
 from sculptnet import data as sources
-from sculptnet.arch import Architecture, SearchSpace, to_json
+from sculptnet.arch import Architecture, Recipe, SearchSpace, to_json
 from sculptnet.data import ImageData, Request, check_plausible, decoded, default_preprocessing, levelled
 from sculptnet.devices.energy import POWERCAP
 from sculptnet.devices.measure import check_precision
-from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.export import load_network
 from sculptnet.files import digest, read_json, write_json
 from sculptnet.job import Job
@@ -20,10 +19,12 @@ from sculptnet.method import Found, Method, Subject
 from sculptnet.named import find, is_part
 from sculptnet.nets import Network
 from sculptnet.options import ImageOptions
-from sculptnet.plain import to_command
+from sculptnet.plain import plain_of, to_command
 from sculptnet.result import FitResult
+from sculptnet.rules import raised, require
 from sculptnet.runs import RunDirectory, RunInfo
 from sculptnet.search import TrialRecord
+from sculptnet.settings import text_of
 from sculptnet.stages.data import look
 from sculptnet.stages.page import write_run_report
 from sculptnet.stages.proxy import newest_check
@@ -55,8 +56,11 @@ class Classify(Task[Job[Any], Found, Network, FitResult]):
     def ship(self, job: Job[Any], found: Found, network: Network) -> None:
         ship(job, network, found.candidate.recipe, found.table, found.limits)
 
-    def complete(self, job: Job[Any]) -> bool:
-        return bool(job.method.complete(job))
+    def searched(self, job: Job[Any]) -> bool:
+        return bool(job.method.searched(job))
+
+    def compared(self, job: Job[Any]) -> bool:
+        return bool(job.method.compared(job))
 
     def compare(self, job: Job[Any], found: Found) -> None:
         job.method.compare(job, found)
@@ -142,20 +146,17 @@ def check(options: ImageOptions, method: Method[Any]) -> None:
     Raises:
         InvalidValue: with everything that is wrong.
     """
+    found: list[str] = []
+    problems = target_problems(options) + raised(lambda: found.extend(method.problems(options))) + found
+    require(list(dict.fromkeys(problems)), "The request")
+
+
+def target_problems(options: ImageOptions) -> list[str]:
+    """What is wrong with data and device, as far as the options tell, whatever the method is."""
     problems = []
     if isinstance(options.data, (str, Path)):
         problems += data_problems(str(options.data), root=options.root is not None, skip_broken=options.skip_broken)
-
-    def device() -> None:
-        check_precision(device_of(options), options.precision)
-
-    for checked in (device, lambda: problems.extend(method.problems(options))):
-        try:
-            checked()
-        except SculptNetError as error:
-            problems.append(str(error))
-    if problems:
-        raise InvalidValue(collected(list(dict.fromkeys(problems)), "The request"))
+    return problems + raised(lambda: check_precision(device_of(options), options.precision))
 
 
 def load_data(options: ImageOptions, listener: Listener) -> ImageData:
@@ -199,7 +200,6 @@ def identity_of(options: O, method: Method[O], data: ImageData, subject: Subject
 
     Workers and comparisons may be added later, so they are no part of it.
     """
-    command = to_command(options)
     resolution = subject.resolution if isinstance(subject, Architecture) else subject.architecture.resolution
     return {
         "data_fingerprint": data.fingerprint,
@@ -210,11 +210,18 @@ def identity_of(options: O, method: Method[O], data: ImageData, subject: Subject
         "resolution": to_json(resolution),
         "minutes": options.minutes,
         "seed": options.seed,
-        "method": command.get("method", method.name),
-        "recipe": command.get("recipe"),
+        "method": plain_of(method),
+        "recipe": _recipe_asked(options.recipe),
         "subject": digest(templates_of(subject)),
         **method.identity(options),
     }
+
+
+def _recipe_asked(recipe: Recipe | Mapping[str, object] | None) -> Any:
+    """What the user decided of the recipe, alike whether it came as values or as texts."""
+    if isinstance(recipe, Mapping):
+        return {name: text_of(value) for name, value in sorted(recipe.items())}
+    return None if recipe is None else to_json(recipe)
 
 
 def templates_of(subject: Subject) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from sculptnet.data.detection import BoxBatches, BoxData, BoxPreprocessing, box_
 from sculptnet.data.detection.score import require_pycocotools
 from sculptnet.devices import Device
 from sculptnet.devices.energy import POWERCAP
-from sculptnet.errors import InvalidValue, SculptNetError, collected
 from sculptnet.files import digest
 from sculptnet.job import OpenRun
 from sculptnet.learn.detection import DetectorRecipe
@@ -29,6 +28,7 @@ from sculptnet.nets.ssdlite import DetectorSettings, SsdLite
 from sculptnet.networks import name_of
 from sculptnet.options import DetectOptions
 from sculptnet.plain import to_command
+from sculptnet.rules import raised, require
 from sculptnet.runs import RunDirectory, RunInfo, read_record, write_record
 from sculptnet.streams import stream_seed
 from sculptnet.tasks.detect_network import backbone_of, beginning_of, network_problems
@@ -101,23 +101,14 @@ class DetectJob(OpenRun):
 
 def check(options: DetectOptions) -> None:
     """Whether all of it can be had; raises `InvalidValue` with everything that is wrong."""
-    problems = []
-
-    def values() -> None:
-        settings.decided(DetectorSettings(), options.detector, "detector")
-
-    for checked in (
+    found: list[str] = []
+    problems = raised(
         lambda: device_of(options),
-        lambda: problems.extend(network_problems(options)),
+        lambda: found.extend(network_problems(options)),
         lambda: recipe_of(options),
-        values,
-    ):
-        try:
-            checked()
-        except SculptNetError as error:
-            problems.append(str(error))
-    if problems:
-        raise InvalidValue(collected(list(dict.fromkeys(problems)), "The request"))
+        lambda: settings.decided(DetectorSettings(), options.detector, "detector"),
+    )
+    require(list(dict.fromkeys(problems + found)), "The request")
 
 
 def recipe_of(options: DetectOptions) -> DetectorRecipe:
@@ -132,7 +123,7 @@ def opened(options: DetectOptions, clock: Callable[[], float], powercap: Path = 
     check(options)
     check_still_there(options.data, options.run_dir)
     limit_threads()
-    data = options.data
+    accelerator, data = chosen_accelerator(options.accelerator), options.data
     if not isinstance(data, BoxData):
         data = read_boxes(
             Path(data), test_fraction=options.test_fraction, seed=options.seed, progress=listener.progress
@@ -156,7 +147,7 @@ def opened(options: DetectOptions, clock: Callable[[], float], powercap: Path = 
         plan=SsdLite(published.architecture, len(data.classes), **chosen),
         met=boxes.met,
         device=device_of(options),
-        accelerator=chosen_accelerator(options.accelerator),
+        accelerator=accelerator,
     )
 
 
@@ -165,9 +156,9 @@ def _open_run(options: DetectOptions, data: BoxData, published: Published) -> Ru
     run = run_directory(options, data.name, identity)
     with run.locked():
         continued = run.open(RunInfo("detect", identity, to_command(options)), fresh=options.fresh)
+        options.listener.opened(run.folder)
         if not run.record("boxes").exists():
             write_record(run.record("boxes"), _fitted(options, data, published))
-    options.listener.opened(run.folder)
     options.listener.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
     return run
 
