@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sculptnet.flow.file_checks import LEAST_SAME_CLASS, Classified, compare_files, describe_compared, warnings_of
-from sculptnet.flow.result import FitResult
 
-from sculptnet.cost.table import Precision
+from sculptnet.cost import Precision
 from sculptnet.data.detection import BoxScore
 from sculptnet.data.detection.paired import PairedMap
 from sculptnet.export import Agreement, Exported, ExportedFile
-from sculptnet.flow import detection_shipping
 from sculptnet.report import ReportData
 from sculptnet.report.summary import header
+from sculptnet.result import FitResult
+from sculptnet.stages.file_checks import LEAST_SAME_CLASS, Classified, compare_files, describe_compared, warnings_of
+from sculptnet.tasks import detect_ship
 from sculptnet.zoo import mobilenet_v2
 
 
@@ -93,6 +93,6 @@ def test_warnings_are_in_the_card_the_summary_and_the_page() -> None:
 
 @pytest.mark.parametrize(("interval", "count"), [((-0.3, -0.1), 1), ((-0.3, 0.1), 0), (None, 0)])
 def test_a_detector_whose_file_lost_precision_is_named(interval: tuple[float, float] | None, count: int) -> None:
-    found = detection_shipping.warnings_of(BoxScore(0.3, 0.5, 40, ()), PairedMap(-0.2, interval))
+    found = detect_ship.warnings_of(BoxScore(0.3, 0.5, 40, ()), PairedMap(-0.2, interval))
     assert len(found) == count
     assert all("mAP 30.0% on the same 40 test photographs against 50.0%, a loss of 20.0 points" in one for one in found)

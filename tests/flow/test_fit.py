@@ -8,33 +8,33 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sculptnet._fit import FitResult, run_flow
-from sculptnet.flow.context import Voice
-from sculptnet.flow.request import FitRequest, request_of_run
-from sculptnet.flow.stages import Stage
+from tests.flow.conftest import SMALL, Ask
 from tests.process import state_of_the_process
 
 import sculptnet
 from sculptnet import cost
 from sculptnet.errors import Infeasible, InvalidValue, RunError
+from sculptnet.job import Stage
+from sculptnet.listening import Listener
+from sculptnet.options import FitOptions, RecipeOptions
+from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
-from sculptnet.state import no_progress
-
-SILENT = Voice(lambda text: None, no_progress)
+from sculptnet.runs.codec import read_record
+from sculptnet.stages.plan import SearchPlan
+from sculptnet.verbs import go_on, run_fit, run_recipe
 
 
 @pytest.fixture(scope="module")
-def finished(ask: Callable[[Path], FitRequest], tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A run that was stopped after the search, and after the training, and then finished."""
-    request = ask(tmp_path_factory.mktemp("finished") / "run")
+    options = ask(tmp_path_factory.mktemp("finished") / "run")
     for stage in (Stage.SEARCH, Stage.TRAIN):
-        assert run_flow(request, stage, SILENT).card is None
-    return run_flow(request, Stage.REPORT, SILENT)
+        assert run_fit(options, stage).card is None
+    return run_fit(options)
 
 
 def test_the_shipped_model_is_within_the_budget_and_counted(finished: FitResult) -> None:
@@ -84,16 +84,14 @@ def test_finalists_are_measured_before_any_is_trained(finished: FitResult) -> No
     assert all("measured_latency_ms" in trial["metrics"] for trial in trials)
 
 
-def test_without_time_to_compare_finalists_one_is_measured_and_shipped(
-    ask: Callable[[Path], FitRequest], tmp_path: Path
-) -> None:
-    request = ask(tmp_path / "run")
-    hurried = replace(request, minutes=0.01, settings=tuple(one for one in request.settings if "draws" not in one))
+def test_without_time_to_compare_finalists_one_is_measured_and_shipped(ask: Ask, tmp_path: Path) -> None:
+    hurried = ask(tmp_path / "run", minutes=0.01, settings=tuple(one for one in SMALL if "draws" not in one))
     before = state_of_the_process()
-    result = run_flow(hurried, Stage.REPORT, SILENT)
+    result = run_fit(hurried)
     assert state_of_the_process() == before
     run = RunDirectory(result.folder)
-    assert (run.info()["plan"]["trials"], run.info()["plan"]["trial_epochs"]) == (1, 0)
+    plan = read_record(run.record("plan"), SearchPlan)
+    assert (plan.trials, plan.trial_epochs) == (1, 0)
     assert not any("top1" in trial["metrics"] for trial in run.trials(print))
     assert result.within_budget is True
     assert result.report is not None
@@ -102,78 +100,74 @@ def test_without_time_to_compare_finalists_one_is_measured_and_shipped(
 
 @pytest.mark.parametrize("method", ["fbnet", "random"])
 def test_as_many_of_the_best_are_trained_in_full_as_was_asked_for(
-    method: str, ask: Callable[[Path], FitRequest], tmp_path: Path, said: list[str], voice: Voice
+    method: str, ask: Ask, tmp_path: Path, said: list[str], listener: Listener
 ) -> None:
-    request = ask(tmp_path / "run")
-    kept = tuple(one for one in request.settings if method == "fbnet" or not one.startswith("search."))
-    asked = replace(request, method=method, minutes=0.05, settings=(*kept, "recipe.epochs=3"), full_trials=2)
-    run_flow(asked, Stage.SEARCH, voice)
+    kept = tuple(one for one in SMALL if method == "fbnet" or not one.startswith("search."))
+    values = {"method": method, "minutes": 0.05, "settings": (*kept, "recipe.epochs=3"), "listener": listener}
+    run_fit(ask(tmp_path / "run", **values, full_trials=2), Stage.SEARCH)
     full = [one for one in RunDirectory(tmp_path / "run").trials(print) if one["epochs"] == 3]
     assert len(full) == 2
     assert all("top1" in one["metrics"] for one in full)
     assert any("the best 2 for 3 epochs" in text for text in said)
     with pytest.raises(RunError, match="holds another run"):
-        run_flow(replace(asked, full_trials=None), Stage.SEARCH, voice)
+        run_fit(ask(tmp_path / "run", **values), Stage.SEARCH)
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"full_trials": 0}, "--full-trials must be at least 1, got 0; 1 trains only the network that is shipped"),
+        ({"full_trials": 0}, "full_trials must be at least 1, got 0"),
         ({"full_trials": 2, "method": "ofa", "settings": ()}, "method ofa takes its network from a supernet"),
-        ({"full_trials": 3}, "--full-trials 3: the settings of search make only 2 trials"),
+        ({"full_trials": 3}, "full_trials 3: the settings of search make only 2 trials"),
     ],
 )
 def test_a_number_of_full_trainings_that_cannot_be_is_refused(
-    values: dict[str, object], message: str, ask: Callable[[Path], FitRequest], tmp_path: Path
+    values: dict[str, Any], message: str, ask: Ask, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidValue, match=message):
-        replace(ask(tmp_path), **values)  # type: ignore[arg-type]
+        run_fit(ask(tmp_path / "run", **values), Stage.SEARCH)
+    assert not (tmp_path / "run").exists()
 
 
-def test_the_same_command_again_reads_the_result(finished: FitResult, ask: Callable[[Path], FitRequest]) -> None:
+def test_the_same_command_again_reads_the_result(finished: FitResult, ask: Ask) -> None:
     before = {path: path.read_bytes() for path in RunDirectory(finished.folder).model.iterdir()}
-    again = run_flow(ask(finished.folder), Stage.REPORT, SILENT)
+    again = run_fit(ask(finished.folder))
     assert again.card == finished.card
     assert {path: path.read_bytes() for path in RunDirectory(finished.folder).model.iterdir()} == before
 
 
 def test_the_run_directory_alone_continues_a_run(finished: FitResult) -> None:
-    request = request_of_run(finished.folder, fresh=False, baselines=False)
-    assert run_flow(request, Stage.EXPORT, SILENT).card == finished.card
+    again = go_on(finished.folder, {}, Stage.EXPORT)
+    assert isinstance(again, FitResult)
+    assert again.card == finished.card
 
 
-def test_another_request_in_the_same_directory_is_refused(
-    finished: FitResult, ask: Callable[[Path], FitRequest]
-) -> None:
+def test_another_request_in_the_same_directory_is_refused(finished: FitResult, ask: Ask) -> None:
     for changed in (
         {"seed": 1},
         {"latency_ms": 0.3},
-        {"settings": (*ask(finished.folder).settings, "search.beta=1.0")},
+        {"settings": (*SMALL, "search.beta=1.0")},
     ):
-        with pytest.raises(RunError, match="holds another run; give another --run-dir, or --fresh to replace it"):
-            run_flow(replace(ask(finished.folder), **changed), Stage.REPORT, SILENT)
+        with pytest.raises(RunError, match="holds another run; give another run_dir, or fresh=True"):
+            run_fit(ask(finished.folder, **changed))
     assert (finished.folder / "report.html").exists()
 
 
-def test_a_budget_under_the_fastest_network_names_the_fastest(
-    finished: FitResult, ask: Callable[[Path], FitRequest], tmp_path: Path
-) -> None:
-    request = replace(ask(tmp_path / "run"), latency_ms=0.001, table=RunDirectory(finished.folder).table)
+def test_a_budget_under_the_fastest_network_names_the_fastest(finished: FitResult, ask: Ask, tmp_path: Path) -> None:
+    options = ask(tmp_path / "run", latency_ms=0.001, table=RunDirectory(finished.folder).table)
     with pytest.raises(Infeasible) as caught:
-        run_flow(request, Stage.REPORT, SILENT)
+        run_fit(options)
     assert "the budget of 0.001 ms is under the fastest network of this space on fake-1t, 0.0" in str(caught.value)
     assert "raise --latency-ms above that" in str(caught.value)
 
 
 def test_a_budget_far_from_the_space_is_refused_before_its_blocks_are_measured(
-    ask: Callable[[Path], FitRequest], tmp_path: Path
+    ask: Ask, listener: Listener, said: list[str], tmp_path: Path
 ) -> None:
-    request, said = replace(ask(tmp_path / "run"), latency_ms=0.001), list[str]()
     with pytest.raises(
         Infeasible, match=r"of 0.001 ms is far under what .* on fake-1t: the one of fewest .* takes 0.0\d+ ms; raise"
     ):
-        run_flow(request, Stage.REPORT, Voice(said.append, no_progress))
+        run_fit(ask(tmp_path / "run", latency_ms=0.001, listener=listener))
     assert not any("Measuring" in line for line in said)
     models = {
         json.loads(line)["model"] for line in RunDirectory(tmp_path / "run").measurements.read_text().splitlines()
@@ -181,72 +175,103 @@ def test_a_budget_far_from_the_space_is_refused_before_its_blocks_are_measured(
     assert models == {"smallest network"}
 
 
-def test_a_given_table_is_checked_and_a_strange_one_refused(
-    finished: FitResult, ask: Callable[[Path], FitRequest], tmp_path: Path
-) -> None:
+def test_a_given_table_is_checked_and_a_strange_one_refused(finished: FitResult, ask: Ask, tmp_path: Path) -> None:
     given = tmp_path / "table.json"
     given.write_text(RunDirectory(finished.folder).table.read_text())
-    other_space = replace(ask(tmp_path / "other"), table=given, settings=("space.layers=1,1,1,1,1,1,1",))
+    other_space = ask(tmp_path / "other", table=given, settings=("space.layers=1,1,1,1,1,1,1",))
     with pytest.raises(sculptnet.errors.NotMeasured, match="sculptnet measure"):
-        run_flow(other_space, Stage.SEARCH, SILENT)
+        run_fit(other_space, Stage.SEARCH)
     slow = json.loads(given.read_text())
     slow["slope"], slow["constant"] = slow["slope"] * 3, slow["constant"] * 3
     given.write_text(json.dumps(slow))
     with pytest.raises(InvalidValue, match="% off on this device, more than 15 %"):
-        run_flow(replace(ask(tmp_path / "slow"), table=given), Stage.SEARCH, SILENT)
+        run_fit(ask(tmp_path / "slow", table=given), Stage.SEARCH)
     assert not RunDirectory(tmp_path / "slow").measurements.exists(), "the next command measures again"
 
 
-def test_every_wrong_argument_is_named_at_once(photos: Path) -> None:
+def test_every_number_that_breaks_its_rule_is_named_at_once(photos: Path) -> None:
     with pytest.raises(InvalidValue) as caught:
-        FitRequest(
-            str(photos),
+        FitOptions(
+            photos,
             -1.0,
-            device="onnxruntim",
-            method="fbnett",
-            space="fbnt",
             minutes=0,
             test_fraction=1.5,
-            accelerator="gpu",
+            accelerator="gpu",  # type: ignore[arg-type]
             resolution=2,
-            settings=("search.tua=1", "nonsense"),
+            threads=0,
+            full_trials=0,
         )
-    text = str(caught.value)
     for expected in (
-        "the budget must be above 0 ms, got -1",
-        "--minutes must be above 0, got 0",
-        "--resolution must be at least 8 pixels, got 2",
-        "--test-fraction must lie between 0 and 1, got 1.5",
-        "--accelerator must be auto, cpu or cuda, got 'gpu'",
-        "unknown device 'onnxruntim'; did you mean onnxruntime?",
-        "unknown method 'fbnett'; did you mean fbnet or fbnetv3 or fbnetv2?",
-        "unknown space 'fbnt'; did you mean fbnet or fbnetv3 or fbnetv2?",
-        "'nonsense' must read GROUP.NAME=VALUE",
+        "latency_ms must be above 0, got -1.0",
+        "minutes must be above 0, got 0",
+        "resolution must be at least 8, got 2",
+        "test_fraction must be above 0 and below 1, got 1.5",
+        "accelerator must be auto or cpu or cuda, got 'gpu'",
+        "threads must be at least 1, got 0",
+        "full_trials must be at least 1, got 0",
     ):
-        assert expected in text
+        assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["fbnett", "random"])
+def test_every_part_that_is_not_there_is_named_at_once(method: str, photos: Path, tmp_path: Path) -> None:
+    options = FitOptions(
+        photos,
+        1.0,
+        device="onnxruntim",
+        method=method,
+        space="fbnt",
+        limits=("macz=1",),
+        workers="many",
+        table=tmp_path / "table.json",
+        recipe={"epoch": 3},
+        run_dir=tmp_path / "run",
+    )
+    with pytest.raises(InvalidValue) as caught:
+        run_fit(options)
+    text = str(caught.value)
+    assert ("unknown method 'fbnett'; did you mean fbnet or fbnetv3 or fbnetv2?" in text) is (method == "fbnett")
+    for expected in (
+        "unknown device 'onnxruntim'; did you mean onnxruntime?",
+        "unknown space 'fbnt'; did you mean fbnet or fbnetv3 or fbnetv2?",
+        "unknown limit 'macz'; did you mean macs?",
+        "--workers must be a number of processes, ray, or ray:NAME=VALUE,...; got 'many'",
+        "table.json does not exist; name a latency table; `sculptnet measure SPACE --out FILE` makes one",
+        "recipe.epoch: Recipe has no field 'epoch'; did you mean epochs?",
+    ):
+        assert text.count(expected) == 1, expected
+    assert not (tmp_path / "run").exists()
+
+
+def test_so_is_what_a_search_of_recipes_lacks(photos: Path, tmp_path: Path) -> None:
+    options = RecipeOptions("mobilenet", photos, device="torsh", workers="many", run_dir=tmp_path / "run")
+    with pytest.raises(InvalidValue) as caught:
+        run_recipe(options)
+    for expected in ("unknown network 'mobilenet'", "unknown device 'torsh'", "--workers must be a number"):
+        assert expected in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 KILLED = """
 import sys
 from pathlib import Path
-from sculptnet._fit import run_flow
-from sculptnet.flow.context import Voice
-from sculptnet.flow.request import FitRequest
-from sculptnet.flow.stages import Stage
+from tests.asking import asked
+from sculptnet.listening import Listener
+from sculptnet.options import FitOptions, RecipeOptions
+from sculptnet.verbs import run_fit
 settings = tuple(sys.argv[3].split(";"))
-request = FitRequest(sys.argv[1], 0.2, device="sculptnet.testing:fake_device", minutes=1.0, accelerator="cpu",
-                     run_dir=Path(sys.argv[2]), settings=settings)
-run_flow(request, Stage.REPORT, Voice(lambda text: print(text, flush=True), lambda what, done, total: None))
+run_fit(asked(FitOptions, data=sys.argv[1], latency_ms=0.2, device="sculptnet.testing:fake_device", minutes=1.0,
+              accelerator="cpu", run_dir=Path(sys.argv[2]), settings=settings,
+              listener=Listener(lambda text: print(text, flush=True))))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", ["Timing trial steps", "Searching", "finalists measured", "Exporting"])
 def test_a_killed_run_ends_as_an_undisturbed_one(
-    after: str, finished: FitResult, ask: Callable[[Path], FitRequest], photos: Path, tmp_path: Path
+    after: str, finished: FitResult, ask: Ask, photos: Path, tmp_path: Path
 ) -> None:
-    request = ask(tmp_path / "run")
-    command = [sys.executable, "-c", KILLED, str(photos), str(tmp_path / "run"), ";".join(request.settings)]
+    command = [sys.executable, "-c", KILLED, str(photos), str(tmp_path / "run"), ";".join(SMALL)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     ) as run:
@@ -256,7 +281,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
                 time.sleep(1.0)
                 run.send_signal(signal.SIGKILL)
                 break
-    resumed = run_flow(request, Stage.REPORT, SILENT)
+    resumed = run_fit(ask(tmp_path / "run"))
     assert resumed.architecture == finished.architecture
     for name in ("weights.safetensors", "model.onnx"):
         assert (RunDirectory(resumed.folder).model / name).read_bytes() == (
@@ -265,8 +290,8 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_exits_with_130(ask: Callable[[Path], FitRequest], photos: Path, tmp_path: Path) -> None:
-    settings = [word for entry in ask(tmp_path).settings for word in ("--set", entry)]
+def test_ctrl_c_saves_and_exits_with_130(photos: Path, tmp_path: Path) -> None:
+    settings = [word for entry in SMALL for word in ("--set", entry)]
     longer = ["--set", "search.epochs=2000"]
     command = [
         sys.executable,
@@ -304,10 +329,9 @@ def test_ctrl_c_saves_and_exits_with_130(ask: Callable[[Path], FitRequest], phot
 
 
 @pytest.mark.slow
-def test_comparisons_are_added_to_a_finished_run_once(finished: FitResult, ask: Callable[[Path], FitRequest]) -> None:
-    request = replace(ask(finished.folder), baselines=True)
+def test_comparisons_are_added_to_a_finished_run_once(finished: FitResult, ask: Ask) -> None:
     for _ in range(2):
-        run_flow(request, Stage.REPORT, SILENT)
+        run_fit(ask(finished.folder, baselines=True))
     events = [event for event in RunDirectory(finished.folder).events(print) if event["event"] == "baseline"]
     assert [event["name"] for event in events] == ["mobilenet_v2", "random"]
     assert all(event["latency_ms"] > 0 for event in events)

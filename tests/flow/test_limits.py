@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.flow.conftest import Ask
 
 from sculptnet import cost
-from sculptnet._fit import run_flow
 from sculptnet.cost import Energy, LatencyTable, Precision
 from sculptnet.errors import DeviceError, Infeasible, InvalidValue, RunError
 from sculptnet.files import read_json
-from sculptnet.flow.context import Voice
-from sculptnet.flow.limits import COSTS, NAMES, make_limits, parse_limits
-from sculptnet.flow.stages import Stage
+from sculptnet.job import Stage
+from sculptnet.listening import Listener
 from sculptnet.runs import RunDirectory
 from sculptnet.search import Limit
+from sculptnet.stages.limits import COSTS, NAMES, make_limits, parse_limits
+from sculptnet.verbs import run_fit
 
 
 @dataclass
@@ -67,7 +67,8 @@ def test_energy_is_limited_on_this_machine_alone(ask: Ask, tmp_path: Path, devic
     with pytest.raises(InvalidValue, match=f"energy_mj=2: energy is counted on this machine, and {device} is another"):
         parse_limits(["energy_mj=2"], device)
     with pytest.raises(InvalidValue, match="energy is counted on this machine"):
-        replace(ask(tmp_path), limits=("energy_mj=2",), device=device)
+        run_fit(ask(tmp_path / "run", limits=("energy_mj=2",), device=device))
+    assert not (tmp_path / "run").exists()
 
 
 def test_everything_that_is_wrong_with_limits_is_said_at_once() -> None:
@@ -75,16 +76,16 @@ def test_everything_that_is_wrong_with_limits_is_said_at_once() -> None:
         parse_limits(["macz=1", "macs=-1", "parameters", "macs=5"], "onnxruntime")
     for expected in (
         "unknown limit 'macz'; did you mean macs?",
-        "--limit macs=-1 must read NAME=NUMBER with a number above 0, such as macs=1e6",
-        "--limit parameters must read NAME=NUMBER",
-        "--limit macs is given twice",
+        "the limit 'macs=-1' must read NAME=NUMBER with a number above 0, such as macs=1e6",
+        "the limit 'parameters' must read NAME=NUMBER",
+        "the limit on macs is given twice",
     ):
         assert expected in str(caught.value)
 
 
-def test_a_network_is_fitted_to_all_limits(ask: Ask, said: list[str], voice: Voice, tmp_path: Path) -> None:
-    request = replace(ask(tmp_path / "run"), limits=("macs=330e3", "peak_memory_bytes=45e3"))
-    result = run_flow(request, Stage.EXPORT, voice)
+def test_a_network_is_fitted_to_all_limits(ask: Ask, said: list[str], listener: Listener, tmp_path: Path) -> None:
+    both = ("macs=330e3", "peak_memory_bytes=45e3")
+    result = run_fit(ask(tmp_path / "run", limits=both, listener=listener), Stage.EXPORT)
     assert result.card is not None
     assert result.within_budget is True
     assert result.card["limits"] == {
@@ -97,14 +98,14 @@ def test_a_network_is_fitted_to_all_limits(ask: Ask, said: list[str], voice: Voi
     trials = RunDirectory(result.folder).trials(print)
     assert all(trial["metrics"]["macs"] <= 330e3 for trial in trials if trial["error"] is None)
     with pytest.raises(RunError, match="holds another run"):
-        run_flow(replace(request, limits=("macs=330e3",)), Stage.EXPORT, voice)
+        run_fit(ask(tmp_path / "run", limits=both[:1], listener=listener), Stage.EXPORT)
 
 
 def test_a_network_is_fitted_to_a_limited_energy(ask: Ask, said: list[str], tmp_path: Path) -> None:
     machine = Machine(tmp_path / "powercap")
-    request = replace(ask(tmp_path / "run"), limits=("macs=330e3", "energy_mj=1.2"))
-    voice = Voice(said.append, machine.progress)
-    result = run_flow(request, Stage.EXPORT, voice, machine.clock, machine.powercap)
+    listener = Listener(said.append, machine.progress)
+    options = ask(tmp_path / "run", limits=("macs=330e3", "energy_mj=1.2"), listener=listener)
+    result = run_fit(options, Stage.EXPORT, machine.clock, machine.powercap)
     assert result.card is not None
     run = RunDirectory(result.folder)
     energy = read_json(run.energy)
@@ -119,22 +120,22 @@ def test_a_network_is_fitted_to_a_limited_energy(ask: Ask, said: list[str], tmp_
     assert f"predicted_energy_mj is {limit['value']:.3g}, within the limit of 1.2" in result.summary()
     trials = [trial["metrics"] for trial in run.trials(print) if trial["error"] is None]
     assert all(metrics["predicted_energy_mj"] <= 1.2 for metrics in trials)
-    again = run_flow(request, Stage.EXPORT, voice, machine.clock, tmp_path / "nothing")
+    again = run_fit(options, Stage.EXPORT, machine.clock, tmp_path / "nothing")
     assert again.card == result.card, "a finished run needs no counter"
 
 
-def test_energy_that_nothing_counts_stops_before_the_table(ask: Ask, voice: Voice, tmp_path: Path) -> None:
-    request = replace(ask(tmp_path / "run"), limits=("energy_mj=1",))
+def test_energy_that_nothing_counts_stops_before_the_table(ask: Ask, listener: Listener, tmp_path: Path) -> None:
+    options = ask(tmp_path / "run", limits=("energy_mj=1",), listener=listener)
     with pytest.raises(DeviceError, match=r"has no energy counter of a processor .* leave .*--limit energy_mj out"):
-        run_flow(request, Stage.SEARCH, voice, powercap=tmp_path / "powercap")
+        run_fit(options, Stage.SEARCH, powercap=tmp_path / "powercap")
     run = RunDirectory(tmp_path / "run")
     assert not run.table.exists()
     assert not run.measurements.exists()
 
 
-def test_limits_that_nothing_meets_stop_before_the_search(ask: Ask, voice: Voice, tmp_path: Path) -> None:
-    request = replace(ask(tmp_path / "run"), limits=("macs=1000",))
+def test_limits_that_nothing_meets_stop_before_the_search(ask: Ask, listener: Listener, tmp_path: Path) -> None:
+    options = ask(tmp_path / "run", limits=("macs=1000",), listener=listener)
     with pytest.raises(
         Infeasible, match=r"no network of this space was found that meets .* and macs <= 1000\n.*lowest"
     ):
-        run_flow(request, Stage.SEARCH, voice)
+        run_fit(options, Stage.SEARCH)

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from sculptnet._fit import run_flow
-from sculptnet.flow.context import Voice
-from sculptnet.flow.detection_request import DetectionRequest
-from sculptnet.flow.detection_run import run_detection
-from sculptnet.flow.network_request import NetworkRequest
-from sculptnet.flow.network_run import run_network
-from sculptnet.flow.request import FitRequest
-from sculptnet.flow.stages import Stage
+from tests.asking import asked
 from tests.boxes import SIZE, tiny_backbone, write_voc
+from tests.flow.conftest import SILENT, Ask
 
 from sculptnet.devices import Measurement, Plan
 from sculptnet.errors import DataError, MissingExtra
 from sculptnet.export import save_network
+from sculptnet.job import Stage
+from sculptnet.listening import Listener
 from sculptnet.nets import Network
+from sculptnet.options import DetectOptions, RecipeOptions, TrainOptions
 from sculptnet.state import Progress, no_progress
+from sculptnet.verbs import run_detect, run_fit, run_recipe, run_train
 
 DEVICE = f"{__name__}:untouchable"
-SILENT = Voice(lambda text: None, no_progress)
 
 
 @dataclass(frozen=True)
@@ -64,20 +61,27 @@ def singles(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("stage", [Stage.SEARCH, Stage.REPORT])
 @pytest.mark.parametrize("method", ["fbnet", "random", "ofa"])
 def test_a_search_says_first_that_no_images_can_be_set_apart(
-    method: str, stage: Stage, singles: Path, ask: Callable[[Path], FitRequest], tmp_path: Path
+    method: str, stage: Stage, singles: Path, ask: Ask, tmp_path: Path
 ) -> None:
-    request = replace(ask(tmp_path / "run"), data=str(singles), device=DEVICE, method=method, settings=())
+    options = ask(tmp_path / "run", data=str(singles), device=DEVICE, method=method, settings=())
     with pytest.raises(DataError, match="none can be set apart; add images"):
-        run_flow(request, stage, SILENT)
+        run_fit(options, stage)
 
 
-def test_a_search_for_recipes_says_it_before_anything_is_trained(singles: Path, tmp_path: Path) -> None:
-    request = FitRequest(
-        str(singles), None, recipe_only="mobilenet_v2", method="random", device=DEVICE, run_dir=tmp_path / "run"
+def test_a_search_for_recipes_says_it_before_anything_is_trained(
+    singles: Path, listener: Listener, said: list[str], tmp_path: Path
+) -> None:
+    options = asked(
+        RecipeOptions,
+        network="mobilenet_v2",
+        data=str(singles),
+        method="random",
+        device=DEVICE,
+        run_dir=tmp_path / "run",
+        listener=listener,
     )
-    said: list[str] = []
     with pytest.raises(DataError, match="none can be set apart"):
-        run_flow(request, Stage.REPORT, Voice(said.append, no_progress))
+        run_recipe(options)
     assert "Timing trial steps" not in said
 
 
@@ -85,7 +89,7 @@ def test_training_one_network_reads_its_photographs_first(photos: Path, tmp_path
     shutil.copytree(photos, tmp_path / "photos")
     (tmp_path / "photos" / "red" / "000.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="cannot be read"):
-        run_network(NetworkRequest(str(tmp_path / "photos"), network="mobilenet_v2", device=DEVICE), SILENT)
+        run_train(TrainOptions("mobilenet_v2", tmp_path / "photos", device=DEVICE, listener=SILENT))
 
 
 def test_a_detector_reads_its_photographs_and_looks_for_pycocotools_first(
@@ -93,14 +97,19 @@ def test_a_detector_reads_its_photographs_and_looks_for_pycocotools_first(
 ) -> None:
     save_network(Network(tiny_backbone(32)), tmp_path / "model")
     write_voc(tmp_path / "voc", {"train": 4, "test": 2})
-    request = DetectionRequest(
-        str(tmp_path / "voc"), network=str(tmp_path / "model"), size=SIZE, device=DEVICE, run_dir=tmp_path / "run"
+    options = DetectOptions(
+        tmp_path / "model",
+        tmp_path / "voc",
+        size=SIZE,
+        device=DEVICE,
+        run_dir=tmp_path / "run",
+        listener=SILENT,
     )
     with monkeypatch.context() as patched:
         patched.setitem(__import__("sys").modules, "pycocotools.cocoeval", None)
         with pytest.raises(MissingExtra, match="pycocotools"):
-            run_detection(request, SILENT)
+            run_detect(options)
     assert not (tmp_path / "run").exists()
     next((tmp_path / "voc" / "JPEGImages").glob("*.png")).write_bytes(b"no image")
     with pytest.raises(DataError, match="cannot be read"):
-        run_detection(request, SILENT)
+        run_detect(options)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
-from sculptnet.flow.plan import LONGEST_RECIPE_TRIAL, MANY_RECIPE_TRIALS, Plan, Speed, Wishes, make_plan
-from sculptnet.flow.searching import hindrances, run_share, steps_of_a_candidate
 
 from sculptnet.arch import Augmentation, Recipe
 from sculptnet.data import Preprocessing
-from sculptnet.errors import InvalidValue
+from sculptnet.errors import RunError
+from sculptnet.files import read_json, write_json
+from sculptnet.methods.dnas import run_share, steps_of_a_candidate
+from sculptnet.methods.planning import hindrances
+from sculptnet.runs import read_record, write_record
 from sculptnet.spaces import fbnet
+from sculptnet.stages.plan import LONGEST_RECIPE_TRIAL, MANY_RECIPE_TRIALS, SearchPlan, Speed, Wishes, make_plan
 
 SPEED = Speed(
     search_step_s=0.1,
@@ -105,11 +109,13 @@ def test_a_method_without_supernet_has_no_search_epochs() -> None:
     assert plan.seconds["search"] == 0
 
 
-def test_a_plan_comes_back_from_json_and_a_damaged_one_is_named() -> None:
-    plan = make_plan(600, SPEED, 60000, Wishes())
-    assert Plan.from_json(plan.to_json()) == plan
-    with pytest.raises(InvalidValue, match=r"run\.json: the plan cannot be read .* start anew with --fresh"):
-        Plan.from_json({"epochs": 3})
+def test_a_plan_comes_back_from_its_file_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    plan, file = make_plan(600, SPEED, 60000, Wishes()), tmp_path / "plan.json"
+    write_record(file, plan)
+    assert read_record(file, SearchPlan) == plan
+    write_json(file, {name: value for name, value in read_json(file).items() if name != "epochs"})
+    with pytest.raises(RunError, match=r"(?s)plan\.json cannot be read: .*epochs.* start anew with .*\(--fresh\)"):
+        read_record(file, SearchPlan)
 
 
 def test_what_hinders_short_trainings_is_named_unless_the_user_set_it() -> None:

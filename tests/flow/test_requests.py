@@ -1,88 +1,120 @@
-"""What calls and commands take is what requests have, with the same defaults."""
+"""What calls and commands take is what options have, with the same defaults."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from enum import Enum
 from pathlib import Path
 
 import pytest
+from tests.asking import asked
 from typer.main import get_command
 
+import sculptnet
 from sculptnet import cli
-from sculptnet._detect import fit_detector
-from sculptnet._fit import fit, fit_network, fit_recipe
-from sculptnet.cost import Precision
-from sculptnet.flow.common_request import CommonRequest, from_plain
-from sculptnet.flow.detection_request import DetectionRequest
-from sculptnet.flow.network_request import NetworkRequest
-from sculptnet.flow.request import FitRequest
+from sculptnet.options import (
+    Accelerator,
+    DetectOptions,
+    FitOptions,
+    MeasureOptions,
+    Options,
+    RecipeOptions,
+    SpecializeOptions,
+    TrainOptions,
+    typed_of,
+)
+from sculptnet.plain import from_command, to_command
+from sculptnet.precision import Precision
 
 ARCHITECTURES = {"space", "table", "baselines", "limits", "start", "from_run", "check_proxy", "proxy_networks"}
-GIVEN = {"data", "latency_ms", "network"}  # some calls demand them, others have a default
+ARGUMENTS = {"data", "network", "run"}
+VALUES = {"recipe", "detector"}  # whole values: a command changes them with --set
+
+
+def fields_of(kind: type[Options]) -> dict[str, Field[object]]:
+    return {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
 
 
 def plain(value: object) -> object:
     """A default as the command line has it."""
-    value = value.value if isinstance(value, Enum) else value
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value or None
+    value = None if value is MISSING else value.value if isinstance(value, Enum) else value
+    return str(value) if isinstance(value, (int, Path)) and not isinstance(value, bool) else value or None
 
 
 @pytest.mark.parametrize(
-    ("call", "kind", "apart"),
+    ("call", "kind"),
     [
-        (fit, FitRequest, {"recipe_only"}),
-        (fit_recipe, FitRequest, {"recipe_only", *ARCHITECTURES}),
-        (fit_network, NetworkRequest, set()),
-        (fit_detector, DetectionRequest, set()),
+        (sculptnet.fit, FitOptions),
+        (sculptnet.train, TrainOptions),
+        (sculptnet.search_recipe, RecipeOptions),
+        (sculptnet.detect, DetectOptions),
+        (sculptnet.specialize, SpecializeOptions),
     ],
 )
-def test_the_keywords_of_a_call_are_the_fields_of_its_request(
-    call: Callable[..., object], kind: type[CommonRequest], apart: set[str]
-) -> None:
-    taken = dict(inspect.signature(call).parameters)
-    assert not {"say", "progress"} - taken.keys()
-    defaults = {field.name: field.default for field in fields(kind) if field.name not in apart}
-    assert {*taken} - {"say", "progress", "network"} == {*defaults} - {"network"}
-    for name in defaults.keys() - GIVEN - {"method"}:
-        assert plain(taken[name].default) == plain(defaults[name]), name
+def test_the_keywords_of_a_call_are_the_fields_of_its_options(call: Callable[..., object], kind: type[Options]) -> None:
+    taken, known = inspect.signature(call).parameters, fields_of(kind)
+    assert {*taken} == {*known} - {"given"}
+    for name, one in taken.items():
+        default = known[name].default
+        assert one.default == (inspect.Parameter.empty if default is MISSING else default), name
+    help_text = inspect.getdoc(call) or ""
+    assert all(f"    {name}: " in help_text for name in taken)
+
+
+def test_a_search_of_recipes_takes_nothing_that_is_about_architectures() -> None:
+    assert fields_of(FitOptions).keys() - fields_of(RecipeOptions).keys() == ARCHITECTURES
+    assert fields_of(RecipeOptions).keys() - fields_of(FitOptions).keys() == {"network"}
 
 
 @pytest.mark.parametrize(
-    ("verb", "kinds", "apart"),
+    ("verb", "kind"),
     [
-        ("fit", [FitRequest], set()),
-        ("train", [FitRequest, NetworkRequest], {"recipe_only"}),
-        ("train-detector", [DetectionRequest], set()),
+        ("fit", FitOptions),
+        ("search", FitOptions),
+        ("export", FitOptions),
+        ("train", TrainOptions),
+        ("search-recipe", RecipeOptions),
+        ("detect", DetectOptions),
+        ("specialize", SpecializeOptions),
+        ("measure", MeasureOptions),
     ],
 )
-def test_the_options_of_a_verb_are_the_fields_of_its_requests(
-    verb: str, kinds: list[type[CommonRequest]], apart: set[str]
-) -> None:
+def test_the_options_of_a_verb_are_the_fields_of_its_options(verb: str, kind: type[Options]) -> None:
     command = get_command(cli.app).commands[verb]  # type: ignore[attr-defined]
-    names = {"set_": "settings", "limit": "limits"}
-    options = {names.get(one.name, one.name): one for one in command.params if one.param_type_name == "option"}
+    options = {one.name: one for one in command.params if one.param_type_name == "option"}
     del options["as_json"]
-    defaults = {field.name: field.default for kind in kinds for field in fields(kind)}
-    assert {*options} == {*defaults} - {"data", "network"} - apart
+    settable = {"method", "space", "recipe", "detector"} & fields_of(kind).keys()
+    assert ("set_" in options) is bool(settable)
+    options.pop("set_", None)
+    known = {name: field for name, field in fields_of(kind).items() if typed_of(field).kind is not None}
+    assert {*options} == {*known} - ARGUMENTS
+    assert {*fields_of(kind)} - {*known} <= {"given", "listener", "space", *VALUES}
     for name, option in options.items():
-        if name not in GIVEN:
-            assert plain(option.default) == plain(defaults[name]), name
+        assert plain(option.default) == plain(known[name].default), name
+        assert option.help == typed_of(known[name]).help
 
 
-def test_a_request_takes_what_calls_and_json_say() -> None:
-    values = {
-        "data": Path("photos"),
-        "latency_ms": 1.0,
-        "precision": "int8",
-        "workers": 2,
-        "settings": ["space.width=0.5"],
-    }
-    request = from_plain(
-        FitRequest, {**values, "runs": "elsewhere", "device": "sculptnet.testing:fake_device", "say": print}
+def test_options_take_what_calls_and_files_say() -> None:
+    options = asked(
+        FitOptions,
+        data=Path("photos"),
+        latency_ms=1.0,
+        precision="int8",
+        accelerator=Accelerator.CPU,
+        workers=2,
+        runs=Path("elsewhere"),
+        device="sculptnet.testing:fake_device",
+        settings=["space.width=0.5", "search.tau=4", "recipe.optimizer.learning_rate=0.1"],
     )
-    assert (request.data, request.precision, request.workers) == ("photos", Precision.INT8, "2")
-    assert (request.settings, request.runs) == (("space.width=0.5",), Path("elsewhere"))
-    assert from_plain(FitRequest, {**request.command(), "run_dir": None, "fresh": False}).command() == request.command()
+    assert (options.precision, options.accelerator) == (Precision.INT8, Accelerator.CPU)
+    again = from_command(FitOptions, to_command(options), {"run_dir": Path("run"), "fresh": True})
+    assert (again.run_dir, again.fresh, again.workers) == (Path("run"), True, 2)
+    assert to_command(again) == to_command(options)
+    assert (again.precision, again.method, again.space, again.recipe) == (
+        options.precision,
+        options.method,
+        options.space,
+        options.recipe,
+    )

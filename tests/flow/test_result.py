@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sculptnet.flow.result import FitResult
 
+from sculptnet.result import FitResult
 from sculptnet.zoo import mobilenet_v2
 
 

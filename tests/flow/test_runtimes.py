@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.flow.conftest import SMALL, Ask
 
-from sculptnet._fit import run_flow
-from sculptnet.cost import Precision
+from sculptnet.cli.showing import describe_devices
 from sculptnet.errors import InvalidValue
-from sculptnet.flow.context import Voice
-from sculptnet.flow.request import FitRequest
-from sculptnet.flow.showing import describe_devices
-from sculptnet.flow.stages import Stage
+from sculptnet.listening import Listener
+from sculptnet.precision import Precision
+from sculptnet.verbs import run_fit
 
 FEWER = {"space.layers": "1,1", "space.channels": "8,16", "space.strides": "2,2", "recipe.epochs": "1"}
 
 
 def test_a_network_is_fitted_to_pytorch_and_the_float32_file_is_timed_through_it(
-    ask: Callable[[Path], FitRequest], voice: Voice, said: list[str], tmp_path: Path
+    ask: Ask, listener: Listener, said: list[str], tmp_path: Path
 ) -> None:
-    asked = ask(tmp_path / "run")
-    settings = dict(one.split("=") for one in asked.settings) | FEWER
+    settings = dict(one.split("=") for one in SMALL) | FEWER
     small = tuple(f"{name}={value}" for name, value in settings.items())
-    request = replace(asked, device="torch", latency_ms=1000.0, settings=small)
-    card = run_flow(request, Stage.REPORT, voice).card
+    options = ask(tmp_path / "run", device="torch", latency_ms=1000.0, settings=small, listener=listener)
+    card = run_fit(options).card
     assert card is not None
     assert set(card["measured"]) == {"model.onnx"}
     assert set(card["accuracy"]) == {"weights.safetensors", "model.onnx", "model.int8.onnx"}
@@ -34,10 +30,10 @@ def test_a_network_is_fitted_to_pytorch_and_the_float32_file_is_timed_through_it
     assert "torch-1t runs no int8: model.int8.onnx is not timed" in said
 
 
-def test_int8_on_pytorch_is_refused_before_anything_starts(ask: Callable[[Path], FitRequest], tmp_path: Path) -> None:
-    asked = ask(tmp_path / "run")
+def test_int8_on_pytorch_is_refused_before_anything_starts(ask: Ask, tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="torch-1t runs fp32 only, not int8; give --precision fp32 or another"):
-        replace(asked, device="torch", precision=Precision.INT8)
+        run_fit(ask(tmp_path / "run", device="torch", precision=Precision.INT8))
+    assert not (tmp_path / "run").exists()
 
 
 def test_devices_are_listed_with_what_they_run_or_with_what_is_missing() -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
-from sculptnet.flow.context import Voice, open_context
-from sculptnet.flow.network_request import NetworkRequest
-from sculptnet.flow.unused import check_recipe, unused_crops
-from tests.flow.conftest import Ask
+from tests.asking import asked
+from tests.flow.conftest import SMALL, Ask
 
 from sculptnet.arch import Augmentation, OneOf, Recipe
 from sculptnet.data import Preprocessing
 from sculptnet.errors import InvalidValue
+from sculptnet.job import Stage
+from sculptnet.listening import Listener
+from sculptnet.options import TrainOptions
+from sculptnet.stages.unused import recipe_problems, unused_crops
+from sculptnet.verbs import run_fit, run_train
 
 DISTILLATION = "recipe.distillation: no command has a teacher, and without one it does nothing; leave it out"
 RANDAUGMENT = (
@@ -27,48 +28,51 @@ RANDAUGMENT = (
     ("values", "message"),
     [
         ({"settings": ("recipe.distillation=0.5",)}, DISTILLATION),
-        ({"root": Path("files")}, "--root is where the files of a data set by name are, and .* is a folder"),
-        ({"proxy_networks": 8}, "--proxy-networks 8 is for --check-proxy; give both, or none"),
+        ({"root": Path("files")}, "root is where the files of a data set by name are, and .* is a folder"),
+        ({"proxy_networks": 8}, "proxy_networks 8 is for check_proxy; give both, or none"),
         (
             {"method": "ofa", "settings": ("recipe.epochs=3",)},
             "recipe.epochs: method ofa trains a supernet for search.ep",
         ),
-        ({"method": "ofa", "settings": (), "workers": "2"}, "--workers 2: method ofa trains no trials"),
+        ({"method": "ofa", "settings": (), "workers": "2"}, "workers 2: method ofa trains no trials"),
         (
             {"data": "fashion_mnist", "skip_broken": True},
-            "--skip-broken is for folders, and fashion_mnist is a data set",
+            "skip_broken is for folders, and fashion_mnist is a data set",
         ),
         (
             {"settings": ("recipe.epochs=1",), "full_trials": 2},
-            "--full-trials 2: with recipe.epochs=1 every trial is trained in full",
+            "full_trials 2: with recipe.epochs=1 every trial is trained in full",
         ),
     ],
 )
 def test_what_would_do_nothing_is_refused_before_anything_is_read(
-    values: dict[str, object], message: str, ask: Ask, tmp_path: Path
+    values: dict[str, Any], message: str, ask: Ask, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidValue, match=message):
-        replace(ask(tmp_path), **values)  # type: ignore[arg-type]
+        run_fit(ask(tmp_path / "run", **values), Stage.SEARCH)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [("distillation=1", DISTILLATION), ("augmentation.randaugment_magnitude=5", RANDAUGMENT)],
 )
-def test_training_one_network_refuses_it_too(setting: str, message: str, photos: Path) -> None:
+def test_training_one_network_refuses_it_too(setting: str, message: str, photos: Path, tmp_path: Path) -> None:
+    settings = (f"recipe.{setting}",)
+    options = asked(TrainOptions, network="mobilenet_v2", data=photos, settings=settings, run_dir=tmp_path / "run")
     with pytest.raises(InvalidValue, match=message):
-        NetworkRequest(str(photos), network="mobilenet_v2", settings=(f"recipe.{setting}",))
+        run_train(options)
+    assert not (tmp_path / "run").exists()
 
 
-def test_whether_there_is_randaugment_the_space_says(ask: Ask, tmp_path: Path, voice: Voice) -> None:
-    request = ask(tmp_path / "run")
-    asked = replace(request, settings=(*request.settings, "recipe.augmentation.randaugment_magnitude=5"))
+def test_whether_there_is_randaugment_the_space_says(ask: Ask, tmp_path: Path, listener: Listener) -> None:
+    settings = (*SMALL, "recipe.augmentation.randaugment_magnitude=5")
     with pytest.raises(InvalidValue, match=RANDAUGMENT):
-        open_context(asked, voice, monotonic)
+        run_fit(ask(tmp_path / "run", settings=settings, listener=listener))
     layers: Any = OneOf((0, 2))
     searched = Recipe(augmentation=Augmentation(randaugment_layers=layers))
-    check_recipe(searched, ["augmentation.randaugment_magnitude"])
-    check_recipe(Recipe(), [])
+    assert recipe_problems(searched, ["augmentation.randaugment_magnitude"]) == []
+    assert recipe_problems(Recipe(), []) == []
 
 
 def test_augmentation_that_these_images_never_see_is_told() -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from sculptnet.errors import Infeasible, RunError
-from sculptnet.flow.context import OpenRun, Voice
-from sculptnet.flow.working_time import timed, worked_s
+from sculptnet.job import OpenRun
+from sculptnet.listening import Listener
 from sculptnet.runs import RunDirectory
-from sculptnet.state import no_progress
+from sculptnet.stages.working_time import timed, worked_s
 
 
 def opened(folder: Path, seconds_between: int) -> OpenRun:
     """A command that began at 100 s and reads a clock which moves on at every look."""
     clock = map(float, itertools.count(100, seconds_between)).__next__
-    return OpenRun(RunDirectory(folder), Voice(print, no_progress), clock, clock())
+    return OpenRun(RunDirectory(folder), Listener(print), clock, clock(), folder / "powercap")
 
 
 @pytest.mark.parametrize("error", [Infeasible, KeyboardInterrupt])
