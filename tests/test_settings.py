@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from sculptnet import settings
@@ -99,3 +101,20 @@ def test_wrong_fields_and_values_are_all_named() -> None:
     assert "recipe.epoch: Recipe has no field 'epoch'; did you mean epochs?" in text
     assert "recipe.optimizer: got 'adam'; did you mean AdamW?" in text
     assert "recipe.optimizer.lr: Sgd has no field 'lr'" in text
+
+
+@dataclass(frozen=True)
+class Ordered:
+    low: int = 1
+    high: int = 2
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise InvalidValue(f"Ordered: low must be below high, got {self.low} and {self.high}")
+
+
+def test_settings_that_only_hold_together_are_taken_in_any_order() -> None:
+    assert settings.apply(Ordered(), {"low": "10", "high": "20"}, "x") == Ordered(10, 20)
+    assert settings.apply(Ordered(), {"high": "20", "low": "10"}, "x") == Ordered(10, 20)
+    with pytest.raises(InvalidValue, match=r"x.low: Ordered: low must be below high, got 10 and 2"):
+        settings.apply(Ordered(), {"low": "10"}, "x")

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from sculptnet.files import at_home
 from sculptnet.listening import LOGGED, Listener
 from sculptnet.options import (
     DetectOptions,
@@ -162,4 +163,4 @@ def resume(run: Path | str, *, listener: Listener = LOGGED) -> Result:
     Raises:
         RunError: it is no run, or was begun with values (data, a device) that no file can bring back.
     """
-    return go_on(Path(run), {"listener": listener})
+    return go_on(at_home(Path(run)), {"listener": listener})

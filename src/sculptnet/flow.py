@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TypeVar
 
 from sculptnet.job import OpenRun, Stage
-from sculptnet.learn import process_as_found
 from sculptnet.stages.working_time import timed
 from sculptnet.tasks.base import Task
 
@@ -16,11 +15,8 @@ R = TypeVar("R")
 
 
 def work(task: Task[J, F, N, R], job: J, until: Stage = Stage.REPORT) -> R:
-    """The stages up to `until`; what earlier calls finished is read, not done again.
-
-    The process is left as it was found: threads, random generators, warnings.
-    """
-    with job.run.locked(), process_as_found():
+    """The stages up to `until`; what earlier calls finished is read, not done again."""
+    with job.run.locked():
         if _finished(task, job, until):
             return task.result(job, None)
         with timed(job, until.value):
@@ -30,9 +26,9 @@ def work(task: Task[J, F, N, R], job: J, until: Stage = Stage.REPORT) -> R:
 
 def _finished(task: Task[J, F, N, R], job: J, until: Stage) -> bool:
     """Whether the run has all that is asked for."""
-    if not job.run.card.exists():
+    if not job.run.card.exists() or not task.searched(job):
         return False
-    return until is not Stage.REPORT or (job.run.report.exists() and task.complete(job))
+    return until is not Stage.REPORT or (job.run.report.exists() and task.compared(job))
 
 
 def _worked(task: Task[J, F, N, R], job: J, until: Stage) -> F:

@@ -115,8 +115,12 @@ class Method(ABC, Generic[O]):
     def compare(self, job: Job[O], found: Found) -> None:
         """Trains what was asked for to compare the shipped network with."""
 
-    def complete(self, job: Job[O]) -> bool:
-        """Whether a run that has shipped a model lacks nothing that was asked for."""
+    def searched(self, job: Job[O]) -> bool:
+        """Whether nothing is left that was asked of its search."""
+        return True
+
+    def compared(self, job: Job[O]) -> bool:
+        """Whether all is trained that was asked for to compare the shipped network with."""
         return True
 
     def longer_epochs(self, job: Job[O]) -> int | None:

@@ -89,6 +89,10 @@ PLACES = (  # may begin with `~`
 )
 
 
+def _at_home(value: object) -> object:
+    return Path(at_home(str(value))) if isinstance(value, Path) else at_home(value) if isinstance(value, str) else value
+
+
 class Options:
     """What was asked of a verb; `~` in paths is the home folder, and paths and enums may be given as texts.
 
@@ -100,8 +104,8 @@ class Options:
         problems = []
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             name, value, kind = field.name, getattr(self, field.name), typed_of(field).kind
-            if (name in PLACES and isinstance(value, str)) or (name in PLACES and isinstance(value, Path)):
-                value = at_home(value)
+            if name in PLACES:
+                value = _at_home(value)
             if kind is Path and isinstance(value, str):
                 value = Path(value)
             elif kind is float and isinstance(value, int):

@@ -100,7 +100,7 @@ def bind(function: Callable[..., Any], given: Mapping[str, str], group: str) -> 
         try:
             if dot:
                 now = values.get(argument, inspect.signature(function).parameters[argument].default)
-                values[argument] = _changed(now, [field], text)
+                values[argument] = _one(now, field, text)
             else:
                 values[name] = parse(text, known[name].annotation)
         except InvalidValue as error:
@@ -108,6 +108,10 @@ def bind(function: Callable[..., Any], given: Mapping[str, str], group: str) -> 
     if problems:
         raise InvalidValue(collected(problems, "--set"))
     return values
+
+
+def _one(value: V, name: str, text: str) -> V:
+    return replace(value, **{name: parse(text, _known_field(value, name))})  # type: ignore[type-var]
 
 
 def apply(value: V, given: Mapping[str, object], group: str) -> V:
@@ -119,15 +123,53 @@ def apply(value: V, given: Mapping[str, object], group: str) -> V:
         InvalidValue: with every problem.
     """
     problems: list[str] = []
-    # class names first, so that `recipe.optimizer=AdamW recipe.optimizer.beta1=0.8` works in any order
-    for path, text in sorted(given.items(), key=lambda item: item[0].count(".")):
-        try:
-            value = _changed(value, path.split("."), text)
-        except InvalidValue as error:
-            problems.append(f"{group}.{path}: {error}")
+    made = _with(value, {tuple(path.split(".")): text for path, text in given.items()}, group, problems)
     if problems:
         raise InvalidValue(collected(problems, "--set"))
-    return value
+    return made
+
+
+def _with(value: V, given: Mapping[tuple[str, ...], object], where: str, problems: list[str]) -> V:
+    """`value` with all changes at once, since its rules may hold of none of them alone; a class name comes first."""
+    changes: dict[str, Any] = {}
+    for name in dict.fromkeys(path[0] for path in given):
+        below = {path[1:]: text for path, text in given.items() if path[0] == name and len(path) > 1}
+        try:
+            known, changes[name] = _known_field(value, name), getattr(value, name)
+            if (name,) in given:
+                text = given[(name,)]
+                changes[name] = parse(text, known) if isinstance(text, str) else text
+        except InvalidValue as error:
+            problems.append(f"{where}.{name}: {error}")
+        if below and name in changes:
+            try:
+                _require_fields(changes[name], known, name)
+                changes[name] = _with(changes[name], below, f"{where}.{name}", problems)
+            except InvalidValue as error:
+                problems.append(f"{where}.{name}.{'.'.join(next(iter(below)))}: {error}")
+    try:
+        return replace(value, **changes)  # type: ignore[type-var]
+    except InvalidValue as error:
+        only = f".{next(iter(changes))}" if len(changes) == 1 else ""
+        problems.append(f"{where}{only}: {error}")
+        return value
+
+
+def _known_field(value: object, name: str) -> Any:
+    """The annotation of a field; raises `InvalidValue` where there is none."""
+    known = [field.name for field in fields(value)]  # type: ignore[arg-type]
+    if name not in known:
+        raise InvalidValue(f"{type(value).__name__} has no field {name!r}; {suggestion(name, known)}")
+    return typing.get_type_hints(type(value))[name]
+
+
+def _require_fields(inner: object, annotation: Any, name: str) -> None:
+    """Raises `InvalidValue` where `inner` has no fields that could be set."""
+    kinds = [kind for kind in typing.get_args(annotation) or (annotation,) if isinstance(kind, type)]
+    if any(map(is_dataclass, kinds)) and not isinstance(inner, tuple(kinds)):
+        raise InvalidValue(f"{name} is open; decide it too, such as {name}={kinds[0].__name__}")
+    if not is_dataclass(inner):
+        raise InvalidValue(f"{name} is {inner!r} and has no fields")
 
 
 def decided(value: V, given: V | Mapping[str, object] | None, group: str) -> V:
@@ -153,23 +195,6 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def _changed(value: Any, path: Sequence[str], text: object) -> Any:
-    hints = typing.get_type_hints(type(value))
-    known = [field.name for field in fields(value)]
-    name, *rest = path
-    if name not in known:
-        raise InvalidValue(f"{type(value).__name__} has no field {name!r}; {suggestion(name, known)}")
-    if not rest:
-        return replace(value, **{name: parse(text, hints[name]) if isinstance(text, str) else text})
-    inner = getattr(value, name)
-    kinds = [kind for kind in typing.get_args(hints[name]) or (hints[name],) if isinstance(kind, type)]
-    if any(map(is_dataclass, kinds)) and not isinstance(inner, tuple(kinds)):
-        raise InvalidValue(f"{name} is open; decide it too, such as {name}={kinds[0].__name__}")
-    if not is_dataclass(inner):
-        raise InvalidValue(f"{name} is {inner!r} and has no fields")
-    return replace(value, **{name: _changed(inner, rest, text)})
-
-
 def parse(text: str, annotation: Any) -> Any:
     """`text` as a value of `annotation`: plain types, enums, optional ones, tuples `3,5` or `3,5;7,9`, classes by name.
 
@@ -186,10 +211,14 @@ def parse(text: str, annotation: Any) -> Any:
         if text.lower() in classes:
             return classes[text.lower()]()
         raise InvalidValue(f"got {text!r}; {suggestion(text, [option.__name__ for option in options])}")
+    problems = []
     for option in options:
         if option is not types.NoneType:
-            return _plain(text, option)
-    raise InvalidValue(f"got {text!r}, but nothing can be set here")
+            try:
+                return _plain(text, option)
+            except InvalidValue as error:
+                problems.append(str(error))
+    raise InvalidValue(" or ".join(dict.fromkeys(problems)) or f"got {text!r}, but nothing can be set here")
 
 
 def _plain(text: str, annotation: Any) -> Any:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,7 +16,7 @@ from sculptnet.cost import FactoredCost, LatencyTable
 from sculptnet.devices import Device, open_device
 from sculptnet.devices.energy import POWERCAP
 from sculptnet.errors import Infeasible, InvalidValue, RunError
-from sculptnet.files import read_json
+from sculptnet.files import AS_WRITTEN, read_json, reading
 from sculptnet.job import FitJob
 from sculptnet.learn import process_as_found, rescaled
 from sculptnet.methods import OnceForAll, made
@@ -52,16 +53,16 @@ def requests_of(options: SpecializeOptions) -> tuple[FitOptions, ...]:
         InvalidValue: something cannot be had, such as a device that is unknown.
     """
     folder = Path(options.run)
-    there = from_command(FitOptions, supernet_run(folder).info().command, {"listener": options.listener})
-    asked = replace(
-        there,
-        device=there.device if options.device is None else options.device,
-        threads=there.threads if options.threads is None else options.threads,
-        precision=options.precision or there.precision,
-        table=options.table,
-        limits=tuple(options.limits),
-        baselines=False,
-    )
+    changes: dict[str, Any] = {"table": options.table, "limits": tuple(options.limits), "baselines": False}
+    if options.device is not None:
+        changes["device"] = options.device
+    if options.threads is not None or not isinstance(options.device, str | None):  # a device has its own
+        changes["threads"] = options.threads or 1
+    if options.precision is not None:
+        changes["precision"] = options.precision
+    run = supernet_run(folder)
+    with reading(run.description, AS_WRITTEN):
+        asked = from_command(FitOptions, run.info().command, {**changes, "listener": options.listener})
     device = open_device(asked.device, asked.threads) if isinstance(asked.device, str) else asked.device
     place = device_folder(folder, device, asked.precision)
     return tuple(

@@ -31,6 +31,7 @@ app = typer.Typer(
     name="sculptnet",
     help="Measure a device, search a ConvNet that fits it, train it, ship it.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 Data = Annotated[
@@ -82,11 +83,11 @@ def _flow_command(until: str, text: str) -> Callable[..., None]:
 
     def command(context: typer.Context, data: Data) -> None:
         from sculptnet.job import Stage
-        from sculptnet.verbs import ADDED, is_run, run_fit
+        from sculptnet.verbs import is_run, run_fit
 
         data = at_home(data)
         if is_run(data):
-            _go_on(context, data, ("fit", "train", "search-recipe"), until, ADDED)
+            _go_on(context, data, ("fit", "search-recipe"), until, added_to(context))
             return
         values = values_of(FitOptions, context)
         with Console(context.params["as_json"]) as console:
@@ -157,13 +158,22 @@ def _two(
     targets = [at_home(target) for target in targets]
     if len(targets) == 1 and is_run(targets[0]):
         until = until if verbs == ("fit", "train", "search-recipe") else "report"
-        _go_on(context, targets[0], verbs, _until_of(targets[0], until))
+        _go_on(context, targets[0], verbs, _until_of(targets[0], until), added_to(context))
         return targets[0], None
     if len(targets) == 2:
         return targets[0], targets[1]
     known = targets[0] in zoo.BY_NAME
     remedy = f"; `sculptnet {context.info_name} {targets[0]} DATA` trains it on images" if known else ""
+    if context.info_name == "train" and not known:
+        remedy = "; `sculptnet fit DATA` searches a network for it"
     raise InvalidValue(f"expected NETWORK and DATA, or a run directory, got {' '.join(targets)}{remedy}")
+
+
+def added_to(context: typer.Context) -> tuple[str, ...]:
+    """What runs of this verb can still be given."""
+    from sculptnet.plain import FREE
+
+    return tuple(name for name in FREE if name in context.params)
 
 
 def _until_of(folder: str, until: str) -> str:

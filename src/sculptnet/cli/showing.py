@@ -71,7 +71,7 @@ def show_settings(method: str | None, space: str | None) -> Result:
 
 
 def show_detector_settings() -> Result:
-    """The same of `train-detector`."""
+    """The same of `detect`."""
     hints = get_type_hints(DetectorSettings)
     own = [Setting(field.name, hints[field.name], field.default) for field in fields(DetectorSettings)]
     return _listed([*(("detector", setting) for setting in own), *_recipe_settings(DetectorRecipe())])
@@ -141,9 +141,11 @@ def _check_shown(path: Path) -> None:
 def describe_run(run: RunDirectory, info: RunInfo, card: Mapping[str, Any] | None) -> str:
     """What was asked, how far it came, what came out."""
     asked, given = info.identity, info.command.get("network")
+    what = given if isinstance(given, str) else "a network" if given else _method_of(asked)
+    data = info.command["data"]
     budget = "no budget" if asked["latency_ms"] is None else f"budget {asked['latency_ms']} ms"
     lines = [
-        f"{run.folder}: {given or asked['method']} on {Path(str(info.command['data'])).name}, {budget} on "
+        f"{run.folder}: {what} on {Path(data).name if isinstance(data, str) else 'images of a program'}, {budget} on "
         f"{asked['device']} ({asked['threads']} threads, {asked.get('precision', 'fp32')})"
     ]
     model = f"model: {'shipped' if card else 'not yet'}"
@@ -159,6 +161,10 @@ def describe_run(run: RunDirectory, info: RunInfo, card: Mapping[str, Any] | Non
         lines += [f"warning: {warning}" for warning in card.get("warnings", ())]
         lines.append(f"report: {run.report}")
     return "\n".join(lines)
+
+
+def _method_of(identity: Mapping[str, Any]) -> str:
+    return str(identity["method"]["method"])
 
 
 def _quality(card: Mapping[str, Any], file: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import typer
 
 from sculptnet.errors import InvalidValue
-from sculptnet.options import Options, typed_of
+from sculptnet.options import ListenGroup, Options, typed_of
 
 O = TypeVar("O", bound=Options)  # noqa: E741
 ARGUMENTS = ("network", "data", "run")  # fields that are no options
@@ -115,7 +115,8 @@ def values_of(kind: type[Options], context: typer.Context) -> dict[str, Any]:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     groups = groups_of(kind)
     texts = settings.split(params.get("set_") or (), groups) if groups else {}
-    return {**values, **_configured(values, texts), "given": frozenset(values)}
+    values |= _configured(values, texts)
+    return {**values, "given": frozenset(values)} if issubclass(kind, ListenGroup) else values
 
 
 def _configured(values: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

@@ -66,6 +66,8 @@ def made(given: Method[Any] | type[Method[Any]] | NamedMethod | str | None, defa
     kind: object = given if isinstance(given, type) else default
     if named.name is not None:
         kind = find(named.name, BY_NAME, "method")
+    elif not (given is None or isinstance(given, (NamedMethod, type))):
+        kind = given
     if isinstance(kind, type) and issubclass(kind, Method):
         method = kind()
     elif isinstance(kind, Method):

@@ -14,13 +14,16 @@ from sculptnet.method import SpaceMaker
 from sculptnet.methods.beyond import tried_beyond
 from sculptnet.methods.finalists import Measured, best_of_finalists, by_training, measured_by
 from sculptnet.methods.planning import planned_search
+from sculptnet.methods.proxy_check import proxied
 from sculptnet.methods.refining import learned_predictor, refined
 from sculptnet.methods.searched_run import decided_by, reuse_problems, searched_run
 from sculptnet.methods.searching import Target
 from sculptnet.methods.trials import Trials
 from sculptnet.networks import recipes_at, with_open_recipe
 from sculptnet.options import FitOptions
+from sculptnet.rules import raised
 from sculptnet.search import Joint, Problem, Search, TrialRecord
+from sculptnet.spaces.named import NamedSpace, SpaceSettings
 from sculptnet.stages.plan import SearchPlan, Wishes
 from sculptnet.stages.speed import measure_training
 
@@ -58,10 +61,14 @@ class FBNetV3(Joint, Trials):
         return options if options.from_run is None else decided_by(options.from_run, options)
 
     def problems(self, options: FitOptions) -> list[str]:
-        if options.from_run is None:
-            return super().problems(options)
-        own = super().problems(replace(options, from_run=None))
-        return [*own, *reuse_problems(options.from_run, options, self)]
+        found, space, folder = super().problems(replace(options, from_run=None)), options.space, options.from_run
+        if isinstance(space, (NamedSpace, SpaceSettings)) and "open_recipe" in space.settings:
+            found.append("space.open_recipe: method fbnetv3 opens recipes in any space; set search.recipes instead")
+        if folder is not None:
+            reused: list[str] = []
+            found += raised(lambda: reused.extend(reuse_problems(folder, options, self)))
+            found += reused
+        return found
 
     def identity(self, options: FitOptions) -> dict[str, Any]:
         found = super().identity(options)
@@ -98,9 +105,10 @@ class FBNetV3(Joint, Trials):
     def best(self, job: FitJob, target: Target, plan: SearchPlan) -> TrialRecord:
         if job.options.from_run is None:
             return super().best(job, target, plan)
-        evaluate = measured_by(job, target, plan.trial_epochs, by_training(job))
-        fitting = refined(job, target.problem, evaluate, plan, self.fine)
-        return best_of_finalists(job, target.problem, evaluate, plan, fitting)
+        with proxied(job, target.problem, plan):
+            evaluate = measured_by(job, target, plan.trial_epochs, by_training(job))
+            fitting = refined(job, target.problem, evaluate, plan, self.fine)
+            return best_of_finalists(job, target.problem, evaluate, plan, fitting)
 
     def tried(self, job: FitJob, problem: Problem, evaluate: Measured, plan: SearchPlan) -> Sequence[TrialRecord]:
         proposals = self.proposals(job, problem, plan.trials)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, final
@@ -34,6 +34,7 @@ from sculptnet.networks import (
     published_of,
 )
 from sculptnet.options import TrainOptions
+from sculptnet.rules import raised
 from sculptnet.stages.batches import training_batches
 from sculptnet.stages.plan import planned, warn_if_late
 from sculptnet.stages.speed import measure_training
@@ -75,9 +76,13 @@ class Given(Method[TrainOptions]):
     name: ClassVar[str] = "given"
 
     def problems(self, options: TrainOptions) -> list[str]:
-        published_of(options.network)
-        problems = beginning_problems(options.network, options.pretrained, options.weights)
-        return problems + recipe_problems(recipe_of(options, LARGE_BATCH_RESOLUTION), names_of(options.recipe))
+        found = beginning_problems(options.network, options.pretrained, options.weights)
+
+        def recipe() -> None:
+            given = recipe_of(options, LARGE_BATCH_RESOLUTION)
+            found.extend(recipe_problems(given, names_of(options.recipe)))
+
+        return raised(lambda: published_of(options.network), recipe) + found
 
     def resolution(self, options: TrainOptions, data: ImageData, accelerator: str) -> int:
         """The network's own; the images' where they are small, no weights know another, and no file says so."""
@@ -110,7 +115,7 @@ class Given(Method[TrainOptions]):
     def find(self, job: Job[TrainOptions]) -> Found:
         architecture = job.subject
         assert isinstance(architecture, Architecture)
-        warn_of_small_features(job, architecture)
+        warn_of_small_features(architecture, job.say)
         recipe = recipe_of(job.options, job.preprocessing.resolution)
         plan = planned(job, TrainingPlan, lambda: _made_plan(job, architecture, recipe))
         return Found(Candidate(architecture, rescaled(recipe, plan.epochs)))
@@ -182,12 +187,12 @@ def _made_plan(job: Job[TrainOptions], architecture: Architecture, recipe: Recip
     return plan
 
 
-def warn_of_small_features(job: Job[TrainOptions], architecture: Architecture) -> None:
+def warn_of_small_features(architecture: Architecture, say: Callable[[str], None]) -> None:
     """Says when a network made for photographs sees images that are too small for its strides."""
     size = next(shape.height for path, _, shape in architecture.blocks() if path == "head")
     if size < SMALLEST_FEATURES:
         resolution = architecture.resolution
-        job.say(
+        say(
             f"Warning: images of {resolution} px are {size}x{size} pixels where this network ends: its strides, "
             f"{round(resolution / size)} in all, are made for photographs. --resolution {resolution * 4} enlarges "
             "images; an architecture file may have smaller strides; `sculptnet fit` searches one that has"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sculptnet import settings
 from sculptnet.errors import InvalidValue, RunError
+from sculptnet.method import NamedMethod
 from sculptnet.options import FitOptions
 from sculptnet.plain import from_command
 from sculptnet.runs import RunDirectory, RunInfo
@@ -46,13 +47,16 @@ def reuse_problems(folder: Path, options: FitOptions, method: FBNetV3) -> list[s
     Raises:
         RunError, InvalidValue: as `searched_run`.
     """
-    there = from_command(FitOptions, searched_run(folder).command, {"run_dir": folder})
+    decided, recipes = decided_by(folder, options), _searched_recipes(folder, options)
     problems = [f"start {options.start}: the predictor belongs to the networks of {folder}"] if options.start else []
-    problems += [
-        f"{name}: {folder} has learned with {getattr(there, name)}; leave it out"
-        for name in sorted(options.given & set(BELONG))
-        if getattr(options, name) != getattr(there, name)
-    ]
+    for name in sorted(options.given & set(BELONG)):
+        here, there = getattr(options, name), getattr(decided, name)
+        if here != there and name in ("space", "recipe"):
+            problems.append(f"{name}: the predictor belongs to the {name} of {folder}; leave it out")
+        elif here != there:
+            problems.append(f"{name} {here}: {folder} has learned with {there}; leave it out")
+    if method.recipes != recipes:
+        problems.append(f"search.recipes must be {recipes}, as {folder} has learned, got {method.recipes}")
     own = [
         field.name
         for field in fields(method)
@@ -67,16 +71,19 @@ def reuse_problems(folder: Path, options: FitOptions, method: FBNetV3) -> list[s
 def decided_by(folder: Path, options: FitOptions) -> FitOptions:
     """The options with what the predictor in `folder` belongs to."""
     info = searched_run(folder)
-    there = from_command(FitOptions, info.command, {"run_dir": folder})
-    recipe = there.recipe if options.recipe is None else options.recipe
-    if isinstance(options.recipe, Mapping) and isinstance(there.recipe, Mapping):
-        recipe = {**there.recipe, **options.recipe}
-    return replace(
-        options,
-        space=there.space,
-        recipe=recipe,
-        resolution=info.identity["resolution"],
-        seed=there.seed,
-        test_fraction=there.test_fraction,
-        skip_broken=there.skip_broken,
-    )
+    there = _learned_with(info, options)
+    found = {name: getattr(there, name) for name in BELONG}
+    return replace(options, **{**found, "resolution": info.identity["resolution"]})
+
+
+def _searched_recipes(folder: Path, options: FitOptions) -> bool:
+    """Whether the run in `folder` searched recipes, too."""
+    method = _learned_with(searched_run(folder), options).method
+    texts = method.settings if isinstance(method, NamedMethod) else {}
+    return bool(settings.parse(texts.get("recipes", "true"), bool))
+
+
+def _learned_with(info: RunInfo, options: FitOptions) -> FitOptions:
+    """What was asked of a run, as far as its predictor depends on it; the rest has its defaults."""
+    kept = {name: value for name, value in info.command.items() if name in ("method", *BELONG)}
+    return from_command(FitOptions, kept, {"data": options.data})

@@ -23,7 +23,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, final
 
@@ -216,8 +216,9 @@ class RunDirectory:
             raise RunError(
                 f"{self.folder} holds another run; give another run_dir, or fresh=True (--fresh) to replace it{lines}"
             )
-        if self.info().command.get("data") != info.command.get("data"):  # moved or renamed since
-            write_record(self.folder / RUN, info)
+        begun, data = self.info(), info.command.get("data")
+        if isinstance(data, str) and begun.command.get("data") != data:  # moved or renamed since
+            write_record(self.folder / RUN, replace(begun, command={**begun.command, "data": data}))
         return True
 
     def _refuse_foreign(self) -> None:
@@ -286,6 +287,11 @@ class RunDirectory:
     def record(self, name: str) -> Path:
         """What a stage decided once, such as `plan`."""
         return self.folder / f"{name}.json"
+
+    @property
+    def description(self) -> Path:
+        """What the run is."""
+        return self.folder / RUN
 
     @property
     def space(self) -> Path:

@@ -37,8 +37,12 @@ class Task(ABC, Generic[J, F, N, R]):
         """Writes `model/` and its card."""
 
     @abstractmethod
-    def complete(self, job: J) -> bool:
-        """Whether a run that has shipped a model lacks nothing that was asked for."""
+    def searched(self, job: J) -> bool:
+        """Whether nothing is left that was asked of the search of a run that has shipped a model."""
+
+    @abstractmethod
+    def compared(self, job: J) -> bool:
+        """Whether all is trained that was asked for to compare its network with."""
 
     @abstractmethod
     def compare(self, job: J, found: F) -> None:

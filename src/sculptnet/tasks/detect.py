@@ -98,7 +98,10 @@ class Detect(Task[DetectJob, DetectorRecipe, Detector, DetectionResult]):
     def ship(self, job: DetectJob, found: DetectorRecipe, network: Detector) -> None:
         ship_detector(job, network, found)
 
-    def complete(self, job: DetectJob) -> bool:
+    def searched(self, job: DetectJob) -> bool:
+        return True
+
+    def compared(self, job: DetectJob) -> bool:
         return True
 
     def compare(self, job: DetectJob, found: DetectorRecipe) -> None:

@@ -13,6 +13,7 @@ from sculptnet.named import is_part
 from sculptnet.nets.ssdlite import size_problems, stride_problems
 from sculptnet.networks import NetworkName, beginning_problems, name_of, published_of
 from sculptnet.options import DetectOptions
+from sculptnet.rules import raised
 from sculptnet.runs import RunDirectory
 from sculptnet.zoo import Published
 
@@ -21,11 +22,7 @@ DETECTOR = "detector.json"  # beside the architecture of one
 
 
 def network_problems(options: DetectOptions) -> list[str]:
-    """What is wrong with the size, the network and its weights.
-
-    Raises:
-        InvalidValue: there is no such network.
-    """
+    """What is wrong with the size, the network and its weights."""
     file = file_of(options.network)
     if file is not None and file.with_name(DETECTOR).is_file():
         return [
@@ -34,7 +31,8 @@ def network_problems(options: DetectOptions) -> list[str]:
         ]
     problems = [f"size: {problem}" for problem in size_problems(options.size)]
     problems += beginning_problems(options.network, options.pretrained, options.weights)
-    strides = stride_problems(backbone_of(options.network).architecture)
+    strides = list[str]()
+    problems += raised(lambda: strides.extend(stride_problems(backbone_of(options.network).architecture)))
     return problems + [f"{name_of(options.network)}: {problem}" for problem in strides[:1]]
 
 
