@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from sculptnet.flow.parts import load_data
 from tests.deep import png16
 
 from sculptnet import data
@@ -28,7 +27,9 @@ from sculptnet.data.inspection import inspect
 from sculptnet.data.survey import survey_files
 from sculptnet.data.white import FULL, WhiteLevels, white_level
 from sculptnet.errors import DataError, InvalidValue
-from sculptnet.state import no_progress
+from sculptnet.listening import LOGGED
+from sculptnet.options import TrainOptions
+from sculptnet.tasks.classify import load_data
 
 Pixels: TypeAlias = npt.NDArray[Any]
 Save: TypeAlias = Callable[[Path, Pixels], None]
@@ -316,9 +317,8 @@ def own_source(request: Request) -> ImageData:
 def test_data_sets_of_users_have_a_level_too(tmp_path: Path, pixels: Callable[[float], Pixels]) -> None:
     for index in range(6):
         grey16(tmp_path / f"{index}", pixels(1000.0))
-    loaded = load_data(
-        f"{__name__}:own_source", root=tmp_path, test_fraction=0.2, seed=0, skip_broken=False, progress=no_progress
-    )
+    options = TrainOptions("mobilenet_v2", f"{__name__}:own_source", root=tmp_path)
+    loaded = load_data(options, LOGGED)
     assert data.default_preprocessing(loaded, 16).levels == WhiteLevels(1023)
     assert loaded.notes[0].startswith(
         "6 of 6 images have more than 8 bits per channel, in training up to 1000: 1023 is"

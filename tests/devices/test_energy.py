@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from sculptnet.cost import Energy, LatencyTable, Precision, cost_of
+from sculptnet.cli.measuring_alone import measure_target
+from sculptnet.cost import Energy, LatencyTable, cost_of
 from sculptnet.devices import Measurement, Plan, Quality, measure_table
 from sculptnet.devices.energy import Rapl, measure_power, open_rapl, power_networks, power_of
 from sculptnet.devices.graphs import Graphs
 from sculptnet.errors import DeviceError, InvalidValue
-from sculptnet.flow.context import Voice
-from sculptnet.flow.measuring_alone import measure_target
+from sculptnet.listening import Listener
+from sculptnet.options import MeasureOptions
 from sculptnet.spaces import fbnet
 from sculptnet.state import Progress, no_progress
 from sculptnet.testing import FakeDevice
@@ -206,20 +207,11 @@ def test_a_counter_that_may_not_be_read_names_the_command(package: Path) -> None
 
 def test_a_network_is_measured_with_its_energy(package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(FOLDER, str(package))
-    text, document = measure_target(
-        "fbnet_96_035_1",
-        device="tests.devices.test_energy:drawing_device",
-        threads=1,
-        precision=Precision.FP32,
-        resolution=32,
-        num_classes=1000,
-        settings=(),
-        seed=0,
-        out=tmp_path / "out.json",
-        voice=Voice(lambda line: None, no_progress),
-        energy=True,
-        powercap=package.parent,
+    options = MeasureOptions(
+        device="tests.devices.test_energy:drawing_device", resolution=32, out=tmp_path / "out.json", energy=True
     )
+    listener = Listener(lambda line: None)
+    text, document = measure_target("fbnet_96_035_1", options, listener, powercap=package.parent)
     assert document["energy_mj"] == pytest.approx(document["power"]["running_w"] * document["median_ms"])
     assert document["above_idle_mj"] == pytest.approx(document["energy_mj"])  # nothing draws power while it waits
     assert f"{document['energy_mj']:.3g} mJ per inference" in text

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sculptnet import zoo
+from sculptnet.cli.catalogue import describe_published, draw, show_published
 from sculptnet.cost import macs
 from sculptnet.errors import InvalidValue
-from sculptnet.flow.catalogue import describe_published, draw, show_published
 
 FIELDS = ["name", "resolution", "macs", "conv_fc_weights", "parameters", "top1", "paper"]
 

@@ -8,30 +8,34 @@ from pathlib import Path
 
 import pytest
 import torch
-from sculptnet.flow.context import Voice, limit_threads
-from sculptnet.flow.looking import memory_notes
-from sculptnet.flow.network_context import NetworkContext, open_network_context
-from sculptnet.flow.network_request import NetworkRequest
-from sculptnet.flow.workers import decoders
+from tests.flow.conftest import SILENT
 
 from sculptnet.data import InMemory
+from sculptnet.job import Job
 from sculptnet.machine_limits import System, cores
+from sculptnet.methods import Given
+from sculptnet.options import Accelerator, TrainOptions
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.ray_workers import RayWorkers
+from sculptnet.stages.data import memory_notes
+from sculptnet.stages.workers import decoders
+from sculptnet.tasks.classify import opened
+from sculptnet.tasks.opening import limit_threads
 
 
 @pytest.fixture
-def context(photos: Path, tmp_path: Path, voice: Voice) -> NetworkContext:
+def job(photos: Path, tmp_path: Path) -> Job[TrainOptions]:
     """A run on files: images of 100 pixels are not held in memory."""
-    request = NetworkRequest(
-        data=str(photos),
-        network="mnasnet_small",
+    options = TrainOptions(
+        "mnasnet_small",
+        photos,
         device="sculptnet.testing:fake_device",
-        accelerator="cpu",
+        accelerator=Accelerator.CPU,
         resolution=100,
         run_dir=tmp_path / "run",
+        listener=SILENT,
     )
-    return open_network_context(request, voice, time.monotonic)
+    return opened("train", options, Given(), time.monotonic)
 
 
 def _system(folder: Path, megabytes: int) -> System:
@@ -39,29 +43,29 @@ def _system(folder: Path, megabytes: int) -> System:
     return System(proc=folder, shared=folder)
 
 
-def test_what_memory_changes_is_said(context: NetworkContext, tmp_path: Path) -> None:
-    assert context.workers() == min(4, cores())
-    assert list(memory_notes(context, _system(tmp_path, 100_000))) == []
-    (note,) = memory_notes(context, _system(tmp_path, 64))
+def test_what_memory_changes_is_said(job: Job[TrainOptions], tmp_path: Path) -> None:
+    assert job.num_workers() == min(4, cores())
+    assert list(memory_notes(job, _system(tmp_path, 100_000))) == []
+    (note,) = memory_notes(job, _system(tmp_path, 64))
     assert note.startswith(
         "Note: no other processes decode images beside this one, since 66 MB of shared memory and 66"
     )
-    in_files = replace(context, preprocessing=context.preprocessing.at(16), data=context.loaded)
+    in_files = replace(job, preprocessing=job.preprocessing.at(16), data=job.loaded)
     _, note = memory_notes(in_files, _system(tmp_path, 0))
     assert note.startswith("Note: images stay in their files: decoded they take 0 MB, more than a quarter of the 0 MB")
-    in_memory = replace(in_files, data=replace(context.loaded, train=_held(context)))
+    in_memory = replace(in_files, data=replace(job.loaded, train=_held(job)))
     assert list(memory_notes(in_memory, _system(tmp_path, 0))) == []
 
 
-def _held(context: NetworkContext) -> InMemory:
-    labels = context.loaded.train.labels
+def _held(job: Job[TrainOptions]) -> InMemory:
+    labels = job.loaded.train.labels
     return InMemory(torch.zeros(len(labels), 3, 16, 16, dtype=torch.uint8), labels)
 
 
-def test_networks_are_judged_in_batches_of_their_resolution(context: NetworkContext) -> None:
-    assert context.in_order(context.data.test).batch_size == 256
-    assert context.at(224).in_order(context.data.test).batch_size == 64
-    assert context.in_order(context.data.test).num_workers == context.workers()
+def test_networks_are_judged_in_batches_of_their_resolution(job: Job[TrainOptions]) -> None:
+    assert job.in_order(job.data.test).batch_size == 256
+    assert job.at(224).in_order(job.data.test).batch_size == 64
+    assert job.in_order(job.data.test).num_workers == job.num_workers()
 
 
 def test_torch_has_no_more_threads_than_there_are_cores() -> None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pytest
 from PIL import Image
-from sculptnet.flow.parts import load_data
+from tests.flow.conftest import SILENT, Command
 
 from sculptnet import zoo
 from sculptnet.arch import to_json
-from sculptnet.runs import RunDirectory
+from sculptnet.options import TrainOptions
+from sculptnet.runs import RunDirectory, RunInfo
+from sculptnet.tasks.classify import load_data
 
-Command: TypeAlias = Callable[..., tuple[int, str, str]]
 TINY = ("--device", "sculptnet.testing:fake_device", "--accelerator", "cpu", "--minutes", "1")
 QUICK = ("--set", "recipe.epochs=1", "--set", "recipe.batch_size=8", "--json")
 
@@ -58,7 +57,7 @@ def test_a_run_inside_its_data_goes_on_also_when_the_data_are_renamed(
     assert (code, json.loads(out)["card"]) == (0, first["card"])
     assert f"Continuing runs/{first['card']['name']}" in err
     run = RunDirectory(renamed / "runs" / first["card"]["name"])
-    assert run.info()["command"]["data"] == str(renamed)
+    assert run.info().command["data"] == str(renamed)
     renamed.rename(photos.with_name("elsewhere"))
     run = RunDirectory(photos.with_name("elsewhere") / "runs" / first["card"]["name"])
     code, _, err = command("train", str(run.folder))
@@ -72,7 +71,7 @@ def test_photos_of_such_names_are_classified_and_folders_for_runs_refused(
     odd = photos.parent / os.fsdecode(b"r\xfcn")
     code, _, err = command("train", network, str(photos), *TINY, "--run-dir", str(odd))
     assert code == 2
-    assert r"r\xfcn is no UTF-8, and runtimes open no such files; give --run-dir" in err
+    assert r"r\xfcn is no UTF-8, and runtimes open no such files; give another run_dir" in err
     run = photos.parent / "run"
     code, out, err = command("train", network, str(photos), *TINY, *QUICK[:-1], "--run-dir", str(run))
     assert code == 0
@@ -89,8 +88,7 @@ def test_an_existing_folder_is_no_module(
 ) -> None:
     photos.rename(tmp_path / "photos:v2")
     monkeypatch.chdir(tmp_path)
-    nothing = {"root": None, "test_fraction": 0.2, "seed": 0, "skip_broken": False}
-    assert load_data("photos:v2", **nothing, progress=lambda *event: None).name == "photos:v2"  # type: ignore[arg-type]
+    assert load_data(TrainOptions("mobilenet_v2", "photos:v2"), SILENT).name == "photos:v2"
     Path(network).rename(tmp_path / "net:v2")
     code, _, err = command("measure", "net:v2", "--device", "sculptnet.testing:fake_device")
     assert code == 2
@@ -103,8 +101,8 @@ def test_an_existing_folder_is_no_module(
 def test_a_run_in_the_place_of_data_is_told(network: str, photos: Path, command: Command, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     with run.locked():
-        run.open({"data_fingerprint": "x"}, {}, fresh=False)
-    for words in (("train", network), ("train-detector", "mobilenet_v2")):
+        run.open(RunInfo("train", {"data_fingerprint": "x"}, {}), fresh=False)
+    for words in (("train", network), ("detect", "mobilenet_v2")):
         code, _, err = command(*words, str(run.folder), *TINY)
         assert code == 2
         assert "is a run of SculptNet" in err
