@@ -25,9 +25,8 @@ from sculptnet.zoo import BY_NAME
 
 
 def test_values_and_texts_are_one_request(photos: Path, tmp_path: Path) -> None:
-    texts = FitOptions(
-        str(photos), latency_ms=5, run_dir=str(tmp_path / "run"), table="t.json", precision="int8", accelerator="cpu"
-    )
+    given = {"latency_ms": 5, "table": "t.json", "precision": "int8", "accelerator": "cpu"}
+    texts = asked(FitOptions, data=str(photos), run_dir=str(tmp_path / "run"), **given)
     values = FitOptions(
         photos,
         latency_ms=5.0,
@@ -85,7 +84,7 @@ def test_folders_called_like_methods_and_devices_change_nothing(
     for name in ("ofa", "onnxruntime", "photos"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
-    command = to_command(FitOptions("photos", 1.0, method="ofa", device="onnxruntime", run_dir="run"))
+    command = to_command(FitOptions("photos", 1.0, method="ofa", device="onnxruntime", run_dir=Path("run")))
     assert command == {"data": str(tmp_path / "photos"), "latency_ms": 1.0, "method": "ofa"}
 
 
