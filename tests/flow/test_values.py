@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from sculptnet.zoo import BY_NAME
 
 
 def test_values_and_texts_are_one_request(photos: Path, tmp_path: Path) -> None:
-    given = {"latency_ms": 5, "table": "t.json", "precision": "int8", "accelerator": "cpu"}
+    given: dict[str, Any] = {"latency_ms": 5, "table": "t.json", "precision": "int8", "accelerator": "cpu"}
     texts = asked(FitOptions, data=str(photos), run_dir=str(tmp_path / "run"), **given)
     values = FitOptions(
         photos,
