@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from tests.flow.conftest import BRIEF
+from tests.flow.conftest import BRIEF, Ask
 
-from sculptnet._fit import FitResult, run_flow
 from sculptnet.devices.tables import MOST_ENTRIES
-from sculptnet.flow.context import Voice
-from sculptnet.flow.first_look import FEWEST_ENTRIES, affordable_entries
-from sculptnet.flow.request import FitRequest
-from sculptnet.flow.speed import _branch_weights
-from sculptnet.flow.stages import Stage
 from sculptnet.nets import MaskedSupernet
+from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
 from sculptnet.spaces import fbnetv2
-from sculptnet.state import no_progress
+from sculptnet.stages.first_look import FEWEST_ENTRIES, affordable_entries
+from sculptnet.stages.speed import _branch_weights
+from sculptnet.verbs import run_fit
 
 SMALL = (
     "space.layers=1,1",
@@ -32,10 +26,8 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def finished(ask: Callable[[Path], FitRequest], tmp_path_factory: pytest.TempPathFactory) -> FitResult:
-    request = ask(tmp_path_factory.mktemp("fbnetv2") / "run")
-    asked = replace(request, method="fbnetv2", settings=SMALL)
-    return run_flow(asked, Stage.REPORT, Voice(lambda text: None, no_progress))
+def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    return run_fit(ask(tmp_path_factory.mktemp("fbnetv2") / "run", method="fbnetv2", settings=SMALL))
 
 
 @pytest.mark.slow

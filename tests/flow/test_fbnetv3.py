@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.asking import asked
+from tests.flow.conftest import Ask, Command
 
-from sculptnet import spaces
-from sculptnet._fit import FitResult, run_flow
+from sculptnet import cli, spaces
+from sculptnet.cli.showing import show_settings
 from sculptnet.cost import Macs
 from sculptnet.errors import InvalidValue, RunError
-from sculptnet.flow.context import Voice, open_context
-from sculptnet.flow.finalists import SPEED_MARGIN
-from sculptnet.flow.methods import METHODS
-from sculptnet.flow.plan import Speed, Wishes, make_plan
-from sculptnet.flow.request import FitRequest
-from sculptnet.flow.reusing import refined_search
-from sculptnet.flow.sampling import of_one_length, wished_trials
-from sculptnet.flow.searching import _warn
-from sculptnet.flow.showing import show_settings
-from sculptnet.flow.stages import Stage
-from sculptnet.runs import RunDirectory
+from sculptnet.job import Stage
+from sculptnet.methods import FBNetV3, Searching, made
+from sculptnet.methods.finalists import SPEED_MARGIN
+from sculptnet.methods.planning import length_notes
+from sculptnet.methods.refining import refined_search
+from sculptnet.options import FitOptions
+from sculptnet.result import FitResult
+from sculptnet.runs import RunDirectory, RunInfo
 from sculptnet.search import FineStage, Learning, Limit, Objective, Problem, Results, TrialRecord
-from sculptnet.search.joint_search.method import settings_for
 from sculptnet.search.joint_search.predictor import pretrain
-from sculptnet.state import Event, no_progress
+from sculptnet.search.records import of_one_length
+from sculptnet.stages.plan import Speed, Wishes, make_plan
+from sculptnet.state import Event
+from sculptnet.tasks.classify import check, opened
+from sculptnet.verbs import run_fit
 
 BUDGET_MS, TIGHTER_MS = 0.2, 0.15
 SMALL = (
@@ -56,18 +58,11 @@ FEW = ("search.fine.children=40", "search.fine.generations=5")
 SPEED = Speed(0.0, 0.05, 100, 1.0, 20.0, 2**30, 2)
 
 
-def silent() -> Voice:
-    return Voice(lambda text: None, no_progress)
-
-
-def asked(ask: Callable[[Path], FitRequest], run_dir: Path) -> FitRequest:
-    return replace(ask(run_dir), method="fbnetv3", settings=(*SMALL, *QUICK), latency_ms=BUDGET_MS)
-
-
 @pytest.fixture(scope="module")
-def finished(ask: Callable[[Path], FitRequest], tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished run of twelve trials."""
-    return run_flow(asked(ask, tmp_path_factory.mktemp("fbnetv3") / "run"), Stage.REPORT, silent())
+    run_dir = tmp_path_factory.mktemp("fbnetv3") / "run"
+    return run_fit(ask(run_dir, method="fbnetv3", settings=(*SMALL, *QUICK), latency_ms=BUDGET_MS))
 
 
 @pytest.mark.slow
@@ -110,19 +105,18 @@ def test_what_is_shipped_is_within_the_budget_and_was_trained_with_its_recipe(fi
 
 @pytest.mark.slow
 def test_another_budget_is_served_from_the_predictor_without_a_trial_of_the_search(
-    finished: FitResult, ask: Callable[[Path], FitRequest], photos: Path, tmp_path: Path
+    finished: FitResult, ask: Ask, photos: Path, tmp_path: Path
 ) -> None:
     fewer = Path(copytree(photos, tmp_path / "fewer"))
     (fewer / "red" / "000.png").unlink()
-    request = replace(
-        ask(tmp_path / "run"),
-        method="fbnetv3",
-        latency_ms=TIGHTER_MS,
-        from_run=finished.folder,
-        table=finished.folder / "table.json",
-        settings=("search.finalists=2", *FEW),
-    )
-    result = run_flow(request, Stage.REPORT, silent())
+    values: dict[str, Any] = {
+        "method": "fbnetv3",
+        "latency_ms": TIGHTER_MS,
+        "from_run": finished.folder,
+        "table": finished.folder / "table.json",
+        "settings": ("search.finalists=2", *FEW),
+    }
+    result = run_fit(ask(tmp_path / "run", **values))
     run = RunDirectory(result.folder)
     assert result.within_budget is True
     assert result.card is not None
@@ -132,31 +126,25 @@ def test_another_budget_is_served_from_the_predictor_without_a_trial_of_the_sear
     assert not (result.folder / "predictor").exists()
     trained = [trial for trial in run.trials(print) if "top1" in trial["metrics"]]
     assert 1 <= len(trained) <= 2
-    assert {entry for entry in run.info()["command"]["settings"] if entry.startswith("space.")} == set(SMALL[:4])
+    assert {f"space.{name}={text}" for name, text in run.info().command["space"]["settings"].items()} == {*SMALL[:4]}
     before = (run.folder / "trials.jsonl").read_bytes()
-    assert run_flow(request, Stage.REPORT, silent()).card == result.card
+    assert run_fit(ask(tmp_path / "run", **values)).card == result.card
     assert (run.folder / "trials.jsonl").read_bytes() == before
     with pytest.raises(
         RunError, match=r"was learned on other images than fewer has \(fingerprint \w+ there, \w+ here\)"
     ):
-        run_flow(replace(request, run_dir=tmp_path / "other", data=str(fewer)), Stage.SEARCH, silent())
-    for change, message in (
-        ({"settings": ("space.width=0.5",)}, r"--set space\.width=0\.5: space and recipes are those of"),
-        ({"settings": ("search.rounds=3",)}, r"--set search\.rounds=3: nothing is learned"),
-        ({"settings": ("search.finalists=0",)}, r"--set search\.finalists=0: what is shipped is one of them"),
-        ({"seed": 7}, r"--seed 7: .* has split the images with 0; leave it out"),
-        ({"resolution": 32}, "--resolution 32: the predictor was learned at 16 pixels"),
-        ({"space": "fbnet"}, "--space fbnet: the predictor belongs to the space of"),
-        ({"method": "random", "settings": ()}, "--method random uses no predictor; give --method fbnetv3"),
-    ):
-        with pytest.raises(InvalidValue, match=message):
-            replace(request, **change)
+        run_fit(ask(tmp_path / "other", **(values | {"data": str(fewer)})), Stage.SEARCH)
 
 
-# ---------------------------------------------------------------------- requests
-def request(**values: object) -> FitRequest:
-    plain = FitRequest("images", 1.0, method="fbnetv3", device="sculptnet.testing:fake_device")
-    return replace(plain, **values)  # type: ignore[arg-type]
+# ---------------------------------------------------------------------- what is asked for
+def request(**values: Any) -> tuple[FitOptions, Searching[Any]]:
+    """Options and the method in them, checked as far as they can be before images are read."""
+    plain: dict[str, Any] = {"data": "images", "latency_ms": 1.0, "device": "sculptnet.testing:fake_device"}
+    options = asked(FitOptions, **(plain | {"method": "fbnetv3"} | values))
+    method = made(options.method, FBNetV3)
+    check(options, method)
+    assert isinstance(method, Searching)
+    return options, method
 
 
 @pytest.mark.parametrize(
@@ -164,23 +152,24 @@ def request(**values: object) -> FitRequest:
     [
         ({}, 8),
         ({"space": "fbnet"}, 8),
-        ({"settings": ("space.open_recipe=false",)}, 0),
+        ({"space": "fbnet", "settings": ("search.recipes=false",)}, 0),
+        ({"settings": ("search.recipes=false",)}, 0),
         ({"method": "random", "space": "fbnetv3"}, 0),
     ],
 )
 def test_recipes_are_open_in_any_space_unless_the_user_says_otherwise(
-    values: dict[str, object], recipe_decisions: int
+    values: dict[str, Any], recipe_decisions: int
 ) -> None:
-    maker, arguments = request(**values).space_maker()
-    space = maker(10, 28, **arguments)
+    options, method = request(**values)
+    space = method.maker(options)(10, 28)
     assert sum(path.startswith("recipe.") for path in space.decisions) == recipe_decisions
     if recipe_decisions:
         assert space.recipe.batch_size == 128
 
 
 def test_settings_reach_the_predictor_and_the_fine_stage() -> None:
-    settings = request(settings=("search.learning.encoder=32,16", "search.fine.children=100")).chosen_method()[1]
-    assert settings == {"learning": Learning(encoder=(32, 16)), "fine": FineStage(children=100)}
+    _, method = request(settings=("search.learning.encoder=32,16", "search.fine.children=100"))
+    assert method == FBNetV3(learning=Learning(encoder=(32, 16)), fine=FineStage(children=100))
     shown = {row["name"]: row for row in show_settings("fbnetv3", None)[1]}
     assert shown["search.learning.weight_decay"]["default"] == "3.0"
     assert shown["search.fine.gain"]["default"] == "1e-06"
@@ -191,10 +180,12 @@ def test_settings_reach_the_predictor_and_the_fine_stage() -> None:
     ("setting", "message"),
     [
         ("search.learning.samples=1", "samples must be at least 10, got 1"),
-        ("search.learning.sample=1", r"search\.learning\.sample is unknown; did you mean learning\.samples"),
+        ("search.learning.sample=1", r"search\.learning\.sample: Learning has no field 'sample'; did you mean samples"),
         ("search.fine.kept=0", "kept must be at least 1, got 0"),
         ("search.finalists=200", r"finalists must be at most FineStage\.kept \(96\), got 200"),
         ("recipe.dropout=2", r"Recipe\.dropout must be at least 0 and at most 1, got 2"),
+        ("space.open_recipe=false", r"space\.open_recipe: method fbnetv3 opens recipes in any space; set search\.rec"),
+        ("space.open_recipe=true", r"space\.open_recipe: method fbnetv3 opens recipes in any space; set search\.rec"),
     ],
 )
 def test_wrong_settings_are_told_before_images_are_read(setting: str, message: str) -> None:
@@ -205,16 +196,72 @@ def test_wrong_settings_are_told_before_images_are_read(setting: str, message: s
 def test_a_run_without_a_predictor_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"is no run directory \(no run\.json\)"):
         request(from_run=tmp_path)
-    RunDirectory(tmp_path).open({"resolution": 16}, {"method": "random", "settings": []}, fresh=False)
-    with pytest.raises(InvalidValue, match=r"has no predictor of accuracies \(its method is random\)"):
+    RunDirectory(tmp_path).open(RunInfo("fit", {"resolution": 16}, {"method": "random"}), fresh=False)
+    with pytest.raises(InvalidValue, match=r"has no predictor of accuracies; .* --method fbnetv3` learns one"):
         request(from_run=tmp_path)
+
+
+def searched(folder: Path, **command: Any) -> Path:
+    """A run that kept a predictor; `command`: how it was begun."""
+    run = RunDirectory(folder)
+    run.open(RunInfo("fit", {"resolution": 16}, {"method": "fbnetv3", **command}), fresh=False)
+    pretrain(spaces.nas_bench_macro(), Objective("top1"), 0, Learning(samples=20, encoder=(4,))).save(run.predictor)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"settings": ("space.width=0.5",)}, r"space: the predictor belongs to the space of .*run; leave it out"),
+        ({"settings": ("recipe.epochs=5",)}, r"recipe: the predictor belongs to the recipe of .*run; leave it out"),
+        ({"settings": ("search.rounds=3",)}, r"search\.rounds: nothing is learned; search\.finalists and search\.fine"),
+        ({"settings": ("search.finalists=0",)}, r"search\.finalists=0: what is shipped is one of them"),
+        ({"settings": ("search.recipes=false",)}, r"search\.recipes must be True, as .*run has learned, got False"),
+        ({"seed": 7}, r"seed 7: .*run has learned with 0; leave it out"),
+        ({"resolution": 32}, r"resolution 32: .*run has learned with 16; leave it out"),
+        ({"space": "fbnet"}, r"space: the predictor belongs to the space of .*run; leave it out"),
+        ({"method": "random"}, r"method random uses no predictor; method fbnetv3 does"),
+    ],
+)
+def test_what_does_not_go_with_a_predictor_is_refused(values: dict[str, Any], message: str, tmp_path: Path) -> None:
+    run = searched(tmp_path / "run", space={"space": None, "settings": {"width": "0.25"}})
+    with pytest.raises(InvalidValue, match=message):
+        request(from_run=run, **values)
+
+
+def test_what_goes_with_a_predictor_is_taken_whatever_its_run_was_given_as_values(tmp_path: Path) -> None:
+    own = {"space": None, "settings": {"width": "0.25"}}
+    run = searched(tmp_path / "run", space=own, data={"value": "ImageData"}, device={"value": "Fake"})
+    options, method = request(
+        from_run=run, resolution=16, seed=0, settings=("space.width=0.25", "search.finalists=2", *FEW)
+    )
+    assert options.resolution == 16
+    plain, _ = request(from_run=run)
+    decided = method.asked(plain)
+    assert (decided.space, decided.resolution, decided.data) == (options.space, 16, plain.data)
+    without = searched(tmp_path / "without", method={"method": "fbnetv3", "settings": {"recipes": "False"}})
+    request(from_run=without, settings=("search.recipes=false",))
+    with pytest.raises(InvalidValue, match=r"search\.recipes must be False, as .*without has learned, got True"):
+        request(from_run=without)
+
+
+def test_all_that_does_not_go_with_a_predictor_is_told_at_once(command: Command, tmp_path: Path) -> None:
+    run = searched(tmp_path / "run")
+    typed = ("--from-run", str(run), "--set", "space.width=0.5", "--set", "recipe.epochs=5", "--seed", "7")
+    code, _, error = command("fit", str(tmp_path), *typed, "--device", "sculptnet.testing:fake_device")
+    assert code == cli.BAD_REQUEST
+    for text in (
+        "the budget is missing",
+        f"space: the predictor belongs to the space of {run}; leave it out",
+        f"recipe: the predictor belongs to the recipe of {run}; leave it out",
+        f"seed 7: {run} has learned with 0; leave it out",
+    ):
+        assert text in error
 
 
 @pytest.mark.parametrize("file", ["000001.json", "000001.safetensors"])
 def test_a_predictor_of_which_half_is_there_is_told(tmp_path: Path, file: str) -> None:
-    run = RunDirectory(tmp_path)
-    run.open({"resolution": 16}, {"method": "fbnetv3", "settings": []}, fresh=False)
-    pretrain(spaces.nas_bench_macro(), Objective("top1"), 0, Learning(samples=20, encoder=(4,))).save(run.predictor)
+    searched(tmp_path)
     kept = tmp_path / "predictor" / file
     kept.write_bytes(kept.read_bytes()[: kept.stat().st_size // 2])
     with pytest.raises(InvalidValue, match=rf"predictor/{file} (cannot be read as JSON|is damaged)"):
@@ -223,15 +270,13 @@ def test_a_predictor_of_which_half_is_there_is_told(tmp_path: Path, file: str) -
 
 # ---------------------------------------------------------------------- trials
 def test_what_the_user_sets_of_the_rounds_stays_and_the_rest_makes_the_trials() -> None:
-    assert settings_for(48) == {"batch": 8, "rounds": 5, "finalists": 8}
-    assert settings_for(60, {"batch": 8}) == {"batch": 8, "rounds": 5, "finalists": 20}
-    assert settings_for(60, {"rounds": 2}) == {"batch": 20, "rounds": 2, "finalists": 20}
-    assert settings_for(60, {"finalists": 4}) == {"batch": 10, "rounds": 5, "finalists": 4}
-    method = METHODS["fbnetv3"]
-    assert wished_trials(method, {"rounds": 3, "batch": 8}) == 32
-    assert wished_trials(method, {"batch": 8}) is None
-    assert method.fewest is not None
-    assert (method.fewest({}), method.fewest({"batch": 40})) == (12, 41)
+    assert FBNetV3().planned(48) == FBNetV3(batch=8, rounds=5, finalists=8)
+    assert FBNetV3(batch=8).planned(60) == FBNetV3(batch=8, rounds=5, finalists=20)
+    assert FBNetV3(rounds=2).planned(60) == FBNetV3(batch=20, rounds=2, finalists=20)
+    assert FBNetV3(finalists=4).planned(60) == FBNetV3(batch=10, rounds=5, finalists=4)
+    assert FBNetV3(rounds=3, batch=8).wished_trials() == 32
+    assert FBNetV3(batch=8).wished_trials() is None
+    assert (FBNetV3().fewest_trials(), FBNetV3(batch=40).fewest_trials()) == (12, 41)
 
 
 def test_few_minutes_still_mean_enough_trials_to_learn_from() -> None:
@@ -242,25 +287,19 @@ def test_few_minutes_still_mean_enough_trials_to_learn_from() -> None:
 @pytest.mark.parametrize(
     ("trial_epochs", "settings", "told"),
     [
-        (2, SMALL, "Note: trials of 2 epochs choose recipes for short trainings, which cost accuracy in 90 epochs"),
+        (2, SMALL, "trials of 2 epochs choose recipes for short trainings, which cost accuracy in 90 epochs"),
         (12, SMALL, None),
-        (2, (*SMALL, "space.open_recipe=false"), None),
+        (2, (*SMALL, "search.recipes=false"), None),
     ],
 )
 def test_short_trials_of_recipes_for_a_long_training_are_told(
-    ask: Callable[[Path], FitRequest],
-    voice: Voice,
-    said: list[str],
-    tmp_path: Path,
-    trial_epochs: int,
-    settings: tuple[str, ...],
-    told: str | None,
+    ask: Ask, tmp_path: Path, trial_epochs: int, settings: tuple[str, ...], told: str | None
 ) -> None:
-    context = open_context(replace(asked(ask, tmp_path / "run"), settings=settings, minutes=600.0), voice, monotonic)
+    options = ask(tmp_path / "run", method="fbnetv3", settings=settings, minutes=600.0)
+    job = opened("fit", options, made(options.method, FBNetV3), monotonic)
     plan = make_plan(600, SPEED, 6000, Wishes(searches=False, epochs=90))
-    said.clear()
-    _warn(context, replace(plan, trial_epochs=trial_epochs), 0.0)
-    assert [line[: len(told or "")] for line in said] == ([told] if told else [])
+    notes = length_notes(job, replace(plan, trial_epochs=trial_epochs))
+    assert [note[: len(told or "")] for note in notes] == ([told] if told else [])
 
 
 def test_with_a_predictor_trials_are_finalists_and_a_single_one_is_not_trained_before() -> None:

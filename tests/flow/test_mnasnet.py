@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.flow.conftest import Ask
 
-from sculptnet._fit import FitResult, run_flow
+from sculptnet.cli.showing import show_settings
 from sculptnet.errors import InvalidValue
-from sculptnet.flow.context import Voice
-from sculptnet.flow.finalists import SPEED_MARGIN
-from sculptnet.flow.methods import METHODS
-from sculptnet.flow.plan import Plan, Speed, Wishes, make_plan
-from sculptnet.flow.request import FitRequest
-from sculptnet.flow.sampling import wished_trials
-from sculptnet.flow.showing import show_settings
-from sculptnet.flow.stages import Stage
+from sculptnet.job import Stage
+from sculptnet.methods import FBNet, MnasNet
+from sculptnet.methods.finalists import SPEED_MARGIN
+from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
-from sculptnet.state import no_progress
+from sculptnet.runs.codec import from_plain, to_plain
+from sculptnet.stages.plan import SearchPlan, Speed, Wishes, make_plan
+from sculptnet.verbs import run_fit
 
 BUDGET_MS = 0.1
 SMALL = (
@@ -42,11 +40,10 @@ SEARCHLESS = Wishes(searches=False)
 
 
 @pytest.fixture(scope="module")
-def finished(ask: Callable[[Path], FitRequest], tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished run of eight trials, whose budget half of the space's networks keep."""
-    request = ask(tmp_path_factory.mktemp("mnasnet") / "run")
-    asked = replace(request, method="mnasnet", settings=SMALL, latency_ms=BUDGET_MS, minutes=60.0)
-    return run_flow(asked, Stage.REPORT, Voice(lambda text: None, no_progress))
+    run_dir = tmp_path_factory.mktemp("mnasnet") / "run"
+    return run_fit(ask(run_dir, method="mnasnet", settings=SMALL, latency_ms=BUDGET_MS, minutes=60.0))
 
 
 @pytest.mark.slow
@@ -111,7 +108,10 @@ def test_three_trials_are_trained_in_full_where_there_is_time() -> None:
     assert patient.full_trials == 3
     assert patient.epochs >= 30
     assert make_plan(3600, SPEED, 60000, replace(SEARCHLESS, epochs=5)).full_trials == 3
-    assert Plan.from_json({key: value for key, value in hurried.to_json().items() if key != "full_trials"}) == hurried
+    assert (
+        from_plain({key: value for key, value in to_plain(hurried).items() if key != "full_trials"}, SearchPlan)
+        == hurried
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,21 +123,21 @@ def test_three_trials_are_trained_in_full_where_there_is_time() -> None:
     ],
 )
 def test_what_a_search_refuses_is_said_before_anything_is_measured(
-    method: str, setting: str, message: str, ask: Callable[[Path], FitRequest], tmp_path: Path
+    method: str, setting: str, message: str, ask: Ask, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidValue, match=message):
-        replace(ask(tmp_path), method=method, settings=(f"search.{setting}",))
+        run_fit(ask(tmp_path / "run", method=method, settings=(f"search.{setting}",)), Stage.SEARCH)
+    assert not (tmp_path / "run").exists()
 
 
 def test_batches_say_how_many_trials_are_wished() -> None:
-    method = METHODS["mnasnet"]
-    assert wished_trials(method, {"batches": 3, "batch": 5}) == 15
-    assert wished_trials(method, {"batches": 3}) == 60
-    assert wished_trials(method, {"batch": 5}) is None
-    assert wished_trials(METHODS["fbnet"], {"draws": 4}) == 4
+    assert MnasNet(batches=3, batch=5).wished_trials() == 15
+    assert MnasNet(batches=3).wished_trials() == 60
+    assert MnasNet(batch=5).wished_trials() is None
+    assert FBNet(draws=4).wished_trials() == 4
 
 
 def test_the_settings_of_reward_and_controller_are_shown() -> None:
     shown = {row["name"]: row["default"] for row in show_settings("mnasnet", None)[1]}
-    assert (shown["search.alpha"], shown["search.beta"], shown["search.batch"]) == ("-0.07", "-0.07", "20")
+    assert (shown["search.alpha"], shown["search.beta"], shown["search.batch"]) == ("-0.07", "-0.07", "None")
     assert "space.squeeze" in shown

@@ -6,27 +6,30 @@ import math
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from time import monotonic
 
 import pytest
-from tests.flow.conftest import Ask
+from tests.flow.conftest import SMALL, Ask
 
-from sculptnet._fit import run_flow
 from sculptnet.arch import Choices
 from sculptnet.errors import InvalidValue
-from sculptnet.flow.context import Voice
-from sculptnet.flow.proxy import Correlation, ProxyCheck, rank_correlations
-from sculptnet.flow.proxy_check import spread_out
-from sculptnet.flow.request import FitRequest
-from sculptnet.flow.stages import Stage
-from sculptnet.flow.trade_off import describe, longer_epochs, trade_offs
-from sculptnet.flow.workers import on_accelerator, parse_workers
+from sculptnet.job import Stage
+from sculptnet.methods import FBNet, OnceForAll, Random
+from sculptnet.methods.proxy_check import spread_out
+from sculptnet.options import FitOptions
 from sculptnet.runs import RunDirectory
+from sculptnet.runs.codec import read_record, write_record
 from sculptnet.search import TrialRecord
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.ray_workers import RayWorkers
-from sculptnet.state import no_progress
+from sculptnet.stages.plan import SearchPlan, Speed, Wishes, make_plan
+from sculptnet.stages.proxy import Correlation, ProxyCheck, rank_correlations
+from sculptnet.stages.trade_off import describe, trade_offs
+from sculptnet.stages.workers import on_accelerator, parse_workers
+from sculptnet.tasks.classify import opened
+from sculptnet.verbs import run_fit
 
-SILENT = Voice(lambda text: None, no_progress)
+BY_TRIALS = tuple(one for one in SMALL if not one.startswith(("search.", "recipe.epochs")))
 
 
 def record(trial: int, latency_ms: float, top1: float, epochs: int | None = None) -> TrialRecord:
@@ -72,11 +75,17 @@ def test_the_front_holds_what_no_other_trial_beats_with_what_longer_training_gav
     assert trade_offs(records[4:], 30) == ()
 
 
-def test_a_plan_of_trials_as_long_as_the_final_training_knows_no_longer_one() -> None:
-    assert longer_epochs({"plan": {"trial_epochs": 5, "epochs": 30}}) == 30
-    assert longer_epochs({"plan": {"trial_epochs": 5, "epochs": 5}}) is None
-    assert longer_epochs({"plan": {"epochs": {"kernel": 3}}}) is None
-    assert longer_epochs({}) is None
+@pytest.mark.parametrize("method", [FBNet(), Random()])
+def test_a_plan_of_trials_as_long_as_the_final_training_knows_no_longer_one(
+    method: FBNet | Random, ask: Ask, tmp_path: Path
+) -> None:
+    job = opened("fit", ask(tmp_path / "run"), method, monotonic)
+    assert method.longer_epochs(job) is None
+    plan = make_plan(600, Speed(0.1, 0.05, 100, 1.0, 20.0, 2**30, 2), 60000, Wishes())
+    for epochs, expected in ((30, 30), (5, None)):
+        write_record(job.run.record("plan"), replace(plan, trial_epochs=5, epochs=epochs))
+        assert method.longer_epochs(job) == expected
+    assert OnceForAll().longer_epochs(job) is None, "a supernet's networks are no trials"
 
 
 # ---------------------------------------------------------------------- requests
@@ -107,53 +116,52 @@ def test_workers_that_are_none_are_refused(text: str, expected: str) -> None:
 
 
 def test_requests_that_cannot_be_compared_say_so_all_at_once(ask: Ask, tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue) as caught:
-        replace(ask(tmp_path), method="ofa", settings=(), check_proxy=True, proxy_networks=2, workers="-1")
-    for text in (
-        "--workers must be at least 1, got -1",
-        "--proxy-networks must be at least 4, got 2; fewer have no ranks to speak of",
+    with pytest.raises(
+        InvalidValue, match=r"proxy_networks must be at least 4, got 2; fewer have no ranks to speak of"
     ):
+        ask(tmp_path, check_proxy=True, proxy_networks=2)
+    with pytest.raises(InvalidValue) as caught:
+        run_fit(ask(tmp_path / "run", method="ofa", settings=(), check_proxy=True, workers="-1"))
+    for text in ("--workers must be at least 1, got -1", "check_proxy: method ofa trains no trials; leave it out"):
         assert text in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_plan_whose_trials_are_no_shorter_is_refused_before_the_search(ask: Ask, tmp_path: Path) -> None:
-    request = ask(tmp_path / "run")
-    kept = tuple(one for one in request.settings if not one.startswith(("search.", "recipe.epochs")))
-    hurried = replace(request, method="random", settings=(*kept, "recipe.epochs=1"), check_proxy=True)
+    settings = (*BY_TRIALS, "recipe.epochs=1")
     with pytest.raises(InvalidValue, match=r"--check-proxy: trials are trained for \d+ epochs and the network that is"):
-        run_flow(hurried, Stage.SEARCH, SILENT)
+        run_fit(ask(tmp_path / "run", method="random", settings=settings, check_proxy=True), Stage.SEARCH)
     assert RunDirectory(tmp_path / "run").trials(print) == []
 
 
 # ---------------------------------------------------------------------- the whole
 @pytest.fixture(scope="module")
-def request_of_two(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitRequest:
+def asked_twice(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitOptions:
     """Random search with trials of ten epochs and a final training of twelve."""
-    request = ask(tmp_path_factory.mktemp("proxy") / "run")
-    kept = tuple(one for one in request.settings if not one.startswith(("search.", "recipe.epochs")))
-    return replace(request, method="random", settings=(*kept, "recipe.epochs=12"), minutes=0.3)
+    settings = (*BY_TRIALS, "recipe.epochs=12")
+    return ask(tmp_path_factory.mktemp("proxy") / "run", method="random", settings=settings, minutes=0.3)
 
 
 @pytest.mark.slow
-def test_the_proxy_is_checked_side_by_side_and_once(request_of_two: FitRequest, tmp_path: Path) -> None:
-    alone = run_flow(request_of_two, Stage.SEARCH, SILENT)
+def test_the_proxy_is_checked_side_by_side_and_once(asked_twice: FitOptions) -> None:
+    alone = run_fit(asked_twice, Stage.SEARCH)
     run = RunDirectory(alone.folder)
-    plan = run.info()["plan"]
+    plan = read_record(run.record("plan"), SearchPlan)
     assert alone.proxy is None
-    assert 0 < plan["trial_epochs"] < plan["epochs"]
-    two = replace(request_of_two, workers="2", check_proxy=True, proxy_networks=4)
-    found = run_flow(two, Stage.SEARCH, SILENT)
+    assert 0 < plan.trial_epochs < plan.epochs
+    two = replace(asked_twice, workers="2", check_proxy=True, proxy_networks=4)
+    found = run_fit(two, Stage.SEARCH)
     assert found.folder == alone.folder
     assert found.architecture == alone.architecture
     check = found.proxy
     assert check is not None
     assert len(check.pairs) >= 4
-    assert (check.epochs, check.longer_epochs) == (plan["trial_epochs"], plan["epochs"])
+    assert (check.epochs, check.longer_epochs) == (plan.trial_epochs, plan.epochs)
     assert str(check) in found.summary()
     assert found.to_json()["proxy"] == check.to_json()
     assert found.to_json()["front"]
     trials = run.trials(print)
-    again = run_flow(two, Stage.REPORT, SILENT)
+    again = run_fit(two)
     assert again.proxy == check
     assert run.trials(print) == trials
     assert again.report is not None

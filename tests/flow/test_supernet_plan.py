@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sculptnet.flow.shrinking import Schedule, ShortEpochs, Shrinking, phases_of
-from sculptnet.flow.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan
-from sculptnet.flow.supernet_planning import few_steps
 from tests.learn.conftest import Colours
 
 from sculptnet.arch import Recipe
 from sculptnet.errors import InvalidValue
+from sculptnet.methods.shrinking import Schedule, ShortEpochs, Shrinking, phases_of
+from sculptnet.methods.supernet_plan import SupernetPlan, SupernetSpeed, SupernetWishes, make_supernet_plan
+from sculptnet.methods.supernet_planning import few_steps
+from sculptnet.runs.codec import from_plain, to_plain
 from sculptnet.spaces import ofa_mobilenet_v3
 
 SANDWICH = SupernetWishes({"sandwich": 360})
@@ -92,9 +93,13 @@ def test_few_images_are_used_whole() -> None:
 
 def test_a_plan_is_read_as_it_was_written() -> None:
     plan = make_supernet_plan(3600.0, speed(SANDWICH), IMAGES, SANDWICH)
-    assert SupernetPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
-    with pytest.raises(InvalidValue, match="the plan cannot be read"):
-        SupernetPlan.from_json({"trials": 3})
+    assert from_plain(json.loads(json.dumps(to_plain(plan))), SupernetPlan) == plan
+    with pytest.raises(InvalidValue, match="expected a record of kind SupernetPlan, found 'SearchPlan'"):
+        from_plain({**to_plain(plan), "record": "SearchPlan"}, SupernetPlan)
+    with pytest.raises(InvalidValue) as caught:
+        from_plain({"record": "SupernetPlan", "version": 1, "trials": 3}, SupernetPlan)
+    assert "required field missing @ SupernetPlan.epochs" in str(caught.value)
+    assert "extra fields found (trials) @ SupernetPlan" in str(caught.value)
 
 
 @pytest.mark.parametrize(("schedule", "names"), [(Schedule.SANDWICH, SANDWICH), (Schedule.PROGRESSIVE, PROGRESSIVE)])
