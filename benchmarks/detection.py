@@ -24,17 +24,17 @@ from typing import Any
 import torch
 from PIL import Image
 
-from sculptnet._detect import fit_detector
+import sculptnet
 from sculptnet.data.detection import evaluation_batches, read_boxes
 from sculptnet.export.detector_files import MODEL, load_detector
 from sculptnet.files import read_json, write_atomic, write_json
-from sculptnet.flow.context import Voice
-from sculptnet.flow.detection_context import open_detection
-from sculptnet.flow.detection_request import request_of_detection_run
-from sculptnet.flow.detection_shipping import timed
-from sculptnet.flow.shipping import describe_timing
+from sculptnet.listening import Listener
+from sculptnet.options import DetectOptions
+from sculptnet.plain import from_command
 from sculptnet.runs import RunDirectory
-from sculptnet.state import no_progress
+from sculptnet.stages.ship import describe_timing
+from sculptnet.tasks import detect_open
+from sculptnet.tasks.detect_ship import timed
 
 RESULTS = Path(__file__).parent / "results"
 PICTURE_PHOTOS, PICTURE_WIDTH, PICTURE_COLOURS = 2, 440, 128
@@ -52,14 +52,14 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     given = arguments()
-    recipe = {"epochs": given.epochs, "batch_size": 8, "augmentation.crop": "false", "augmentation.zoom_out": 1}
-    result = fit_detector(
+    recipe = {"epochs": given.epochs, "batch_size": 8, "augmentation.crop": False, "augmentation.zoom_out": 1.0}
+    result = sculptnet.detect(
         "efficientnet_lite0",
         given.archive,
         pretrained=True,
         size=given.size,
         accelerator="cpu",
-        settings=[f"recipe.{name}={value}" for name, value in recipe.items()],
+        recipe=recipe,
         run_dir=given.work,
     )
     print(result.summary())
@@ -68,19 +68,19 @@ def main() -> None:
     draw(given.archive, result.folder)
     lines = (result.folder / "metrics.jsonl").read_text().splitlines()
     epochs = [event for event in map(json.loads, lines) if event["event"] == "train_epoch"]
-    command = json.loads((result.folder / "run.json").read_text())["command"]
     card = read_json(RunDirectory(result.folder).card)
-    write_atomic(RESULTS / "detection.md", page(card, epochs, command["settings"]))
+    settings = [f"recipe.{name}={value}" for name, value in recipe.items()]
+    write_atomic(RESULTS / "detection.md", page(card, epochs, settings))
 
 
 def measure_again(folder: Path) -> None:
     """Times a finished run's file once more, as it was when it was shipped; its card says so."""
-    request, run = request_of_detection_run(folder, fresh=False), RunDirectory(folder)
-    assert request is not None
-    context = open_detection(request, Voice(print, no_progress), time.monotonic)
-    photo = next(evaluation_batches(context.data.train, context.preprocessing, 1)).numpy()
+    run = RunDirectory(folder)
+    options = from_command(DetectOptions, run.info().command, {"run_dir": folder, "listener": Listener(print)})
+    job = detect_open.opened(options, time.monotonic)
+    photo = next(evaluation_batches(job.data.train, job.preprocessing, 1)).numpy()
     run.measurements.unlink()
-    timings, loops = timed(context, load_detector(run.model)[0], run.model / MODEL, photo)
+    timings, loops = timed(job, load_detector(run.model)[0], run.model / MODEL, photo)
     measured = {name: describe_timing(timing, loops[name]) for name, timing in timings.items()}
     write_json(run.card, {**read_json(run.card), "measured": measured, "measured_again": str(datetime.date.today())})
 

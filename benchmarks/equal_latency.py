@@ -16,8 +16,11 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import sculptnet
+from sculptnet import settings
 from sculptnet.files import read_json, write_atomic
+from sculptnet.method import NamedMethod
 from sculptnet.runs import RunDirectory
+from sculptnet.spaces.named import SpaceSettings
 
 RESULTS = Path(__file__).parent / "results"
 NAMES = {"found": "found network", "mobilenet_v2": "MobileNetV2, scaled", "random": "random network of the space"}
@@ -37,13 +40,16 @@ def arguments() -> argparse.Namespace:
 
 def run_seed(given: argparse.Namespace, seed: int) -> tuple[sculptnet.FitResult, dict[str, dict[str, float]]]:
     """One seed: accuracy and latency of each contender."""
+    groups = settings.split(given.settings, ("search", "space", "recipe"))
     result = sculptnet.fit(
         given.data,
         given.latency_ms,
         resolution=given.resolution,
         minutes=given.minutes,
         seed=seed,
-        settings=given.settings,
+        method=NamedMethod(None, groups["search"]),
+        space=SpaceSettings(groups["space"]),
+        recipe=groups["recipe"],
         baselines=True,
         run_dir=given.runs / f"{Path(given.data).name}-{seed}",
     )

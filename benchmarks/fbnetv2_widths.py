@@ -27,7 +27,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from benchmarks.fbnetv2_widths_page import write_page
-from sculptnet.flow.shrinking import ShortEpochs
 
 from sculptnet import data
 from sculptnet.accuracy import Accuracy
@@ -36,6 +35,7 @@ from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.cost import FactoredCost, Macs, macs
 from sculptnet.data import EvaluationBatches, ImageData, Preprocessing, Split, TrainingBatches
 from sculptnet.learn import accuracy_of, train_network
+from sculptnet.methods.shrinking import ShortEpochs
 from sculptnet.nets import MaskedSupernet, Network, calibrate, initialise
 from sculptnet.runs import append_line, read_lines
 from sculptnet.search import Dnas, Limit, Objective, Problem

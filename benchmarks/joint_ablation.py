@@ -2,7 +2,7 @@
 
     python benchmarks/joint_ablation.py --work FOLDER
 
-Fashion-MNIST at 28 px, a small FBNetV3 space with a limit on multiply-adds. Every search is `search.joint`; all trials
+Fashion-MNIST at 28 px, a small FBNetV3 space with a limit on multiply-adds. Every search is `search.Joint`; all trials
 train for as long on the same images. In turn: half the trials go to the architecture under the default recipe, half to
 the recipe of the architecture found. What each search finds is trained for longer and tested. Trials are kept in
 `--work`, results are lines of `results/joint_ablation.jsonl`: the script goes on where it was stopped, and `--page`
@@ -191,7 +191,7 @@ class Seed:
         return Timed(ByTraining(*parts, preprocessing, self.seed, checkpoint_in=FileCheckpoint), epochs)
 
     def searched(self, name: str, space: SearchSpace, trials: int, limits: tuple[Limit, ...] = ()) -> Found:
-        """The trials of `search.joint`; those that the log holds are not done again."""
+        """The trials of `search.Joint`; those that the log holds are not done again."""
         problem, log, events = (
             Problem(space, (Objective("top1"),), limits),
             self.folder / f"{name}.jsonl",
@@ -351,7 +351,7 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
         f"Fashion-MNIST at {RESOLUTION} px; mean ± standard deviation (each seed). A trial is judged on {HELD_OUT:,} "
         "images that it was not trained on; what a search finds is trained from new weights with its recipe, and "
         "tested once on the 10,000 test images. The images and their order are a seed's, the same for all. "
-        f"Every search is `search.joint` with rounds of {BATCH} from a pool of {POOL:,} and no early stop, all else as "
+        f"Every search is `search.Joint` with rounds of {BATCH} from a pool of {POOL:,} and no early stop, all else as "
         "by default.",
         "",
         "Made by `benchmarks/joint_ablation.py`.",

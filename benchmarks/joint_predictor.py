@@ -1,4 +1,4 @@
-"""How well the predictor of `search.joint` ranks NAS-Bench-Macro's networks, with and without pre-training.
+"""How well the predictor of `search.Joint` ranks NAS-Bench-Macro's networks, with and without pre-training.
 
     python benchmarks/joint_predictor.py TABLE [--seeds 20]
 
@@ -123,7 +123,7 @@ def page(found: Mapping[Case, Outcome], arms: Arms, seeds: int) -> str:
         "Each predictor learns one training each of so many random networks, and ranks all others of the 6,561, whose "
         "mean accuracy over three trainings it is compared with. Mean over seeds and 95 % interval "
         f"({RESAMPLES:,} bootstrap samples of seeds). Pre-trained on multiply-adds, parameters and peak memory of "
-        "random networks, as `search.joint` does by default; without pre-training nothing is frozen and all layers "
+        "random networks, as `search.Joint` does by default; without pre-training nothing is frozen and all layers "
         "learn for as many epochs. The defaults of `Learning` were chosen on this table, from other samples (three "
         "seeds, 25 to 100 networks, a dozen settings): compare the two upper rows with each other rather than with the "
         "lower ones.",

@@ -138,7 +138,7 @@ METHODS: Mapping[str, tuple[Callable[[Problem, int], Search], str]] = {
     ),
     "joint": (
         lambda problem, seed: Joint(batch=10, rounds=9, finalists=10).search(problem, seed),
-        "`search.joint` without a recipe: nine rounds of 10 candidates of its pool, then 10 of its fine stage; its "
+        "`search.Joint` without a recipe: nine rounds of 10 candidates of its pool, then 10 of its fine stage; its "
         "predictor's sizes were chosen, of a dozen, by how they rank this table's networks, which flatters it",
     ),
 }

@@ -28,8 +28,6 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.once_for_all_settings import SETTINGS, START, Setting
-from sculptnet.flow.shrinking import Schedule, ShortEpochs, phases_of, shortened
-from sculptnet.flow.supernet_learning import save_supernet
 
 from sculptnet import data
 from sculptnet.arch import Architecture, Cosine, SearchSpace, to_json
@@ -38,6 +36,8 @@ from sculptnet.data import EvaluationBatches, ImageData, Preprocessing, Split, T
 from sculptnet.evaluate import FromSupernet
 from sculptnet.files import read_json, write_json
 from sculptnet.learn import Phase, accuracy_of, shrink, train_network
+from sculptnet.methods.shrinking import Schedule, ShortEpochs, phases_of, shortened
+from sculptnet.methods.supernet_learning import save_supernet
 from sculptnet.nets import (
     ElasticSupernet,
     Network,

@@ -21,9 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.once_for_all import Work, open_work, parser
-from sculptnet.flow.shrinking import Schedule
-from sculptnet.flow.supernet_learning import load_supernet
-from sculptnet.flow.supernet_search import ends_of
 
 from sculptnet import blocks
 from sculptnet.arch import Architecture, architecture_from_json
@@ -35,6 +32,9 @@ from sculptnet.evaluate import FromPredictor, FromSupernet
 from sculptnet.export import export_model
 from sculptnet.files import read_json, write_json
 from sculptnet.learn import AccuracyPredictor, fit_accuracy_predictor
+from sculptnet.methods.shrinking import Schedule
+from sculptnet.methods.supernet_learning import load_supernet
+from sculptnet.methods.supernet_search import ends_of
 from sculptnet.nets import Network
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
 from sculptnet.search import Evolution, Limit, Objective, Problem, RandomSearch, TrialRecord, drive, run

@@ -9,7 +9,7 @@ from functools import partial
 from sculptnet import spaces, zoo
 from sculptnet.arch import Architecture, Augmentation, Cosine, Recipe, SearchSpace, Sgd, choice, prefix
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
-from sculptnet.flow.starting import parse_start
+from sculptnet.zoo.starting import parse_start
 
 START = parse_start("efficientnet_lite0")
 
