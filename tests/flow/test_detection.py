@@ -10,21 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from sculptnet.flow.context import Voice
-from sculptnet.flow.detection_context import open_detection
-from sculptnet.flow.detection_request import DetectionRequest, request_of_detection_run
-from sculptnet.flow.detection_run import DetectionResult, run_detection
-from sculptnet.flow.detection_shipping import drawn_photos, typical_photo
 from tests.boxes import SIZE, tiny_backbone, write_voc
+from tests.flow.conftest import SILENT, Command
 from tests.process import state_of_the_process
 
 from sculptnet.arch import to_json
@@ -32,12 +27,17 @@ from sculptnet.data.detection import evaluation_batches
 from sculptnet.errors import InvalidValue
 from sculptnet.export import save_network
 from sculptnet.export.detector_files import OnnxDetector
+from sculptnet.listening import Listener
 from sculptnet.nets import Network, initialise
+from sculptnet.options import Accelerator, DetectOptions
+from sculptnet.plain import from_command, to_command
 from sculptnet.runs import RunDirectory
-from sculptnet.state import no_progress
+from sculptnet.tasks.detect_network import beginning_of
+from sculptnet.tasks.detect_open import opened
+from sculptnet.tasks.detect_result import DetectionResult
+from sculptnet.tasks.detect_ship import drawn_photos, typical_photo
+from sculptnet.verbs import run_detect
 
-Command: TypeAlias = Callable[..., tuple[int, str, str]]
-SILENT = Voice(lambda text: None, no_progress)
 SHIPPED = {
     "architecture.json",
     "detector.json",
@@ -62,23 +62,25 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def request_here(work: Path) -> DetectionRequest:
-    return DetectionRequest(
-        network=str(work / "model"),
-        data=str(work / "voc"),
+def asked_here(work: Path) -> DetectOptions:
+    return DetectOptions(
+        str(work / "model"),
+        str(work / "voc"),
+        0.001,
         size=SIZE,
         device="sculptnet.testing:fake_device",
-        accelerator="cpu",
-        latency_ms=0.001,
+        accelerator=Accelerator.CPU,
         minutes=1.0,
-        settings=("recipe.epochs=2", "recipe.batch_size=4", "detector.score_threshold=0.05"),
+        recipe={"epochs": 2, "batch_size": 4},
+        detector={"score_threshold": 0.05},
         run_dir=work / "run",
+        listener=SILENT,
     )
 
 
 @pytest.fixture(scope="module")
-def finished(request_here: DetectionRequest) -> DetectionResult:
-    return run_detection(request_here, SILENT)
+def finished(asked_here: DetectOptions) -> DetectionResult:
+    return run_detect(asked_here)
 
 
 def test_everything_is_shipped_and_described(finished: DetectionResult) -> None:
@@ -99,27 +101,26 @@ def test_everything_is_shipped_and_described(finished: DetectionResult) -> None:
     assert "mAP@0.5" in finished.summary()
 
 
-def test_training_starts_from_the_weights_beside_the_architecture(request_here: DetectionRequest, work: Path) -> None:
-    context = open_detection(replace(request_here, run_dir=work / "first"), SILENT, time.monotonic)
+def test_training_starts_from_the_weights_beside_the_architecture(asked_here: DetectOptions, work: Path) -> None:
+    job = opened(replace(asked_here, run_dir=work / "first"), time.monotonic)
     given = load_file(work / "model" / "weights.safetensors")
-    backbone = context.first_detector().backbone.state_dict()
+    backbone = job.first_detector().backbone.state_dict()
     assert set(backbone) < set(given)
     assert all(torch.equal(tensor, given[name]) for name, tensor in backbone.items())
-    assert replace(request_here, network=str(work / "model" / "architecture.json")).beginning() == (
+    assert beginning_of(replace(asked_here, network=str(work / "model" / "architecture.json"))) == (
         work / "model" / "weights.safetensors"
     )
-    assert replace(request_here, network=str(work / "alone.json")).beginning() is False
+    assert beginning_of(replace(asked_here, network=str(work / "alone.json"))) is False
 
 
 def test_the_file_is_compared_and_timed_on_photographs_that_were_drawn(
-    request_here: DetectionRequest, finished: DetectionResult, tmp_path: Path
+    asked_here: DetectOptions, finished: DetectionResult, tmp_path: Path
 ) -> None:
     """Not on the first ones: names are often sorted by what is to be seen."""
     write_voc(tmp_path / "voc", {"train": 24, "val": 2, "test": 4})
-    request = replace(request_here, data=str(tmp_path / "voc"), run_dir=tmp_path / "run")
-    context = open_detection(request, SILENT, time.monotonic)
-    everything = next(evaluation_batches(context.data.train, context.preprocessing, 24)).numpy()
-    drawn = drawn_photos(context)
+    job = opened(replace(asked_here, data=str(tmp_path / "voc"), run_dir=tmp_path / "run"), time.monotonic)
+    everything = next(evaluation_batches(job.data.train, job.preprocessing, 24)).numpy()
+    drawn = drawn_photos(job)
     places = [int(np.flatnonzero((everything == photo).all(axis=(1, 2, 3)))[0]) for photo in drawn]
     assert len(set(places)) == 8
     assert max(places) >= 12
@@ -135,13 +136,13 @@ def test_the_file_is_judged_beside_the_weights_on_the_same_photographs(finished:
     assert finished.card["warnings"] == []
 
 
-def test_a_run_goes_on_with_renamed_photographs(request_here: DetectionRequest, work: Path, tmp_path: Path) -> None:
-    unnamed = replace(request_here, run_dir=None, runs=tmp_path)
-    begun = open_detection(unnamed, SILENT, time.monotonic).run
+def test_a_run_goes_on_with_renamed_photographs(asked_here: DetectOptions, work: Path, tmp_path: Path) -> None:
+    unnamed = replace(asked_here, run_dir=None, runs=tmp_path)
+    begun = opened(unnamed, time.monotonic).run
     shutil.copytree(work / "voc", work / "renamed")
     again = replace(unnamed, data=str(work / "renamed"))
-    assert open_detection(again, SILENT, time.monotonic).run == begun
-    assert begun.info()["command"]["data"] == str(work / "renamed")
+    assert opened(again, time.monotonic).run == begun
+    assert begun.info().command["data"] == str(work / "renamed")
 
 
 def test_the_page_shows_photographs_with_boxes(finished: DetectionResult) -> None:
@@ -151,23 +152,22 @@ def test_the_page_shows_photographs_with_boxes(finished: DetectionResult) -> Non
     assert dashed == finished.card["data"]["test_boxes"]
     assert set(re.findall(r'<svg [^>]*aria-labelledby="(\w+)-title', text)) == {"precision", "training"}
     assert "Over budget" in text
-    assert "sculptnet train-detector" in text
+    assert "sculptnet detect" in text
     assert "Left out" not in text
     assert not re.findall(r'(?:src|href)="(?!data:|#|figures/)', text)
 
 
 def test_the_same_request_again_and_the_directory_alone_read_the_result(
-    finished: DetectionResult, request_here: DetectionRequest, command: Command
+    finished: DetectionResult, asked_here: DetectOptions, command: Command
 ) -> None:
     before = {path: path.read_bytes() for path in finished.folder.rglob("*") if path.name != ".lock" and path.is_file()}
-    assert run_detection(request_here, SILENT).card == finished.card
-    code, out, _ = command("train-detector", str(finished.folder), "--json")
+    assert run_detect(asked_here).card == finished.card
+    code, out, _ = command("detect", str(finished.folder), "--json")
     assert code == 3  # over its budget
     assert json.loads(out)["card"] == finished.card
     assert {path: path.read_bytes() for path in before} == before
-    assert request_of_detection_run(finished.folder, fresh=False) == replace(
-        request_here, run_dir=finished.folder, runs=Path("runs").resolve()
-    )
+    command_there = RunDirectory(finished.folder).info().command
+    assert from_command(DetectOptions, command_there, {"run_dir": finished.folder, "listener": SILENT}) == asked_here
     code, out, _ = command("show", str(finished.folder))
     assert code == 0
     assert "model.onnx: " in out
@@ -178,14 +178,14 @@ def test_verbs_for_classifiers_refuse_a_detectors_run(finished: DetectionResult,
     for verb in ("fit", "train"):
         code, _, err = command(verb, str(finished.folder))
         assert code == 2
-        assert f"`sculptnet train-detector {finished.folder}` continues it" in err
-    code, _, err = command("train-detector", str(finished.folder), str(finished.folder))
+        assert f"`sculptnet detect {finished.folder}` goes on with it" in err
+    code, _, err = command("detect", str(finished.folder), str(finished.folder))
     assert code == 2
-    assert f"ARCH {finished.folder} is a detector; name the network that it was made of" in err
+    assert f"{finished.folder} is a detector; name the network that it was made of" in err
     code, _, err = command("show", str(finished.folder / "model" / "card.json"))
     assert code == 2
     assert "holds neither a latency table nor an architecture" in err
-    code, _, err = command("train-detector", str(finished.folder), "--size", "96")
+    code, _, err = command("detect", str(finished.folder), "--size", "96")
     assert code == 2
     assert "leave out --size" in err
 
@@ -225,9 +225,8 @@ class Stopped(Exception):
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_weights(
-    finished: DetectionResult, request_here: DetectionRequest, tmp_path: Path
+    finished: DetectionResult, asked_here: DetectOptions, tmp_path: Path
 ) -> None:
-    request = replace(request_here, run_dir=tmp_path / "run")
 
     def stop(what: str, done: int, total: int) -> None:
         if what == "training" and done == total - 1:
@@ -235,7 +234,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
 
     before = state_of_the_process()
     with pytest.raises(Stopped):
-        run_detection(request, Voice(lambda text: None, stop))
+        run_detect(replace(asked_here, run_dir=tmp_path / "run", listener=Listener(SILENT.say, stop)))
     assert state_of_the_process() == before
     assert RunDirectory(tmp_path / "run").checkpoint("final").load() is not None
 
@@ -244,7 +243,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
             raise Stopped
 
     with pytest.raises(Stopped):
-        run_detection(request, Voice(lambda text: None, stop_when_shipped))
+        run_detect(replace(asked_here, run_dir=tmp_path / "run", listener=Listener(SILENT.say, stop_when_shipped)))
     names = ("weights.safetensors", "model.onnx")
     for one, other in ((finished.folder / "model" / name, tmp_path / "run" / "model" / name) for name in names):
         assert one.read_bytes() == other.read_bytes()
@@ -252,27 +251,33 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
 
 def test_everything_wrong_with_a_request_is_told_at_once(work: Path) -> None:
     with pytest.raises(InvalidValue) as raised:
-        DetectionRequest(
-            network="mobilenet_v22",
-            data=str(work / "voc"),
-            size=300,
-            latency_ms=-1,
-            pretrained=True,
-            weights=work / "none.pth",
-            settings=("recipe.epoch=3", "detector.overlap=much", "space.width=1"),
+        DetectOptions("mobilenet_v2", work / "voc", -1.0, minutes=0.0)
+    for part in ("latency_ms must be above 0, got -1", "minutes must be above 0, got 0"):
+        assert part in str(raised.value)
+    settings: dict[str, Any] = {"recipe": {"epoch": 3}, "detector": {"overlap": "much"}}
+    with pytest.raises(InvalidValue) as raised:
+        run_detect(
+            DetectOptions(
+                "mobilenet_v22",
+                work / "voc",
+                size=300,
+                device="onnxruntim",
+                pretrained=True,
+                weights=work / "none.pth",
+                **settings,
+            )
         )
     for part in (
-        "--size: the input must be a multiple of 32 pixels, got 300; the nearest is 288",
-        "the budget must be above 0 ms, got -1",
+        "size: the input must be a multiple of 32 pixels, got 300; the nearest is 288",
         "unknown network 'mobilenet_v22'; did you mean mobilenet_v2",
-        "--pretrained and --weights",
-        "'space.width=1' names the group 'space'",
+        "pretrained and weights",
+        "unknown device 'onnxruntim'; did you mean onnxruntime?",
+        "did you mean epochs",
+        "detector.overlap: must be a number",
     ):
         assert part in str(raised.value)
     with pytest.raises(InvalidValue) as raised:
-        DetectionRequest(
-            network=str(work / "gone.json"), data="x", settings=("recipe.epoch=3", "detector.overlap=much")
-        )
+        run_detect(DetectOptions(work / "gone.json", "x", **settings))
     for part in ("gone.json does not exist", "did you mean epochs", "detector.overlap: must be a number"):
         assert part in str(raised.value)
 
@@ -281,29 +286,29 @@ def test_a_network_without_these_strides_is_refused(work: Path, command: Command
     from sculptnet import zoo
 
     (work / "small.json").write_text(json.dumps(to_json(zoo.mobilenet_v2(10, 32))))
-    code, _, err = command("train-detector", str(work / "small.json"), str(work / "voc"))
+    code, _, err = command("detect", str(work / "small.json"), str(work / "voc"))
     assert code == 2
     assert "small.json: SSDLite needs features of stride 16 and, at the end, of stride 32" in err
-    code, _, err = command("train-detector", "mobilenet_v2")
+    code, _, err = command("detect", "mobilenet_v2")
     assert code == 2
-    assert "expected ARCH and DATA, or a detector's run directory, got mobilenet_v2" in err
+    assert "expected NETWORK and DATA, or a run directory, got mobilenet_v2" in err
 
 
 @pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bits(
-    finished: DetectionResult, request_here: DetectionRequest, tmp_path: Path
+    finished: DetectionResult, asked_here: DetectOptions, tmp_path: Path
 ) -> None:
     """SIGKILL in the second epoch, in another process, which then goes on to the end."""
     program = (
-        "import sys, json; from sculptnet.flow.common_request import from_plain;"
-        "from sculptnet.flow.detection_request import DetectionRequest;"
-        "from sculptnet.flow.detection_run import run_detection; from sculptnet.flow.context import Voice;"
+        "import sys, json; from pathlib import Path; from sculptnet.plain import from_command;"
+        "from sculptnet.options import DetectOptions; from sculptnet.verbs import run_detect;"
+        "from sculptnet.listening import Listener;"
         "tell = lambda what, done, total: what == 'training' and print(done, flush=True);"
         "import torch; torch.set_num_threads(1);"
-        "run_detection(from_plain(DetectionRequest, json.loads(sys.argv[1])), Voice(lambda text: None, tell))"
+        "changes = {'run_dir': Path(sys.argv[2]), 'listener': Listener(lambda text: None, tell)};"
+        "run_detect(from_command(DetectOptions, json.loads(sys.argv[1]), changes))"
     )
-    values = json.dumps({**request_here.command(), "run_dir": str(tmp_path / "run")})
-    command = [sys.executable, "-c", program, values]
+    command = [sys.executable, "-c", program, json.dumps(to_command(asked_here)), str(tmp_path / "run")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

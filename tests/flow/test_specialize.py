@@ -5,18 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from sculptnet._fit import FitResult
-from sculptnet.flow.context import Voice, open_context
-from sculptnet.flow.request import FitRequest
-from sculptnet.flow.specialized import Specialized
-from sculptnet.flow.specializing import SpecializeRequest, budget_name, specialize_run
-from sculptnet.flow.supernet_learning import load_supernet
+from tests.flow.conftest import SILENT, Ask
 from tests.flow.test_limits import Machine
 
 import sculptnet
@@ -24,17 +18,25 @@ from sculptnet import cli
 from sculptnet.data import EvaluationBatches
 from sculptnet.errors import Infeasible, InvalidValue, RunError
 from sculptnet.export import load_network
+from sculptnet.listening import Listener
+from sculptnet.methods import OnceForAll, made
+from sculptnet.methods.supernet_learning import load_supernet
 from sculptnet.nets import calibrate
-from sculptnet.runs import RunDirectory
-from sculptnet.state import no_progress
+from sculptnet.options import SpecializeOptions
+from sculptnet.result import FitResult
+from sculptnet.runs import RunDirectory, write_record
+from sculptnet.specialized import Specialized
+from sculptnet.specializing import budget_name
 from sculptnet.streams import stream, stream_seed
+from sculptnet.tasks import classify
+from sculptnet.verbs import run_specialize
 
-SILENT, DEVICE = Voice(lambda text: None, no_progress), "fake-2t"
+DEVICE = "fake-2t"
 
 
 @pytest.fixture(scope="module")
 def specialized(supernet_run: FitResult) -> Specialized:
-    return sculptnet.specialize(supernet_run.folder, [0.17, 0.24], threads=2, say=lambda text: None)
+    return sculptnet.specialize(supernet_run.folder, [0.17, 0.24], threads=2, listener=SILENT)
 
 
 def test_every_budget_has_a_network_within_it(specialized: Specialized) -> None:
@@ -50,18 +52,17 @@ def test_every_budget_has_a_network_within_it(specialized: Specialized) -> None:
     assert specialized.within_budget
 
 
-def test_the_weights_are_the_supernets_recalibrated(
-    specialized: Specialized, ask_ofa: Callable[[Path], FitRequest]
-) -> None:
-    context = open_context(ask_ofa(specialized.run), SILENT, time.monotonic)
-    supernet, _ = load_supernet(context.run.supernet, context.space)
-    weights_part, held_out = context.search_parts()
+def test_the_weights_are_the_supernets_recalibrated(specialized: Specialized, ask_ofa: Ask) -> None:
+    options = ask_ofa(specialized.run)
+    job = classify.opened("fit", options, made(options.method, OnceForAll), time.monotonic)
+    supernet, _ = load_supernet(job.run.supernet, job.space)
+    weights_part, held_out = job.search_parts()
     order = stream(stream_seed(0, "calibration"), "evaluate.from_supernet: calibration").permutation(len(weights_part))
-    images = EvaluationBatches(weights_part.take(order[:30]), context.preprocessing, 200)
+    images = EvaluationBatches(weights_part.take(order[:30]), job.preprocessing, 200)
     for network in specialized.networks:
         shipped = load_network(network.folder / "model")
         expected = calibrate(supernet.subnet(shipped.architecture), images, images=30)
-        for batch, labels in EvaluationBatches(held_out, context.preprocessing, len(held_out)):
+        for batch, labels in EvaluationBatches(held_out, job.preprocessing, len(held_out)):
             assert torch.equal(shipped(batch), expected(batch))
             correct = (expected(batch).argmax(1) == labels).double().mean().item()
         assert network.held_out_top1 == correct
@@ -93,7 +94,7 @@ def test_the_same_call_again_reads(specialized: Specialized) -> None:
     def never(what: str, done: int, total: int) -> None:
         raise AssertionError(f"worked again: {what}")
 
-    again = sculptnet.specialize(specialized.run, [0.17, 0.24], threads=2, say=lambda text: None, progress=never)
+    again = sculptnet.specialize(specialized.run, [0.17, 0.24], threads=2, listener=Listener(SILENT.say, never))
     assert again.networks == specialized.networks
 
 
@@ -104,16 +105,16 @@ def test_what_a_kill_left_out_is_made_the_same(specialized: Specialized, tmp_pat
     shutil.rmtree(folder / "model")
     (folder / "trials.jsonl").unlink()
     said: list[str] = []
-    again = sculptnet.specialize(tmp_path / "run", [0.17, 0.24], threads=2, say=said.append)
+    again = sculptnet.specialize(tmp_path / "run", [0.17, 0.24], threads=2, listener=Listener(said.append))
     assert not any("Measuring the space's blocks" in line for line in said)
     assert replace(again.networks[1], folder=second.folder, search_seconds=second.search_seconds) == second
 
 
 def test_unreachable_budgets_name_the_fastest(specialized: Specialized) -> None:
     with pytest.raises(Infeasible) as caught:
-        sculptnet.specialize(specialized.run, [0.001, 0.002, 0.2], threads=2, say=lambda text: None)
+        sculptnet.specialize(specialized.run, [0.001, 0.002, 0.2], threads=2, listener=SILENT)
     assert "0.001 ms and 0.002 ms: under the fastest network of this supernet on fake-2t, 0.1" in str(caught.value)
-    assert "raise --latency-ms above that" in str(caught.value)
+    assert "raise latency_ms above that" in str(caught.value)
 
 
 def test_what_cannot_be_reached_leaves_nothing_behind(specialized: Specialized) -> None:
@@ -124,9 +125,9 @@ def test_what_cannot_be_reached_leaves_nothing_behind(specialized: Specialized) 
 
     before = files()
     with pytest.raises(Infeasible):
-        sculptnet.specialize(specialized.run, [0.001, 0.21], threads=2, say=lambda text: None)
+        sculptnet.specialize(specialized.run, [0.001, 0.21], threads=2, listener=SILENT)
     with pytest.raises(Infeasible, match=r"no network of this space was found that meets .* and macs <= 1000"):
-        sculptnet.specialize(specialized.run, 0.22, threads=2, limits=["macs=1e3"], say=lambda text: None)
+        sculptnet.specialize(specialized.run, 0.22, threads=2, limits=["macs=1e3"], listener=SILENT)
     assert files() == before
 
 
@@ -135,7 +136,7 @@ def test_a_fine_tuned_network_is_shipped_beside_the_one_that_was_cut_out(
 ) -> None:
     shutil.copytree(specialized.run, tmp_path / "run")
     plain = specialized.networks[1]
-    again = sculptnet.specialize(tmp_path / "run", 0.24, threads=2, fine_tune_epochs=2, say=lambda text: None)
+    again = sculptnet.specialize(tmp_path / "run", 0.24, threads=2, fine_tune_epochs=2, listener=SILENT)
     (tuned,) = again.networks
     assert (tuned.folder.name, tuned.asked) == ("0.24ms-2epochs", "0.24 ms, 2 epochs")
     assert (tuned.network, tuned.held_out_top1) == (plain.network, plain.held_out_top1)
@@ -154,13 +155,13 @@ def test_one_page_shows_all_devices(specialized: Specialized, tmp_path: Path) ->
     shutil.copytree(specialized.run, tmp_path / "run")
     folder, said = RunDirectory(tmp_path / "run").specialized, list[str]()
     with pytest.raises(Infeasible):
-        sculptnet.specialize(tmp_path / "run", 0.08, threads=1, say=said.append)
+        sculptnet.specialize(tmp_path / "run", 0.08, threads=1, listener=Listener(said.append))
     assert {path.name for path in (folder / "fake-1t").iterdir()} == {
         "table.json",
         "measurements.jsonl",
         "metrics.jsonl",
     }
-    again = sculptnet.specialize(tmp_path / "run", 0.2, threads=1, say=said.append)
+    again = sculptnet.specialize(tmp_path / "run", 0.2, threads=1, listener=Listener(said.append))
     assert sum("Measuring the space's blocks on fake-1t" in line for line in said) == 1
     page = again.report.read_text()
     assert "3 networks for 2 devices, cut out of one supernet, without training" in page
@@ -173,10 +174,10 @@ def test_one_page_shows_all_devices(specialized: Specialized, tmp_path: Path) ->
 def test_power_is_measured_once_for_all_budgets_of_a_device(supernet_run: FitResult, tmp_path: Path) -> None:
     shutil.copytree(supernet_run.folder, tmp_path / "run")
     machine, said = Machine(tmp_path / "powercap"), list[str]()
-    voice = Voice(said.append, machine.progress)
+    listener = Listener(said.append, machine.progress)
     for budgets in ((0.2, 0.24), (0.22,)):
-        request = SpecializeRequest(tmp_path / "run", budgets, limits=("energy_mj=2.5",))
-        found = specialize_run(request, voice, machine.clock, machine.powercap)
+        options = SpecializeOptions(tmp_path / "run", budgets, limits=("energy_mj=2.5",), listener=listener)
+        found = run_specialize(options, machine.clock, machine.powercap)
     assert said.count("Measuring the power of fake-1t") == 1
     assert RunDirectory(RunDirectory(tmp_path / "run").specialized / "fake-1t").energy.exists()
     assert found.networks[0].asked == "0.22 ms, predicted_energy_mj 2.5"
@@ -184,24 +185,24 @@ def test_power_is_measured_once_for_all_budgets_of_a_device(supernet_run: FitRes
 
 def test_a_run_without_a_supernet_is_refused(supernet_run: FitResult, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is no run directory"):
-        specialize_run(SpecializeRequest(tmp_path, (1.0,)), SILENT)
+        run_specialize(SpecializeOptions(tmp_path, (1.0,), listener=SILENT))
     shutil.copytree(supernet_run.folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "supernet")
-    with pytest.raises(RunError, match=r"has no supernet \(its method is ofa\); `sculptnet fit DATA"):
-        specialize_run(SpecializeRequest(tmp_path / "run", (1.0,)), SILENT)
+    with pytest.raises(RunError, match=r"has no supernet \(a run of `fit`\); `sculptnet fit DATA"):
+        run_specialize(SpecializeOptions(tmp_path / "run", (1.0,), listener=SILENT))
 
 
 def test_wrong_requests_are_refused(supernet_run: FitResult, tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue, match="the budgets are missing; give --latency-ms"):
-        SpecializeRequest(tmp_path, ())
-    with pytest.raises(InvalidValue, match="--fine-tune-epochs must be at least 0, got -1"):
-        SpecializeRequest(tmp_path, (1.0,), fine_tune_epochs=-1)
-    with pytest.raises(InvalidValue, match="--latency-ms 2 is given twice"):
-        SpecializeRequest(tmp_path, (2.0, 1.0, 2.0))
+    with pytest.raises(InvalidValue, match="the budgets are missing; give latency_ms"):
+        SpecializeOptions(tmp_path, ())
+    with pytest.raises(InvalidValue, match="fine_tune_epochs must be at least 0, got -1"):
+        SpecializeOptions(tmp_path, (1.0,), fine_tune_epochs=-1)
+    with pytest.raises(InvalidValue, match="latency_ms 2 is given twice"):
+        SpecializeOptions(tmp_path, (2.0, 1.0, 2.0))
     with pytest.raises(InvalidValue, match="unknown device 'onnxruntim'; did you mean onnxruntime"):
-        specialize_run(SpecializeRequest(supernet_run.folder, (1.0,), device="onnxruntim"), SILENT)
-    with pytest.raises(InvalidValue, match="must be above 0 ms, got -1"):
-        specialize_run(SpecializeRequest(supernet_run.folder, (-1.0,)), SILENT)
+        run_specialize(SpecializeOptions(supernet_run.folder, (1.0,), device="onnxruntim", listener=SILENT))
+    with pytest.raises(InvalidValue, match="latency_ms must be above 0, got -1"):
+        run_specialize(SpecializeOptions(supernet_run.folder, (-1.0,), listener=SILENT))
 
 
 def test_a_budget_names_its_folder() -> None:
@@ -241,8 +242,8 @@ def test_specialising_says_first_what_is_wrong_with_images_and_supernet(
     tensors, state = saved
     origin.supernet.save(dict(tensors), {**state, "decisions": {"another": 1}})
     with pytest.raises(InvalidValue, match="another"):
-        specialize_run(SpecializeRequest(folder, (0.2,), device="tests.flow.test_order:untouchable"), SILENT)
+        run_specialize(SpecializeOptions(folder, (0.2,), device="tests.flow.test_order:untouchable", listener=SILENT))
     info = origin.info()
-    origin.note("identity", {**info["identity"], "data_fingerprint": "other"})
+    write_record(origin.record("run"), replace(info, identity={**info.identity, "data_fingerprint": "other"}))
     with pytest.raises(RunError, match="have changed"):
-        specialize_run(SpecializeRequest(folder, (0.2,), device="tests.flow.test_order:untouchable"), SILENT)
+        run_specialize(SpecializeOptions(folder, (0.2,), device="tests.flow.test_order:untouchable", listener=SILENT))

@@ -8,18 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sculptnet.flow.context import Voice
-from sculptnet.flow.given_network import fitted
-from sculptnet.flow.network_context import own_resolution, warn_of_small_features
-from sculptnet.flow.network_request import NetworkRequest
-from sculptnet.flow.network_run import run_network
-from sculptnet.flow.result import FitResult
-from sculptnet.flow.starting import normalisation_of, normalised_as
+from tests.flow.conftest import SILENT, Command
 from tests.process import state_of_the_process
 
 from sculptnet import cost, zoo
@@ -27,12 +21,17 @@ from sculptnet.arch import Architecture, to_json
 from sculptnet.data import Preprocessing, load
 from sculptnet.errors import InvalidValue
 from sculptnet.learn import process_as_found
+from sculptnet.listening import Listener
+from sculptnet.methods.given import Given, recipe_of, warn_of_small_features
+from sculptnet.networks import fitted
+from sculptnet.options import Accelerator, TrainOptions
+from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
-from sculptnet.state import no_progress
+from sculptnet.verbs import run_train
+from sculptnet.zoo.starting import normalisation_of
 from sculptnet.zoo.weights import LITE0, LITE0_PACKAGE
 
-Command: TypeAlias = Callable[..., tuple[int, str, str]]
-SILENT = Voice(lambda text: None, no_progress)
+AskToTrain: TypeAlias = Callable[..., TrainOptions]
 FAKE = ("--device", "sculptnet.testing:fake_device", "--accelerator", "cpu", "--minutes", "1")
 QUICK = ("--set", "recipe.epochs=2", "--set", "recipe.batch_size=8")
 SHIPPED = {
@@ -60,21 +59,28 @@ def file(narrow: Architecture, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
-def ask_to_train(photos: Path, file: Path) -> Callable[[Path], NetworkRequest]:
-    return lambda run_dir: NetworkRequest(
-        data=str(photos),
-        network=str(file),
-        device="sculptnet.testing:fake_device",
-        accelerator="cpu",
-        minutes=1.0,
-        settings=("recipe.epochs=2", "recipe.batch_size=8"),
-        run_dir=run_dir,
-    )
+def ask_to_train(photos: Path, file: Path) -> AskToTrain:
+    """Makes the options of a run directory; others on top."""
+
+    def options(run_dir: Path, **changes: Any) -> TrainOptions:
+        values: dict[str, Any] = {
+            "network": str(file),
+            "data": str(photos),
+            "device": "sculptnet.testing:fake_device",
+            "accelerator": Accelerator.CPU,
+            "minutes": 1.0,
+            "recipe": {"epochs": 2, "batch_size": 8},
+            "run_dir": run_dir,
+            "listener": SILENT,
+        }
+        return TrainOptions(**(values | changes))
+
+    return options
 
 
 @pytest.fixture(scope="module")
-def finished(ask_to_train: Callable[[Path], NetworkRequest], tmp_path_factory: pytest.TempPathFactory) -> FitResult:
-    return run_network(ask_to_train(tmp_path_factory.mktemp("trained") / "run"), SILENT)
+def finished(ask_to_train: AskToTrain, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    return run_train(ask_to_train(tmp_path_factory.mktemp("trained") / "run"))
 
 
 def test_everything_is_shipped_and_no_budget_is_invented(finished: FitResult, narrow: Architecture) -> None:
@@ -105,10 +111,10 @@ def test_the_page_speaks_of_the_network_and_not_of_searches(finished: FitResult)
 
 
 def test_the_same_request_again_and_the_directory_alone_read_the_result(
-    finished: FitResult, ask_to_train: Callable[[Path], NetworkRequest], command: Command
+    finished: FitResult, ask_to_train: AskToTrain, command: Command
 ) -> None:
     before = {path: path.read_bytes() for path in finished.folder.rglob("*") if path.name != ".lock" and path.is_file()}
-    assert run_network(ask_to_train(finished.folder), SILENT).card == finished.card
+    assert run_train(ask_to_train(finished.folder)).card == finished.card
     code, out, _ = command("train", str(finished.folder), "--json")
     assert code == 0
     assert json.loads(out)["card"] == finished.card
@@ -118,7 +124,7 @@ def test_the_same_request_again_and_the_directory_alone_read_the_result(
     assert "no budget on sculptnet.testing:fake_device" in out
     code, _, err = command("fit", str(finished.folder))
     assert code == 2
-    assert f"`sculptnet train {finished.folder}` continues it" in err
+    assert f"`sculptnet train {finished.folder}` goes on with it" in err
 
 
 class Stopped(Exception):
@@ -126,25 +132,22 @@ class Stopped(Exception):
 
 
 def test_a_training_that_was_stopped_ends_with_the_same_weights(
-    finished: FitResult, ask_to_train: Callable[[Path], NetworkRequest], tmp_path: Path
+    finished: FitResult, ask_to_train: AskToTrain, tmp_path: Path, said: list[str], listener: Listener
 ) -> None:
-    request = ask_to_train(tmp_path / "run")
-
     def stop(what: str, done: int, total: int) -> None:
         if what == "training" and done == total - 2:  # in the second of two epochs
             raise Stopped
 
     before = state_of_the_process()
     with pytest.raises(Stopped):
-        run_network(request, Voice(lambda text: None, stop))
+        run_train(ask_to_train(tmp_path / "run", listener=Listener(SILENT.say, stop)))
     assert state_of_the_process() == before
-    assert not RunDirectory(request.run_dir or tmp_path).card.exists()
+    assert not RunDirectory(tmp_path / "run").card.exists()
     assert RunDirectory(tmp_path / "run").checkpoint("final").load() is not None
-    said: list[str] = []
     with process_as_found():
         torch.set_num_threads(2)  # the plan's one is what it goes on with
         before = state_of_the_process()
-        resumed = run_network(request, Voice(said.append, no_progress))
+        resumed = run_train(ask_to_train(tmp_path / "run", listener=listener))
         assert state_of_the_process() == before
     assert said[0] == f"Continuing {tmp_path / 'run'}"
     for name in ("weights.safetensors", "model.onnx", "model.int8.onnx"):
@@ -169,16 +172,16 @@ def test_a_budget_judges_and_is_no_target(photos: Path, file: Path, tmp_path: Pa
 
 
 def test_weights_of_an_earlier_run_go_on_with_its_normalisation(
-    finished: FitResult, ask_to_train: Callable[[Path], NetworkRequest], tmp_path: Path
+    finished: FitResult, ask_to_train: AskToTrain, tmp_path: Path
 ) -> None:
     model = RunDirectory(finished.folder).model
-    request = replace(
-        ask_to_train(tmp_path / "run"),
+    options = ask_to_train(
+        tmp_path / "run",
         network=str(model / "architecture.json"),
         weights=model / "weights.safetensors",
-        settings=("recipe.epochs=1", "recipe.optimizer.learning_rate=1e-30", "recipe.batch_size=8"),
+        recipe={"epochs": 1, "optimizer.learning_rate": 1e-30, "batch_size": 8},
     )
-    result = run_network(request, SILENT)
+    result = run_train(options)
     assert result.card is not None
     assert finished.card is not None
     assert result.card["starting_weights"] == "weights.safetensors"
@@ -190,43 +193,41 @@ def test_weights_of_an_earlier_run_go_on_with_its_normalisation(
 
 
 def test_fine_tuning_takes_a_tenth_of_the_learning_rate(
-    ask_to_train: Callable[[Path], NetworkRequest], finished: FitResult, tmp_path: Path
+    ask_to_train: AskToTrain, finished: FitResult, tmp_path: Path
 ) -> None:
-    plain = replace(ask_to_train(tmp_path), settings=())
+    plain = ask_to_train(tmp_path, recipe=None)
     tuned = replace(plain, weights=RunDirectory(finished.folder).model / "weights.safetensors")
     rates = [
-        (request.recipe(resolution).batch_size, request.recipe(resolution).optimizer.learning_rate)
-        for request in (plain, tuned)
+        (recipe_of(options, resolution).batch_size, recipe_of(options, resolution).optimizer.learning_rate)
+        for options in (plain, tuned)
         for resolution in (96, 224)
     ]
     assert rates == [(128, 0.1), (32, 0.025), (128, pytest.approx(0.01)), (32, pytest.approx(0.0025))]
 
 
-def test_published_weights_bring_their_normalisation(photos: Path, said: list[str], voice: Voice) -> None:
-    request = NetworkRequest(data=str(photos), network="efficientnet_lite0", pretrained=True, threads=1)
-    found = normalisation_of(request.weights, zoo.BY_NAME["efficientnet_lite0"])
+def test_published_weights_bring_their_normalisation(photos: Path, said: list[str], listener: Listener) -> None:
+    options = TrainOptions("efficientnet_lite0", photos, pretrained=True)
+    found = normalisation_of(options.weights, zoo.BY_NAME["efficientnet_lite0"])
     assert found == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "timm's tf_efficientnet_lite0")
-    nowhere = replace(request, network="fbnet_a")
     plain = Preprocessing(32, 32, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
-    assert normalised_as(plain, nowhere.network, nowhere.weights, zoo.BY_NAME["fbnet_a"], voice.say) == plain
-    assert "is not recorded; the mean and standard deviation of these images are used" in said[0]
+    taken = Given().preprocessing(options, plain, listener)
+    assert (taken.mean, taken.std) == ((0.5,) * 3, (0.5,) * 3)
+    nowhere = replace(options, network="fbnet_a")
+    assert Given().preprocessing(nowhere, plain, listener) == plain
+    assert "is not recorded; the mean and standard deviation of these images are used" in said[1]
 
 
-def test_small_images_keep_their_size_where_nothing_was_trained_before(photos: Path, file: Path) -> None:
-    data = load(str(photos))
-    drawn = NetworkRequest(data=str(photos), network="mobilenet_v2")
-    published = zoo.BY_NAME["mobilenet_v2"]
-    assert own_resolution(drawn, published, data) == 16
-    assert own_resolution(replace(drawn, pretrained=True), published, data) == 224
-    from_file = replace(drawn, network=str(file))
-    assert own_resolution(from_file, replace(published, architecture=zoo.mobilenet_v2(3, 40)), data) == 40
+def test_small_images_keep_their_size_where_nothing_was_trained_before(photos: Path, tmp_path: Path) -> None:
+    data, drawn = load(str(photos)), TrainOptions("mobilenet_v2", photos)
+    (tmp_path / "own.json").write_text(json.dumps(to_json(zoo.mobilenet_v2(3, 40))))
+    assert Given().resolution(drawn, data, "cpu") == 16
+    assert Given().resolution(replace(drawn, pretrained=True), data, "cpu") == 224
+    assert Given().resolution(replace(drawn, network=tmp_path / "own.json"), data, "cpu") == 40
 
 
 @pytest.mark.parametrize(("resolution", "warns"), [(28, True), (64, True), (96, False), (224, False)])
-def test_small_images_in_a_network_of_stride_32_are_warned_of(
-    resolution: int, warns: bool, said: list[str], voice: Voice
-) -> None:
-    warn_of_small_features(replace(zoo.BY_NAME["fbnet_a"].architecture, resolution=resolution), voice)
+def test_small_images_in_a_network_of_stride_32_are_warned_of(resolution: int, warns: bool, said: list[str]) -> None:
+    warn_of_small_features(replace(zoo.BY_NAME["fbnet_a"].architecture, resolution=resolution), said.append)
     assert bool(said) is warns
     assert all(f"--resolution {4 * resolution} enlarges images" in line for line in said)
 
@@ -242,25 +243,39 @@ def test_a_network_of_the_zoo_is_trained_by_its_name(photos: Path, tmp_path: Pat
     assert card["macs"] == cost.macs(fitted(published, 32, 3))
 
 
-def test_every_wrong_argument_is_named_at_once(photos: Path, tmp_path: Path) -> None:
+def test_every_number_that_breaks_its_rule_is_named_at_once(photos: Path) -> None:
     with pytest.raises(InvalidValue) as caught:
-        NetworkRequest(
-            data=str(photos),
-            network="fbnet_z",
-            pretrained=True,
-            weights=tmp_path / "none.pth",
-            latency_ms=-1.0,
-            settings=("space.width=0.5", "search.beta=1", "recipe.epochs=0"),
+        TrainOptions("mobilenet_v2", photos, -1.0, minutes=0.0, threads=0)
+    for expected in (
+        "latency_ms must be above 0, got -1",
+        "minutes must be above 0, got 0",
+        "threads must be at least 1, got 0",
+    ):
+        assert expected in str(caught.value)
+
+
+def test_every_part_that_is_not_there_is_named_at_once(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        run_train(
+            TrainOptions(
+                "fbnet_z",
+                photos,
+                pretrained=True,
+                weights=tmp_path / "none.pth",
+                device="onnxruntim",
+                recipe={"epochs": 0},
+                run_dir=tmp_path / "run",
+            )
         )
-    text = str(caught.value)
     for expected in (
         "unknown network 'fbnet_z'; did you mean fbnet_",
-        f"--pretrained and --weights {tmp_path}/none.pth are two beginnings; give one of them",
-        "the budget must be above 0 ms, got -1",
-        "--set space.width, search.beta: nothing is searched with NETWORK; only recipe can be set",
-        "epochs",
+        f"pretrained and weights {tmp_path}/none.pth are two beginnings; give one of them",
+        f"weights {tmp_path}/none.pth does not exist",
+        "unknown device 'onnxruntim'; did you mean onnxruntime?",
+        "epochs must be a whole number at least 1, got 0",
     ):
-        assert expected in text
+        assert expected in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -270,16 +285,18 @@ def test_every_wrong_argument_is_named_at_once(photos: Path, tmp_path: Path) -> 
         (("mobilenet_v2", "none"), "neither a folder here nor a data set known by name"),
         (("photos", "mobilenet_v2"), "photos is a folder; the network comes first: `sculptnet train NETWORK DATA`"),
         (("mobilenet_v22", "photos"), "unknown network 'mobilenet_v22'; did you mean mobilenet_v2"),
-        (("mobilenet_v2", "photos", "more"), "expected NETWORK and DATA, got 3 arguments: mobilenet_v2 photos more"),
-        (("mobilenet_v2", "photos", "--weights", "w.pth"), "--weights w.pth does not exist"),
-        (("narrow.json", "photos", "--pretrained"), "narrow.json is a file, and nobody publishes its weights"),
+        (
+            ("mobilenet_v2", "photos", "more"),
+            "expected NETWORK and DATA, or a run directory, got mobilenet_v2 photos more",
+        ),
+        (("mobilenet_v2", "photos", "--weights", "w.pth"), "weights w.pth does not exist"),
+        (("narrow.json", "photos", "--pretrained"), "pretrained: nobody publishes weights of narrow.json"),
         (("narrow.json", "photos", "--weights", "other.safetensors"), "other.safetensors does not hold narrow.json"),
         (("fbnet_a", "photos", "--pretrained"), "fbnet_a: timm has no weights of it"),
-        (("mobilenet_v2", "photos", "--space", "fbnet"), "--space belongs to searches; leave it out"),
-        (("mobilenet_v2", "photos", "--baselines"), "--baselines belongs to searches; leave it out"),
-        (("photos", "--pretrained"), "--pretrained: there is no NETWORK; `sculptnet train NETWORK DATA` takes it"),
-        (("photos",), "the budget is missing; give --latency-ms"),
-        (("mobilenet_v2", "--latency-ms", "5"), "mobilenet_v2 is a network; `sculptnet train mobilenet_v2 DATA`"),
+        (("mobilenet_v2", "photos", "--space", "fbnet"), "No such option: --space"),
+        (("mobilenet_v2", "photos", "--baselines"), "No such option: --baselines"),
+        (("photos",), "expected NETWORK and DATA, or a run directory, got photos"),
+        (("mobilenet_v2", "--latency-ms", "5"), "; `sculptnet train mobilenet_v2 DATA` trains it on images"),
     ],
 )
 def test_bad_requests_say_why_and_leave_nothing(
@@ -304,9 +321,10 @@ def test_bad_requests_say_why_and_leave_nothing(
 
 
 def test_several_wrong_options_are_named_together(photos: Path, command: Command) -> None:
-    code, _, err = command("train", "fbnet_z", str(photos), "--space", "fbnet", "--table", "t.json", "--minutes", "0")
+    words = ("--device", "onnxruntim", "--weights", "none.pth", "--set", "recipe.epoch=2")
+    code, _, err = command("train", "fbnet_z", str(photos), *words)
     assert code == 2
-    for expected in ("--space belongs", "--table belongs", "unknown network 'fbnet_z'", "--minutes must be above 0"):
+    for expected in ("unknown device", "unknown network 'fbnet_z'", "weights none.pth does", "did you mean epochs"):
         assert expected in err
 
 
