@@ -29,7 +29,7 @@ from sculptnet.data.detection import evaluation_batches, read_boxes
 from sculptnet.export.detector_files import MODEL, load_detector
 from sculptnet.files import read_json, write_atomic, write_json
 from sculptnet.listening import Listener
-from sculptnet.options import DetectOptions
+from sculptnet.options import Accelerator, DetectOptions
 from sculptnet.plain import from_command
 from sculptnet.runs import RunDirectory
 from sculptnet.stages.ship import describe_timing
@@ -58,7 +58,7 @@ def main() -> None:
         given.archive,
         pretrained=True,
         size=given.size,
-        accelerator="cpu",
+        accelerator=Accelerator.CPU,
         recipe=recipe,
         run_dir=given.work,
     )
