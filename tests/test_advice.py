@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 import typer
-from sculptnet.flow.detection_request import DetectorSettings
-from sculptnet.flow.methods import METHODS
-from sculptnet.train.detection import DetectorRecipe
 
-from sculptnet import cli, spaces
+from sculptnet import methods, spaces
 from sculptnet.arch import AdamW, Cosine, Exponential, Recipe, RmsProp, Sgd, Steps
+from sculptnet.cli.app import app
+from sculptnet.cli.showing import WORDS
+from sculptnet.learn.detection import DetectorRecipe
+from sculptnet.nets.ssdlite import DetectorSettings
 from sculptnet.settings import leaves, settings_of
 from sculptnet.spaces.around_space import around
 
@@ -69,7 +70,7 @@ def messages() -> tuple[tuple[str, str], ...]:
 @cache
 def verbs() -> dict[str, set[str]]:
     """The options of every verb."""
-    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     return {
         name: {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
         for name, command in commands.items()
@@ -79,7 +80,7 @@ def verbs() -> dict[str, set[str]]:
 @cache
 def settings() -> dict[str, set[str]]:
     """Every setting of every group, whatever the method, the space, or the class of a part."""
-    search = {name for method in METHODS.values() for name in method.settings()}
+    search = {name for method in methods.ALL for name in settings_of(method)}
     space = {name for made in (*spaces.BY_NAME.values(), around) for name in settings_of(made)}
     recipes = [
         Recipe(optimizer=optimizer, schedule=schedule)
@@ -141,6 +142,12 @@ def test_every_verb_of_a_message_is_one_and_takes_the_options_that_stand_behind_
         assert {*VERB.findall(text)} <= verbs().keys(), place
         for verb, words in OPTION_OF_VERB.findall(text):
             assert {*OPTION.findall(words)} <= verbs()[verb], place
+
+
+def test_what_a_message_says_that_show_shows_is_shown() -> None:
+    named = {(place, word) for place, text in messages() for word in re.findall(r"`sculptnet show ([a-z-]+)", text)}
+    assert named
+    assert {word for _, word in named} <= {*WORDS}, named
 
 
 def test_messages_that_name_what_is_not_there_would_be_found() -> None:

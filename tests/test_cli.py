@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -9,17 +10,15 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
-from sculptnet.cli_options import SearchOptions
-from sculptnet.flow.methods import METHODS
 
-from sculptnet import blocks, cost, spaces
+from sculptnet import __version__, blocks, cost, methods, spaces
 from sculptnet.arch import to_json
 from sculptnet.cost import table_from_json
+from sculptnet.options import FitOptions, typed_of
 from sculptnet.zoo import BY_NAME
 
 SMALL = (
@@ -39,7 +38,7 @@ def test_help_and_version_load_no_torch() -> None:
     code = "import sys, sculptnet.cli; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     done = subprocess.run([sys.executable, "-m", "sculptnet", "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout == "sculptnet 0.1.0\n"
+    assert done.stdout == f"sculptnet {__version__}\n"
 
 
 def test_every_setting_is_listed_with_its_default(run: Callable[..., tuple[int, str, str]]) -> None:
@@ -48,7 +47,7 @@ def test_every_setting_is_listed_with_its_default(run: Callable[..., tuple[int, 
     assert code == 0
     assert rows["search.alpha"] == "0.2"
     assert rows["search.beta"] == "0.6"
-    assert rows["search.epochs"] == "90"
+    assert rows["search.epochs"] == "None"  # left to the plan
     assert rows["space.width"] == "1.0"
     assert rows["recipe.optimizer"] == "'Sgd'"
     assert rows["recipe.optimizer.learning_rate"] == "0.1"
@@ -61,7 +60,7 @@ def test_settings_of_several_words_list_them(run: Callable[..., tuple[int, str, 
 
     assert line("ofa", "search.schedule") == "search.schedule 'sandwich' ('sandwich' | 'progressive')"
     assert line("fbnetv2", "space.family").endswith("| None)")
-    assert line("fbnetv3", "space.open_recipe") == "space.open_recipe True (bool)"
+    assert line("fbnetv3", "search.recipes") == "search.recipes True (bool)"
     assert line("random", "search.batch") == "search.batch 16 (int)"
 
 
@@ -142,8 +141,8 @@ def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("fit", "photos"), "the budget is missing; give --latency-ms"),
-        (("fit", "photos", "--latency-ms", "0"), "the budget must be above 0 ms, got 0"),
+        (("fit", "photos"), "the budget is missing; give latency_ms, milliseconds"),
+        (("fit", "photos", "--latency-ms", "0"), "latency_ms must be above 0, got 0"),
         (("fit", "no_such_folder", "--latency-ms", "1"), "neither a folder here nor a data set known by name"),
         (("measure", "fbnt"), "did you mean fbnet"),
         (("measure", "missing.onnx"), "missing.onnx does not exist"),
@@ -171,12 +170,15 @@ def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
         (("measure", "."), ". is a folder; name a file in it, such as model/model.onnx of a run"),
         (("measure", "fbnet_a", "--set", "space.width=0.5"), "--set: the network is given; only spaces have settings"),
         (("measure", "fbnet_a", "--num-classes", "3"), "--num-classes 3: the network is given"),
-        (("measure", "fbnet", "--set", "search.tau=5"), "--set search.tau: a table depends on the space alone"),
+        (("measure", "fbnet", "--set", "search.tau=5"), "--set: 'search.tau=5' names the group 'search'; known: space"),
         (("measure", "a.onnx", "--precision", "int8"), "--precision int8: an .onnx file is measured as it is"),
-        (("train", "photos"), "one image may take; a NETWORK to train stands before DATA (`sculptnet zoo` lists some)"),
-        (("fit", "photos", "--latency-ms", "1", "--threads", "0"), "request: --threads must be at least 1, got 0"),
+        (
+            ("train", "photos"),
+            "expected NETWORK and DATA, or a run directory, got photos; `sculptnet fit DATA` searches a network",
+        ),
+        (("fit", "photos", "--latency-ms", "1", "--threads", "0"), "request: threads must be at least 1, got 0"),
         (("fit", "photos", "--latency-ms", "1", "--set", "search.tau=hot"), "request: --set: search.tau: must be a"),
-        (("fit", "photos", "--latency-ms", "1", "--set", "tau=5"), "where GROUP is space or search or recipe"),
+        (("fit", "photos", "--latency-ms", "1", "--set", "tau=5"), "where GROUP is search or space or recipe"),
         (("fit", "photos", "--latency-ms", "1", "--threads", "1000"), "threads"),
         (("predict", "missing.onnx", "photo.jpg"), "missing.onnx: no such file"),
     ],
@@ -229,14 +231,13 @@ def test_a_file_that_is_no_json_is_not_blamed_on_a_run(
     assert "other.json is no architecture file: JSON: " in run("measure", str(tmp_path / "other.json"))[2]
     fit = ("fit", "photos", "--latency-ms", "1", "--table")
     assert "notes.json cannot be read as JSON" in run(*fit, str(tmp_path / "notes.json"))[2]
-    assert "other.json is no latency table; `sculptnet measure SPACE" in run(*fit, str(tmp_path / "other.json"))[2]
+    assert "other.json is not a latency table; `sculptnet measure SPACE" in run(*fit, str(tmp_path / "other.json"))[2]
 
 
 def test_the_help_names_every_method_and_space() -> None:
-    options = get_type_hints(SearchOptions, include_extras=True)
-    for option, names in (("method", METHODS), ("space", spaces.BY_NAME)):
-        (typed,) = options[option].__metadata__
-        assert set(re.findall(r"\w+", typed.help)) >= set(names)
+    helps = {field.name: typed_of(field).help for field in dataclasses.fields(FitOptions)}
+    for option, names in (("method", methods.BY_NAME), ("space", spaces.BY_NAME)):
+        assert set(re.findall(r"\w+", helps[option])) >= set(names)
 
 
 def test_a_folder_with_one_class_is_refused(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

@@ -10,30 +10,30 @@ from typing import Any
 
 import pytest
 import torch
-from sculptnet.flow.plan import Plan
 
 from sculptnet.arch import Recipe, recipe_from_json, to_json
 from sculptnet.devices.agent import main as agent
 from sculptnet.devices.memo import FileMemo
 from sculptnet.errors import InvalidValue, RunError
 from sculptnet.export import load_network
-from sculptnet.runs import FileCheckpoint, RunDirectory
+from sculptnet.runs import FileCheckpoint, RunDirectory, RunInfo
+from sculptnet.runs.codec import read_record, to_plain, write_record
+from sculptnet.stages.plan import SearchPlan
 from sculptnet.zoo.weight_files import read_weights
 
 Command = Callable[..., tuple[int, str, str]]
-RUN: dict[str, Any] = {"schema": 1, "identity": {}, "command": {}}
+RUN: dict[str, Any] = to_plain(RunInfo("fit", {}, {}))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"schema": 1, "identity": {}}, "run.json is no description of a run"),
-        ({**RUN, "identity": []}, "run.json is no description of a run"),
-        (RUN, "run.json cannot be read (KeyError: "),
-        (
-            {**RUN, "command": {"baselines": False, "data": "x", "latency_ms": "fast"}},
-            "run.json cannot be read (TypeError",
-        ),
+        ({"identity": {}}, "run.json cannot be read: expected a record of kind RunInfo, found None"),
+        ({**RUN, "command": None}, "run.json cannot be read: RunInfo: "),
+        ({**RUN, "identity": []}, "run.json cannot be read: RunInfo: "),
+        (RUN, "run.json cannot be read (TypeError"),
+        ({**RUN, "command": {"data": "x", "latency_ms": "fast"}}, "run.json cannot be read (TypeError"),
+        ({**RUN, "command": {"data": "x", "latency_ms": 1, "runs": 5}}, "run.json cannot be read (TypeError"),
     ],
 )
 def test_a_run_that_says_too_little_is_named(content: Any, message: str, run: Command, tmp_path: Path) -> None:
@@ -44,23 +44,28 @@ def test_a_run_that_says_too_little_is_named(content: Any, message: str, run: Co
 
 
 def test_a_card_that_says_too_little_is_named(run: Command, tmp_path: Path) -> None:
-    identity = {"data": "d", "latency_ms": 1, "device": "x", "threads": 1, "precision": "fp32", "method": "m"}
-    (tmp_path / "run.json").write_text(json.dumps({**RUN, "identity": identity}))
+    identity = {"data": "d", "latency_ms": 1, "device": "x", "threads": 1, "precision": "fp32"}
+    method = {"method": "fbnet", "settings": {}}
+    RunDirectory(tmp_path).open(RunInfo("fit", {**identity, "method": method}, {"data": "d"}), fresh=False)
     (tmp_path / "model").mkdir()
     cards: list[Any] = [{}, {"measured": {"a": {"latency_ms": "fast"}}}, []]
     for card in cards:
         (tmp_path / "model" / "card.json").write_text(json.dumps(card))
         code, _, err = run("show", str(tmp_path))
         assert code == 2
-        assert f"run.json or model/card.json in {tmp_path} cannot be read" in err
+        assert f"{tmp_path}/model/card.json cannot be read" in err
 
 
 @pytest.mark.parametrize("field", ["epochs", "seconds", "torch_threads"])
-def test_a_plan_of_words_is_refused(field: str) -> None:
-    plan = Plan(1, 0, 8, 1, 2, 1, 3, {"training": 1.0}, 1024, 1).to_json()
-    assert Plan.from_json(plan).to_json() == plan
-    with pytest.raises(InvalidValue, match=f"plan cannot be read; start anew with --fresh: {field} must be a count"):
-        Plan.from_json({**plan, field: {"training": "long"} if field == "seconds" else "many"})
+def test_a_plan_of_words_is_refused(field: str, tmp_path: Path) -> None:
+    plan, file = SearchPlan(1, 0, 8, 1, 2, 1, 3, {"training": 1.0}, 1024, 1), tmp_path / "plan.json"
+    write_record(file, plan)
+    assert read_record(file, SearchPlan) == plan
+    file.write_text(json.dumps({**to_plain(plan), field: {"training": "long"} if field == "seconds" else "many"}))
+    with pytest.raises(
+        RunError, match=rf"plan\.json cannot be read: .*must be a .*number, got '(many|long)' @ .*{field}.*--fresh"
+    ):
+        read_record(file, SearchPlan)
 
 
 def test_lines_of_logs_are_objects(tmp_path: Path) -> None:

@@ -13,15 +13,14 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from sculptnet.console import Console, print_anything
-from sculptnet.flow.common_request import from_plain
-from sculptnet.flow.request import FitRequest
 
+from sculptnet.cli.console import Console, print_anything
 from sculptnet.data.folders import folder
 from sculptnet.errors import InvalidValue, RunError, SculptNetError
 from sculptnet.failures import Stopped, failure_of, is_out_of_memory
 from sculptnet.files import at_home, read_given, read_json, reading, write_atomic
 from sculptnet.named import find
+from sculptnet.options import FitOptions
 
 Command = Callable[..., tuple[int, str, str]]
 BROKEN = """
@@ -238,10 +237,8 @@ def test_home_is_found_in_options_arguments_and_calls(
     assert at_home(Path("~/a")) == tmp_path / "a"
     assert at_home("a~") == "a~"
     (tmp_path / "photos").mkdir()
-    request = from_plain(
-        FitRequest, {"data": Path("~/photos"), "latency_ms": 1.0, "run_dir": "~/run", "runs": Path("~/runs")}
-    )
-    assert (request.data, request.run_dir, request.runs) == (
+    options = FitOptions("~/photos", 1.0, run_dir=Path("~/run"), runs=Path("~/runs"))
+    assert (options.data, options.run_dir, options.runs) == (
         str(tmp_path / "photos"),
         tmp_path / "run",
         tmp_path / "runs",
@@ -255,7 +252,7 @@ def test_home_is_found_in_options_arguments_and_calls(
         ("predict", "~/none.onnx", "~/photo.png"),
         ("fit", "~/none", "--latency-ms=1"),
         ("train", "~/none.json", "~/photos"),
-        ("train-detector", "~/none.json", "~/photos"),
+        ("detect", "~/none.json", "~/photos"),
         ("specialize", "~/none", "--latency-ms=1"),
         ("measure", "fbnet", "--from-bundle=~/none.jsonl"),
     ):

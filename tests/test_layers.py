@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,12 @@ def test_the_layers_hold() -> None:
 @pytest.mark.parametrize("module", ["sculptnet.search", "sculptnet.learn"])
 def test_what_only_training_by_a_recipe_needs_is_loaded_then(module: str) -> None:
     assert not loaded_by(f"import {module}") & {"timm", "torchvision", "scipy.stats"}
+
+
+def test_no_folder_of_the_package_or_the_tests_is_one_that_git_ignores_anywhere() -> None:
+    """A line `runs/` without a slash before it takes `src/sculptnet/runs` out of checkouts and wheels."""
+    anywhere = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split() if not line.startswith("/")]
+    folders = {path.parent for top in ("src", "tests", "examples") for path in (ROOT / top).rglob("*.py")}
+    parts = {part for folder in folders for part in folder.relative_to(ROOT).parts}
+    assert {"runs", "stages"} <= parts
+    assert [part for part in parts for pattern in anywhere if fnmatch(part, pattern)] == []

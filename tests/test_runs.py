@@ -7,13 +7,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from sculptnet.errors import RunError
-from sculptnet.runs import FileCheckpoint, RunDirectory
+from sculptnet.runs import FileCheckpoint, RunDirectory, RunInfo
 
 
 def warnings() -> list[str]:
@@ -94,38 +96,47 @@ def test_a_damaged_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
         RunDirectory(tmp_path).trials(warnings().append)
 
 
+def fit(identity: Mapping[str, Any], **command: Any) -> RunInfo:
+    return RunInfo("fit", identity, command)
+
+
 def test_the_same_identity_continues_and_another_is_refused(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    assert run.open({"data": "a", "seed": 0}, {}, fresh=False) is False
-    assert run.open({"data": "a", "seed": 0}, {}, fresh=False) is True
+    assert run.open(fit({"data": "a", "seed": 0}), fresh=False) is False
+    assert run.open(fit({"data": "a", "seed": 0}), fresh=False) is True
     with pytest.raises(RunError) as caught:
-        run.open({"data": "b", "seed": 0}, {}, fresh=False)
-    assert "holds another run; give another --run-dir, or --fresh to replace it" in str(caught.value)
+        run.open(fit({"data": "b", "seed": 0}), fresh=False)
+    assert "holds another run; give another run_dir, or fresh=True (--fresh) to replace it" in str(caught.value)
     assert '- data: there "a", now "b"' in str(caught.value)
     assert "seed" not in str(caught.value)
-    assert run.open({"data": "b", "seed": 0}, {}, fresh=True) is False
+    with pytest.raises(RunError, match='- verb: there "fit", now "train"'):
+        run.open(RunInfo("train", {"data": "a", "seed": 0}, {}), fresh=False)
+    assert run.open(fit({"data": "b", "seed": 0}), fresh=True) is False
 
 
 def test_what_the_folder_of_the_data_is_called_is_no_part_of_a_run(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    run.open({"data": "photos", "data_fingerprint": "x"}, {"data": "/a/photos", "seed": 0}, fresh=False)
-    assert run.open({"data_fingerprint": "x"}, {"data": "/b/images", "seed": 0}, fresh=False) is True
-    assert run.info()["command"] == {"data": "/b/images", "seed": 0}
+    run.open(fit({"data_fingerprint": "x"}, data="/a/photos", seed=0), fresh=False)
+    assert run.open(fit({"data_fingerprint": "x"}, data="/b/images", seed=0), fresh=False) is True
+    assert run.info().command == {"data": "/b/images", "seed": 0}
     with pytest.raises(RunError, match="data_fingerprint: there"):
-        run.open({"data_fingerprint": "y"}, {}, fresh=False)
+        run.open(fit({"data_fingerprint": "y"}), fresh=False)
 
 
-def test_a_newer_schema_and_a_foreign_folder_are_refused(tmp_path: Path) -> None:
+def test_another_version_and_a_foreign_folder_are_refused(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    run.open({}, {}, fresh=False)
-    info = run.info()
-    (run.folder / "run.json").write_text(json.dumps({**info, "schema": 99}))
-    with pytest.raises(RunError, match="has schema 99, this version reads up to 1; update SculptNet"):
-        run.open({}, {}, fresh=False)
+    run.open(fit({}), fresh=False)
+    content = json.loads((run.folder / "run.json").read_text())
+    (run.folder / "run.json").write_text(json.dumps({**content, "version": 99}))
+    with pytest.raises(RunError, match="RunInfo is of version 99, and this SculptNet reads version 1; another version"):
+        run.open(fit({}), fresh=False)
+    (run.folder / "run.json").write_text(json.dumps({"schema": 1, "identity": {}, "command": {}}))
+    with pytest.raises(RunError, match=r"begun by an older version of SculptNet, .* or fresh=True"):
+        run.open(fit({}), fresh=False)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"x")
     with pytest.raises(RunError, match="is not empty and no run directory"):
-        RunDirectory(tmp_path / "photos").open({}, {}, fresh=True)
+        RunDirectory(tmp_path / "photos").open(fit({}), fresh=True)
     with pytest.raises(RunError, match="is not empty and no run directory"), RunDirectory(tmp_path / "photos").locked():
         pytest.fail("a folder of somebody else's was locked")
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.jpg"]
@@ -136,7 +147,7 @@ def test_two_processes_cannot_use_one_run(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 from sculptnet.errors import RunError
-from sculptnet.runs import RunDirectory
+from sculptnet.runs import RunDirectory, RunInfo
 try:
     with RunDirectory(Path({str(tmp_path)!r})).locked():
         print("got it")

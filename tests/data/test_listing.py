@@ -15,7 +15,7 @@ from PIL import Image
 from sculptnet.data import folder
 from sculptnet.data.detection.store import open_store
 from sculptnet.errors import DataError
-from sculptnet.runs import RunDirectory
+from sculptnet.runs import RunDirectory, RunInfo
 
 Make = Callable[..., Path]
 
@@ -78,7 +78,7 @@ def test_hidden_files_are_counted_and_named(make_folder: Make) -> None:
 def _run_in(path: Path) -> None:
     run = RunDirectory(path)
     with run.locked():
-        run.open({"data_fingerprint": "x"}, {}, fresh=False)
+        run.open(RunInfo("fit", {"data_fingerprint": "x"}, {}), fresh=False)
     (path / "model").mkdir()
     (path / "model/card.json").write_text("{}")
     (path / "figures").mkdir()

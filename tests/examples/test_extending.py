@@ -11,7 +11,7 @@ import pytest
 from examples.extending.my_block import FusedInvertedResidual, fused_fbnet
 from examples.extending.my_data import from_table
 from examples.extending.my_device import Reference
-from examples.extending.my_search import annealing
+from examples.extending.my_search import Annealing
 
 from sculptnet import blocks, data
 from sculptnet.arch import SearchSpace
@@ -40,7 +40,7 @@ class TestMyDevice(DeviceSuite):
 
 class TestMySearch(SearchSuite):
     def search(self, problem: Problem, seed: int) -> Search:
-        return annealing(problem, seed, walkers=3)
+        return Annealing(walkers=3).search(problem, seed)
 
 
 class TestMyData(DataSuite):
@@ -82,10 +82,8 @@ def test_my_device_says_what_it_cannot_do() -> None:
 
 
 def test_my_search_says_what_is_wrong() -> None:
-    from sculptnet.testing.searches import small_problem
-
     with pytest.raises(InvalidValue, match="walkers must be at least 1, got 0"):
-        next(annealing(small_problem("top1"), 0, walkers=0))
+        Annealing(walkers=0)
 
 
 def test_my_data_says_what_is_missing(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from torch import nn
 
 from sculptnet.arch import Architecture, SearchSpace
 from sculptnet.blocks import Classifier, Conv, PooledConv
-from sculptnet.cost.table import Precision
 from sculptnet.data.preprocessing import Preprocessing
 from sculptnet.errors import DeviceError, InvalidValue
 from sculptnet.export import Metadata, OnnxModel, accuracy_of_file, export_model, versions
 from sculptnet.export.session import Images
 from sculptnet.nets import Network, initialise
+from sculptnet.precision import Precision
 from sculptnet.testing.elsewhere import run_elsewhere
 
 CLASSES = ("falling", "rising", "plain")

@@ -17,19 +17,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from safetensors.torch import save
-from sculptnet.flow.detection_request import request_of_detection_run
-from sculptnet.flow.given_network import published_of
-from sculptnet.flow.network_request import request_of_network_run
-from sculptnet.flow.plan import Plan as RunPlan
-from sculptnet.flow.request import SETTING_GROUPS, request_of_run
-from sculptnet.flow.showing import show_target
-from sculptnet.flow.starting import normalisation_of
 from tests.search.joint_toy import QUICK, SPACE, TOP1
 
 from sculptnet import settings
 from sculptnet.arch import Architecture, Recipe, TensorShape, recipe_from_json, to_json
 from sculptnet.arch.recipe import AdamW
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
+from sculptnet.cli.showing import show_target
 from sculptnet.cost import LatencyTable
 from sculptnet.cost.energy import Energy, energy_from_json
 from sculptnet.cost.table import HeldOut
@@ -46,12 +40,18 @@ from sculptnet.export.metadata import Metadata, attach
 from sculptnet.export.session import OnnxModel
 from sculptnet.export.weights import load_network, save_network
 from sculptnet.files import read_given
-from sculptnet.nets import Network, fit_accuracy_predictor, load_accuracy_predictor
-from sculptnet.runs import FileCheckpoint, RunDirectory
+from sculptnet.learn import fit_accuracy_predictor, load_accuracy_predictor
+from sculptnet.nets import Network
+from sculptnet.networks import published_of
+from sculptnet.runs import FileCheckpoint, RunDirectory, RunInfo
+from sculptnet.runs.codec import read_record, to_plain
 from sculptnet.search.joint_search.predictor import load_joint_predictor, pretrain
 from sculptnet.search.records import TrialRecord
 from sculptnet.spaces import fbnet
+from sculptnet.stages.plan import SearchPlan
+from sculptnet.verbs import options_of
 from sculptnet.zoo import BY_NAME
+from sculptnet.zoo.starting import normalisation_of
 from sculptnet.zoo.weight_files import read_weights
 
 Read = Callable[[Path], object]
@@ -113,16 +113,17 @@ def table() -> LatencyTable:
 
 
 IDENTITY = {
-    "data": "photos", "latency_ms": 1.0, "device": "onnxruntime", "threads": 1, "precision": "fp32", "method": "random",
+    "data": "photos", "latency_ms": 1.0, "device": "onnxruntime", "threads": 1, "precision": "fp32",
+    "method": {"method": "random", "settings": {}},
 }  # fmt: skip
 COMMAND = {
-    "data": "photos", "latency_ms": 1.0, "device": "onnxruntime", "threads": 1, "minutes": 1.0, "seed": 0,
-    "settings": ["recipe.epochs=1"], "test_fraction": 0.2, "accelerator": "cpu", "runs": "runs", "precision": "fp32",
-    "resolution": 16, "skip_broken": False, "root": None, "method": "random", "space": "fbnet", "table": None,
-    "baselines": False, "limits": ["macs=1e6"], "start": None, "workers": "1",
+    "data": "photos", "latency_ms": 1.0, "device": "onnxruntime", "minutes": 1.0, "seed": 7, "accelerator": "cpu",
+    "runs": "runs", "precision": "int8", "resolution": 16, "baselines": True, "limits": ["macs=1e6"], "workers": 2,
+    "method": {"method": "random", "settings": {"batch": "4"}}, "recipe": to_json(Recipe()),
+    "space": {"space": "fbnet", "settings": {"width": "0.5"}},
 }  # fmt: skip
-RUN = {"schema": 1, "identity": IDENTITY, "command": COMMAND}
-PLAN = RunPlan(1, 0, 8, 1, 2, 1, 3, {"training": 1.0}, 1024, 1).to_json()
+RUN = to_plain(RunInfo("fit", IDENTITY, COMMAND))
+PLAN = to_plain(SearchPlan(1, 0, 8, 1, 2, 1, 3, {"training": 1.0}, 1024, 1))
 PREPROCESSING = Preprocessing(8, 8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 CARD = {
     "measured": {"model.onnx": {"latency_ms": 1.0, "loop_ms": 0.9}},
@@ -134,11 +135,9 @@ TRIAL = TrialRecord(0, (1, 2), 3, 0, {"top1": 0.5}, ({"epoch": 1},), None).to_js
 
 
 def continue_run(path: Path) -> None:
-    """Whatever continues a run tries it; each may refuse."""
+    """What shows a run and what goes on with it, up to its options."""
     show_target(path.parent)
-    for request in (request_of_network_run, request_of_detection_run):
-        request(path.parent, fresh=False)
-    request_of_run(path.parent, fresh=False, baselines=False)
+    options_of(path.parent, {})
 
 
 def read_trials(path: Path) -> None:
@@ -255,7 +254,7 @@ def unpack(path: Path) -> None:
 
 def bound(path: Path) -> None:
     """Settings as they are typed."""
-    given = settings.split(path.read_text("utf-8", "replace").splitlines(), SETTING_GROUPS)
+    given = settings.split(path.read_text("utf-8", "replace").splitlines(), ("search", "space", "recipe"))
     settings.bind(fbnet, given["space"], "space")
     settings.apply(Recipe(optimizer=AdamW()), given["recipe"], "recipe")
 
@@ -277,7 +276,7 @@ READERS: Mapping[str, Reader] = {
         lambda path: energy_from_json(read_given(path, "e"), table()),
     ),
     "run": Reader("run.json", text(RUN), continue_run),
-    "plan": Reader("a.json", text(PLAN), lambda path: RunPlan.from_json(read_given(path, "p"))),
+    "plan": Reader("a.json", text(PLAN), lambda path: read_record(path, SearchPlan)),
     "card": Reader(
         "model/card.json", text(CARD), lambda path: show_target(path.parent.parent), lambda: {"run.json": text(RUN)()}
     ),

@@ -99,7 +99,7 @@ def check_table(path: Path) -> None:
     """Raises `InvalidValue` where no latency table lies in `path`: as much as can be told without its space."""
     data = read_given(path, TABLE)
     if not isinstance(data, dict) or "entries" not in data:
-        raise InvalidValue(f"{path} is no latency table; name {TABLE}")
+        raise InvalidValue(f"{path} is not {TABLE}")
 
 
 def _read_table(path: Path, space: SearchSpace) -> LatencyTable:

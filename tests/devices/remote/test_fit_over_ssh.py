@@ -10,22 +10,15 @@ import pytest
 from PIL import Image
 
 import sculptnet
-from sculptnet.state import no_progress
+from sculptnet.listening import Listener
+from sculptnet.methods import FBNet
+from sculptnet.options import Accelerator
+from sculptnet.spaces.named import SpaceSettings
 
 if TYPE_CHECKING:
     from tests.devices.remote.conftest import Server
 
-SETTINGS = (
-    "space.layers=1,1",
-    "space.channels=8,16",
-    "space.strides=1,2",
-    "space.head_channels=16",
-    "recipe.batch_size=8",
-    "recipe.epochs=2",
-    "search.epochs=2",
-    "search.warmup_epochs=1",
-    "search.draws=2",
-)
+SPACE = SpaceSettings({"layers": "1,1", "channels": "8,16", "strides": "1,2", "head_channels": "16"})
 
 
 @pytest.mark.slow
@@ -41,11 +34,12 @@ def test_a_network_is_fitted_to_a_machine_behind_ssh(server: Server, tmp_path: P
         20.0,
         device=server.address(),
         minutes=1.0,
-        accelerator="cpu",
-        settings=SETTINGS,
+        accelerator=Accelerator.CPU,
+        method=FBNet(epochs=2, warmup_epochs=1, draws=2),
+        space=SPACE,
+        recipe={"batch_size": 8, "epochs": 2},
         run_dir=tmp_path / "run",
-        say=lambda text: None,
-        progress=no_progress,
+        listener=Listener(lambda text: None),
     )
     assert result.card is not None
     assert result.card["device"]["name"].startswith("onnxruntime-1t-on-")

@@ -143,7 +143,7 @@ def test_every_wrong_argument_is_named_at_once() -> None:
     with pytest.raises(InvalidValue, match=f"Dnas: {len(wrong)} problems") as caught:
         Dnas(**wrong)
     assert_all_named(wrong, caught.value)
-    machine = {"accelerator": "tpu", "precision": "fp16"}
+    machine: dict[str, Any] = {"accelerator": "tpu", "precision": "fp16"}
     with pytest.raises(InvalidValue, match="Dnas: 2 problems") as caught:
         short_search(Outcome(), **machine)
     assert_all_named(machine, caught.value)
