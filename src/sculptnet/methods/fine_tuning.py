@@ -1,0 +1,111 @@
+"""Fine-tuning a network that is given: its classifier first, then all weights, and the better of the two is shipped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from sculptnet.arch import Architecture, Augmentation, Recipe, Sgd
+from sculptnet.data import Split, subset
+from sculptnet.job import Job
+from sculptnet.learn import accuracy_of, fit_probe
+from sculptnet.nets import Network
+from sculptnet.options import TrainOptions
+from sculptnet.stages.train import final_parts, train_module
+from sculptnet.streams import stream_seed
+from sculptnet.words import several
+
+# 2,022 photographs of hands, 96 px, EfficientNet-Lite0: 84 %; with batch norms that learn, 74 to 78 %; rate 0.01, 24 %
+FINE_TUNING = Recipe(
+    batch_size=32,
+    optimizer=Sgd(learning_rate=0.003),
+    augmentation=Augmentation(crop_scale=0.7),
+    frozen_statistics=True,
+)
+PROBE_SHARE = 0.2  # of the minutes left, at most, while there are more than FEWEST images of each class
+FEWEST = 5
+FORWARD_SHARE = 0.35  # of a training step that classifying the same images takes
+# of a regression, its choice of a strength included: passes over the features, seconds of a multiply-add
+PASSES, READ_S, MULTIPLY_S = 300, 3e-9, 1e-10
+
+
+def probe_seconds(architecture: Architecture, image_step_s: float) -> float:
+    """Expected, for each image; `image_step_s` is a training step's time over its images."""
+    features = next(shape.channels for path, _, shape in architecture.blocks() if path == "classifier")
+    regression = PASSES * features * (READ_S + 4 * MULTIPLY_S * architecture.num_classes)
+    return FORWARD_SHARE * image_step_s + regression
+
+
+def probe_images(images: int, classes: int, seconds_left: float, seconds_each: float) -> int:
+    """How many of the training images the probe is fitted to."""
+    affordable = math.floor(PROBE_SHARE * max(0.0, seconds_left) / seconds_each)
+    return min(images, max(affordable, FEWEST * classes))
+
+
+def sentence(recipe: Recipe, images: int) -> str:
+    """What the plan says of it."""
+    statistics = "kept" if recipe.frozen_statistics else "learned anew"
+    first = f"the classifier first, by logistic regression on {several(images, 'image')}; then " if images else ""
+    return (
+        f"Fine-tuning: {first}all weights, {several(recipe.batch_size, 'image')} a step at the learning rate "
+        f"{recipe.optimizer.learning_rate:g}, batch norms' statistics {statistics}"
+    )
+
+
+def fine_tuned(job: Job[TrainOptions], make: Callable[[], Network], recipe: Recipe, images: int) -> Network:
+    """The network of `make` after a probe on `images` training images and a training, or after the probe alone.
+
+    Judged by the images that are kept back for the curve; those that both are fitted to are others. Goes on where an
+    earlier call stopped: the probe's classifier is kept.
+    """
+    network, (_, monitor) = make(), final_parts(job)
+    probed_top1 = probe(job, network, monitor, images)
+    train_module(job, network, recipe, "final")
+    trained_top1 = _top1(job, network, monitor)
+    keeps = trained_top1 >= probed_top1
+    job.log({"event": "fine_tuned", "probe_top1": probed_top1, "top1": trained_top1, "ships_probe": not keeps})
+    shares = (
+        f"{100 * trained_top1:.1f} % of {several(len(monitor), 'image')} kept back, {100 * probed_top1:.1f} % before"
+    )
+    if keeps:
+        job.say(f"Fine-tuned: {shares}")
+        return network
+    job.say(f"Fine-tuned: {shares}. The network is shipped as it was before: its classifier alone is fitted")
+    network = make()
+    probe(job, network, monitor, images)
+    return network
+
+
+def probe(job: Job[TrainOptions], network: Network, monitor: Split, images: int) -> float:
+    """Fits the classifier, or takes the one that was fitted; returns its accuracy on the images of `monitor`."""
+    checkpoint, classifier = job.run.checkpoint("probe"), network.classifier
+    kept = checkpoint.load()
+    if kept is not None:
+        classifier.load_state_dict(kept[0])
+        return float(kept[1]["top1"])
+    job.say(f"Fitting the classifier by logistic regression on {several(images, 'image')}")
+    part = subset(final_parts(job)[0], images, job.options.seed)
+    found = fit_probe(
+        network,
+        job.counted(job.in_order(part), "reading features"),
+        num_classes=len(job.data.classes),
+        seed=stream_seed(job.options.seed, "probe"),
+        accelerator=job.accelerator,
+    )
+    network.to("cpu")
+    top1 = _top1(job, network, monitor)
+    state = {
+        "images": found.images,
+        "strength": found.strength,
+        "losses": {f"{strength:g}": loss for strength, loss in found.losses.items()},
+        "top1": top1,
+    }
+    job.log({"event": "probe", **state})
+    checkpoint.save(classifier.state_dict(), state)
+    return top1
+
+
+def _top1(job: Job[TrainOptions], network: Network, monitor: Split) -> float:
+    accuracy = accuracy_of(network, job.in_order(monitor), len(job.data.classes), job.accelerator)
+    network.to("cpu")
+    return accuracy.top1
