@@ -64,7 +64,7 @@ def test_the_gradient_at_the_optimum_is_zero(overlapping: Rows) -> None:
     weight, bias = (tensor.requires_grad_() for tensor in found)
     loss = cross_entropy(linear(overlapping.rows, weight, bias), overlapping.labels)
     gradients = torch.autograd.grad(loss + STRENGTH / 2 * weight.square().sum(), (weight, bias))
-    assert max(gradient.abs().max().item() for gradient in gradients) < 1e-6
+    assert max(gradient.abs().max().item() for gradient in gradients) < 1e-5
 
 
 @pytest.mark.parametrize("strength", [0.5, 0.05, 0.005])
@@ -72,8 +72,8 @@ def test_agrees_with_scikit_learn(overlapping: Rows, strength: float) -> None:
     weight, bias = logistic_regression(overlapping.rows, overlapping.labels, CLASSES, strength)
     theirs = LogisticRegression(C=1 / (strength * len(overlapping.rows)), tol=1e-10, max_iter=10_000)
     theirs.fit(overlapping.rows.numpy(), overlapping.labels.numpy())
-    assert weight.numpy() == pytest.approx(theirs.coef_, abs=1e-5)
-    assert (bias - bias.mean()).numpy() == pytest.approx(theirs.intercept_ - theirs.intercept_.mean(), abs=1e-5)
+    assert weight.numpy() == pytest.approx(theirs.coef_, abs=1e-4)
+    assert (bias - bias.mean()).numpy() == pytest.approx(theirs.intercept_ - theirs.intercept_.mean(), abs=1e-4)
 
 
 def test_where_it_starts_does_not_matter(overlapping: Rows) -> None:
@@ -81,7 +81,7 @@ def test_where_it_starts_does_not_matter(overlapping: Rows) -> None:
     strong = logistic_regression(overlapping.rows, overlapping.labels, CLASSES, 1.0)
     onwards = logistic_regression(overlapping.rows, overlapping.labels, CLASSES, STRENGTH, strong)
     for one, other in zip(straight, onwards, strict=True):
-        assert one.numpy() == pytest.approx(other.numpy(), abs=1e-5)
+        assert one.numpy() == pytest.approx(other.numpy(), abs=1e-4)
 
 
 def test_the_folded_classifier_computes_what_the_standardised_one_does(new_network: NewNetwork, images: Once) -> None:
@@ -97,11 +97,21 @@ def test_the_folded_classifier_computes_what_the_standardised_one_does(new_netwo
     assert logits.numpy() == pytest.approx(linear(rows, weight, bias).numpy(), abs=1e-3)
 
 
-def test_a_constant_feature_stays_without_weight() -> None:
-    features = torch.tensor([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]], dtype=torch.float64)
+def test_one_scale_for_all_features_leaves_rare_ones_small() -> None:
+    features = torch.zeros(100, 3, dtype=torch.float64)
+    features[:, 0] = torch.arange(100) % 2 * 2.0
+    features[0, 1], features[:, 2] = 1e-3, 5.0
     rows, mean, spread = standardised(features)
-    assert rows[:, 1].tolist() == [0.0, 0.0, 0.0]
-    assert (mean[1].item(), spread[1].item()) == (5.0, 1.0)
+    assert spread.shape == ()
+    assert rows.square().mean().item() == pytest.approx(1.0)
+    assert rows[:, 1].abs().max() < 1e-2
+    assert rows[:, 2].abs().max() == 0.0
+    assert mean.tolist() == pytest.approx([1.0, 1e-5, 5.0])
+
+
+def test_features_that_are_all_constant_are_divided_by_one() -> None:
+    rows, _, spread = standardised(torch.full((4, 2), 3.0, dtype=torch.float64))
+    assert (rows.abs().max().item(), spread.item()) == (0.0, 1.0)
 
 
 def test_it_tells_classes_apart_and_changes_the_classifier_alone(new_network: NewNetwork, images: Once) -> None:

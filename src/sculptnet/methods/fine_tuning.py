@@ -15,11 +15,13 @@ from sculptnet.stages.train import final_parts, train_module
 from sculptnet.streams import stream_seed
 from sculptnet.words import several
 
-# 2,022 photographs of hands, 96 px, EfficientNet-Lite0: 84 %; with batch norms that learn, 74 to 78 %; rate 0.01, 24 %
+# 2,062 photographs of hands in 10 classes, 96 px, EfficientNet-Lite0: one epoch from 88.1 % leads to 36 % without
+# clipping, to 88.3 % with it. Batch norms that learn cost 6 to 10 points.
 FINE_TUNING = Recipe(
     batch_size=32,
     optimizer=Sgd(learning_rate=0.003),
     augmentation=Augmentation(crop_scale=0.7),
+    clip_norm=1.0,
     frozen_statistics=True,
 )
 PROBE_SHARE = 0.2  # of the minutes left, at most, while there are more than FEWEST images of each class
@@ -46,9 +48,10 @@ def sentence(recipe: Recipe, images: int) -> str:
     """What the plan says of it."""
     statistics = "kept" if recipe.frozen_statistics else "learned anew"
     first = f"the classifier first, by logistic regression on {several(images, 'image')}; then " if images else ""
+    clipped = f", gradients clipped at {recipe.clip_norm:g}" if recipe.clip_norm else ""
     return (
         f"Fine-tuning: {first}all weights, {several(recipe.batch_size, 'image')} a step at the learning rate "
-        f"{recipe.optimizer.learning_rate:g}, batch norms' statistics {statistics}"
+        f"{recipe.optimizer.learning_rate:g}{clipped}, batch norms' statistics {statistics}"
     )
 
 
