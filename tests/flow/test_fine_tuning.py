@@ -1,4 +1,4 @@
-"""A given network with given weights: its classifier first, then everything; what is shipped is never the worse one."""
+"""A given network with given weights: its classifier first, then everything; what makes it worse is taken back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.flow.conftest import SILENT
 
-from sculptnet import zoo
 from sculptnet.arch import Architecture, Recipe, Sgd, to_json
+from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.data import EvaluationBatches, default_preprocessing, load
 from sculptnet.job import Stage
 from sculptnet.listening import Listener
@@ -31,8 +31,9 @@ IMAGES = 51  # of 72 photographs, a fifth is the test, a tenth of the rest is ke
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Architecture:
-    return zoo.mobilenet_v2(3, 16, width=0.1)
+def begun() -> Architecture:
+    blocks = (InvertedResidual(8, 3, 2, 2), InvertedResidual(8, 3, 2))
+    return Architecture(16, Conv(8, 3, 1), (blocks,), PooledConv(16), Classifier(3))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_the_classifier_is_fitted_then_all_weights_learn_and_statistics_stay(
 ) -> None:
     (probe,), (judged,) = events(tuned.folder, "probe"), events(tuned.folder, "fine_tuned")
     assert probe["images"] == IMAGES
-    assert probe["top1"] == judged["probe_top1"] > 0.4
+    assert probe["top1"] == judged["probe_top1"] > 0.6
     assert judged["ships_probe"] is False
     weights = ask_to_tune(tmp_path).weights
     assert weights is not None
@@ -149,13 +150,15 @@ def test_a_fine_tuning_that_was_stopped_ends_with_the_same_weights(
 def test_a_training_that_spoils_the_network_is_not_shipped(ask_to_tune: Ask, tmp_path: Path) -> None:
     said: list[str] = []
     options = ask_to_tune(
-        tmp_path / "run", recipe={"epochs": 1, "optimizer.learning_rate": 0.5}, listener=Listener(said.append)
+        tmp_path / "run",
+        recipe={"epochs": 1, "optimizer.learning_rate": 1.0, "clip_norm": 0.0},
+        listener=Listener(said.append),
     )
     result = run_train(options, Stage.EXPORT)
     (judged,) = events(result.folder, "fine_tuned")
     assert judged["ships_probe"] is True
     assert any("the classifier first, by logistic regression on 51 images" in text for text in said)
-    assert any("The network is shipped as it was before: its classifier alone is fitted" in text for text in said)
+    assert any("Warning: fine-tuning made the network worse; it is shipped as it was" in text for text in said)
     assert options.weights is not None
     before, after = load_file(options.weights), shipped(result.folder)
     weights_alone = {name for name in before if not name.endswith("num_batches_tracked")}

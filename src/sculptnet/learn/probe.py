@@ -153,7 +153,7 @@ def logistic_regression(
         torch.autograd.backward(loss)
         return loss
 
-    optimizer.step(objective)  # type: ignore[arg-type]
+    optimizer.step(objective)  # type: ignore[no-untyped-call]
     return weight.detach(), bias.detach()
 
 
