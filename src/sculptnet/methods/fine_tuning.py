@@ -116,6 +116,6 @@ def probe(job: Job[TrainOptions], network: Network, monitor: Split, images: int)
 
 def _hits(job: Job[TrainOptions], network: Network, monitor: Split) -> Hits:
     """Which images the network, which is on the CPU afterwards, classifies correctly."""
-    found = predictions(network, job.in_order(monitor), job.accelerator) == monitor.labels
+    found: Hits = predictions(network, job.in_order(monitor), job.accelerator) == monitor.labels
     network.to("cpu")
     return found
