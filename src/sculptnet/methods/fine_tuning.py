@@ -23,7 +23,7 @@ from sculptnet.words import several
 
 Hits: TypeAlias = npt.NDArray[np.bool_]
 # 2,062 photographs of hands in 10 classes, 96 px, EfficientNet-Lite0: one epoch from 88.1 % leads to 36 % without
-# clipping, to 88.3 % with it. Batch norms that learn cost 6 to 10 points.
+# clipping, to 88.3 % with it (benchmarks/results/fine_tuning.md).
 FINE_TUNING = Recipe(
     batch_size=32,
     optimizer=Sgd(learning_rate=0.003),
