@@ -20,7 +20,7 @@ from sculptnet.files import AS_WRITTEN, read_json, reading
 from sculptnet.job import FitJob
 from sculptnet.learn import process_as_found, rescaled
 from sculptnet.methods import OnceForAll, made
-from sculptnet.methods.searching import Target, problem_of
+from sculptnet.methods.searching import Target
 from sculptnet.methods.supernet_learning import (
     Learned,
     fine_tuning,
@@ -35,11 +35,11 @@ from sculptnet.options import FitOptions, SpecializeOptions
 from sculptnet.plain import from_command
 from sculptnet.precision import Precision
 from sculptnet.runs import RunDirectory, read_record
-from sculptnet.search import Limit
+from sculptnet.search import Limit, Objective, Problem
 from sculptnet.specialized import Specialized, described, device_networks, write_specialized_report
 from sculptnet.stages.feasibility import budget_at_table_speed, budget_ms, check_limits
 from sculptnet.stages.ship import ship
-from sculptnet.stages.table import measured_table
+from sculptnet.stages.table import limits_beside, measured_table
 from sculptnet.stages.train import train_module
 from sculptnet.streams import stream_seed
 from sculptnet.tasks.classify import open_run, opened
@@ -156,7 +156,7 @@ def _specialize(
     judge_of(job, supernet, wanted_images(method, weights_part), held_out)  # what is wrong, before measuring
     job.run.folder.mkdir(parents=True, exist_ok=True)
     table = measured_table(job, max(map(budget_ms, requests)))
-    on_device = OnDevice(job, table, FactoredCost(job.space, table))
+    on_device = OnDevice(job, table, FactoredCost(job.space, table), limits_beside(job, table))
     on_device.check(requests)
     found = load_learned(job, replace(job, run=origin), method, plan)
     if not any(event["event"] == "front" for event in job.events()):
@@ -168,18 +168,22 @@ def _specialize(
 
 @dataclass(frozen=True, eq=False)
 class OnDevice:
-    """What all budgets of a device share: the data and the space, and the table."""
+    """What all budgets of a device share: the data and the space, the table, the limits beside latency."""
 
     job: FitJob
     table: LatencyTable
     cost: FactoredCost
+    limits: tuple[Limit, ...]
+
+    def problem(self, at_most_ms: float) -> Problem:
+        """Accuracy within the limits."""
+        return Problem(self.job.space, (Objective("top1"),), (Limit(self.table, at_most_ms), *self.limits))
 
     def check(self, requests: Sequence[FitOptions]) -> None:
         """Raises `Infeasible` if no network is within a budget and the limits."""
         _check_budgets(requests, self.cost, self.table)
         for request in requests:
-            here = replace(self.job, options=request)
-            check_limits(here, problem_of(here, self.table, budget_ms(request)))
+            check_limits(replace(self.job, options=request), self.problem(budget_ms(request)))
 
     def opened(self, method: OnceForAll, request: FitOptions, folder: RunDirectory, fine_tune_epochs: int) -> FitJob:
         """The same for one budget, in `folder`."""
@@ -227,7 +231,7 @@ def _one(
         job = on_device.opened(method, request, shipped, fine_tune_epochs)
     table, begun = on_device.table, job.clock()
     at_most_ms = budget_at_table_speed(here, table, on_device.cost)
-    target = Target(problem_of(here, table, at_most_ms), table, on_device.cost)
+    target = Target(on_device.problem(at_most_ms), table, on_device.cost)
     best = find_specialised(here, target, found, method.draws, method)
     architecture = job.space.decode(best.choices).architecture
     job.log(
@@ -247,4 +251,4 @@ def _one(
         train_module(job.at(architecture.resolution), network, recipe, "final")
     else:
         recipe = rescaled(recipe, sum(plan.epochs.values()))
-    ship(job, network, recipe, table, target.problem.limits[1:])
+    ship(job, network, recipe, table, on_device.limits)

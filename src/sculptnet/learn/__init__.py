@@ -15,6 +15,7 @@ from sculptnet.learn.inference import accuracy_of, predictions
 from sculptnet.learn.loop import BatchSource, Surroundings, run_training
 from sculptnet.learn.machine import Machine, evaluating, open_machine
 from sculptnet.learn.networks import Trained, train_network
+from sculptnet.learn.probe import Probe, fit_probe
 from sculptnet.learn.process import process_as_found, seeded_generators
 from sculptnet.learn.schedules import rescaled
 from sculptnet.learn.shrinking import Shrunk, shrink
@@ -29,6 +30,7 @@ __all__ = [
     "Machine",
     "Phase",
     "PredictionError",
+    "Probe",
     "RecipeTraining",
     "Shrunk",
     "SupernetTraining",
@@ -38,6 +40,7 @@ __all__ = [
     "accuracy_of",
     "evaluating",
     "fit_accuracy_predictor",
+    "fit_probe",
     "load_accuracy_predictor",
     "open_machine",
     "predictions",

@@ -20,6 +20,7 @@ from sculptnet.job import Job
 from sculptnet.learn import rescaled
 from sculptnet.listening import Listener
 from sculptnet.method import Found, Method, Subject
+from sculptnet.methods.fine_tuning import FINE_TUNING, fine_tuned, probe_images, probe_seconds, sentence
 from sculptnet.methods.planning import fixed_names
 from sculptnet.methods.searching import LARGEST_NATIVE
 from sculptnet.nets import Network
@@ -36,9 +37,9 @@ from sculptnet.networks import (
 from sculptnet.options import TrainOptions
 from sculptnet.rules import raised
 from sculptnet.stages.batches import training_batches
-from sculptnet.stages.plan import planned, warn_if_late
+from sculptnet.stages.plan import Speed, planned, warn_if_late
 from sculptnet.stages.speed import measure_training
-from sculptnet.stages.train import train_module
+from sculptnet.stages.train import final_parts, train_module
 from sculptnet.stages.unused import names_of, recipe_problems
 from sculptnet.streams import stream_seed
 from sculptnet.words import minutes, several
@@ -47,7 +48,6 @@ from sculptnet.zoo.starting import normalised_as
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
 
-FINE_TUNING_SHARE = 0.1  # of the learning rate from scratch
 SMALLEST_FEATURES = 3  # pixels a side; with fewer, most of a 3x3 or 5x5 kernel sees padding alone
 
 
@@ -60,12 +60,14 @@ class TrainingPlan:
         seconds: expected of `training` and `shipping`.
         peak_bytes: the most memory that was held in trial steps.
         torch_threads: with which they were fastest.
+        probe_images: that the classifier is fitted to first; 0 where it is not.
     """
 
     epochs: int
     seconds: Mapping[str, float]
     peak_bytes: int
     torch_threads: int
+    probe_images: int
 
 
 @final
@@ -122,9 +124,13 @@ class Given(Method[TrainOptions]):
 
     def network(self, job: Job[TrainOptions], found: Found) -> Network:
         architecture, recipe = found.candidate.architecture, found.candidate.recipe
-        network = first_network(job.options, architecture)
+        plan = job.kept("plan", TrainingPlan)
+        assert plan is not None  # `find` made it
         begins = "Fine-tuning" if fine_tunes(job.options) else "Training"
         job.say(f"{begins} {name_of(job.options.network)}, {macs(architecture) / 1e6:.1f} M MACs")
+        if plan.probe_images:
+            return fine_tuned(job, lambda: first_network(job.options, architecture), recipe, plan.probe_images)
+        network = first_network(job.options, architecture)
         train_module(job, network, recipe, "final")
         return network
 
@@ -159,12 +165,18 @@ def recipe_of(options: TrainOptions, resolution: int) -> Recipe:
     """The recipe, its epochs aside where the plan sets them.
 
     From scratch the learning rate is 0.1 for 128 images a step, in proportion for 32 (Goyal et al. 2017, the linear
-    scaling rule); fine-tuning takes a tenth of it.
+    scaling rule). Fine-tuning is `FINE_TUNING`, at any resolution: batch norms keep the statistics of the given
+    weights, batches are small, the rate is low, crops are large. What the user decides is taken in either's place.
     """
     batch_size = batch_size_at(resolution)
-    rate = Sgd().learning_rate * batch_size / LARGE_BATCH * (FINE_TUNING_SHARE if fine_tunes(options) else 1)
-    plain = Recipe(batch_size=batch_size, optimizer=Sgd(learning_rate=rate))
-    return settings.decided(plain, options.recipe, "recipe")
+    rate = Sgd().learning_rate * batch_size / LARGE_BATCH
+    drawn = Recipe(batch_size=batch_size, optimizer=Sgd(learning_rate=rate))
+    return settings.decided(FINE_TUNING if fine_tunes(options) else drawn, options.recipe, "recipe")
+
+
+def probes(options: TrainOptions) -> bool:
+    """Whether the classifier is fitted first: to features of given weights, unless a whole recipe says all there is."""
+    return fine_tunes(options) and not isinstance(options.recipe, Recipe)
 
 
 def _made_plan(job: Job[TrainOptions], architecture: Architecture, recipe: Recipe) -> TrainingPlan:
@@ -173,10 +185,14 @@ def _made_plan(job: Job[TrainOptions], architecture: Architecture, recipe: Recip
     speed = measure_training(job, batches, architecture)
     epoch_s = speed.train_step_s * batches.steps_per_epoch
     left_s = job.options.minutes * 60 - job.elapsed_s() - speed.shipping_s
+    images, probe_s = _planned_probe(job, architecture, speed, left_s)
     fixed = "epochs" in fixed_names(job.options)
-    epochs = recipe.epochs if fixed else max(1, math.floor(left_s / epoch_s))
-    seconds = {"training": epochs * epoch_s, "shipping": speed.shipping_s}
-    plan = TrainingPlan(epochs, seconds, speed.peak_bytes, speed.torch_threads)
+    epochs = recipe.epochs if fixed else max(1, math.floor((left_s - probe_s) / epoch_s))
+    seconds = {"classifier": probe_s} if images else {}
+    seconds |= {"training": epochs * epoch_s, "shipping": speed.shipping_s}
+    plan = TrainingPlan(epochs, seconds, speed.peak_bytes, speed.torch_threads, images)
+    if fine_tunes(job.options):
+        job.say(sentence(recipe, images))
     times = ", ".join(f"{name} {minutes(value)}" for name, value in seconds.items())
     job.say(
         f"Plan: {several(plan.epochs, 'epoch')}\nExpected: {minutes(sum(seconds.values()))} ({times}); "
@@ -185,6 +201,17 @@ def _made_plan(job: Job[TrainOptions], architecture: Architecture, recipe: Recip
     )
     warn_if_late(job, plan, job.options.minutes, "fewer images, a lower resolution or a smaller network help")
     return plan
+
+
+def _planned_probe(
+    job: Job[TrainOptions], architecture: Architecture, speed: Speed, left_s: float
+) -> tuple[int, float]:
+    """The images that the probe is fitted to, and the seconds it takes; 0 where there is none."""
+    if not probes(job.options):
+        return 0, 0.0
+    each_s = probe_seconds(architecture, speed.train_step_s / speed.batch_size)
+    images = probe_images(len(final_parts(job)[0]), len(job.data.classes), left_s, each_s)
+    return images, images * each_s
 
 
 def warn_of_small_features(architecture: Architecture, say: Callable[[str], None]) -> None:

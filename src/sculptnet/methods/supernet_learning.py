@@ -26,7 +26,6 @@ from sculptnet.learn import (
     rescaled,
     shrink,
 )
-from sculptnet.methods.given import FINE_TUNING_SHARE
 from sculptnet.methods.shrinking import ShortEpochs, Shrinking, phases_of, shortened
 from sculptnet.methods.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
 from sculptnet.nets import ElasticSupernet, Network, initialise
@@ -38,6 +37,7 @@ from sculptnet.streams import stream_seed
 from sculptnet.zoo.starting import parse_start
 
 KIND = "elastic supernet"
+FINE_TUNING_SHARE = 0.1  # of the learning rate from scratch
 
 
 @dataclass(frozen=True, eq=False)

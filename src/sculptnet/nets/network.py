@@ -25,13 +25,18 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits `(batch, classes)` of `images`, float `(batch, 3, height, width)`, normalised."""
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the classifier sees of `images`, `(batch, features, 1, 1)`."""
         x = self.stem(images)
         for stage in self.stages:
             assert isinstance(stage, nn.ModuleList)
             for block in stage:
                 x = block(x)
-        logits: Tensor = self.classifier(self.head(x))
-        return logits
+        pooled: Tensor = self.head(x)
+        return pooled
 
 
 @torch.no_grad()

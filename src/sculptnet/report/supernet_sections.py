@@ -16,11 +16,6 @@ from sculptnet.report.source import ReportData
 from sculptnet.report.text import DASH, MISSING, duration, number, percent, significant
 
 
-def trains_a_supernet(data: ReportData) -> bool:
-    """Whether the network of the run is cut out of a supernet that the run trained."""
-    return any(event.get("event") in ("supernet_epoch", "shrink_phase") for event in data.events)
-
-
 def phase_courses(data: ReportData) -> tuple[PhaseCourse, ...]:
     """The phases in their order; what a resumed run logged twice counts once, the last time."""
     epochs: dict[str, dict[int, dict[str, float]]] = {}
