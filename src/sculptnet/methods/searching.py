@@ -56,9 +56,11 @@ class Searching(Method[FitOptions], Generic[P]):
 
     Attributes:
         default_space: what is searched unless the user says otherwise.
+        takes_start: whether it can begin with a trained network.
     """
 
     default_space: ClassVar[str] = "fbnet"
+    takes_start: ClassVar[bool] = False
 
     # ------------------------------------------------------------------ what differs between searches
     @abstractmethod
@@ -100,7 +102,7 @@ class Searching(Method[FitOptions], Generic[P]):
         found = [] if options.latency_ms is not None else ["the budget is missing; give latency_ms, milliseconds"]
         if options.from_run is not None:
             found.append(f"from_run {options.from_run}: method {self.name} uses no predictor; method fbnetv3 does")
-        if options.start is not None:
+        if options.start is not None and not self.takes_start:
             found.append(f"start {options.start}: method {self.name} starts from drawn weights; method ofa does not")
         given = settings.decided(Recipe(), options.recipe, "recipe")  # whether there is RandAugment the space says
         return found + recipe_problems(given, ())
