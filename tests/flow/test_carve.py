@@ -172,7 +172,7 @@ def test_the_whole_start_is_among_the_finalists_where_nothing_must_be_cut(ask_ca
 
 
 def test_limits_beside_latency_hold(ask_carve: Ask, tmp_path: Path) -> None:
-    at_most = 0.4 * macs(network_of().architecture)
+    at_most = 0.6 * macs(network_of().architecture)
     result = run_fit(ask_carve(tmp_path / "run", latency_ms=0.5, limits=(f"macs={at_most}",)), until=Stage.SEARCH)
     trials = RunDirectory(result.folder).trials(print)
     assert trials
