@@ -164,8 +164,11 @@ def stopping(last: str) -> Callable[[str], None]:
 
 
 # ---------------------------------------------------------------------- budgets and limits
-def test_the_whole_start_is_among_the_finalists_where_nothing_must_be_cut(ask_carve: Ask, tmp_path: Path) -> None:
-    result = run_fit(ask_carve(tmp_path / "run", latency_ms=0.5), until=Stage.SEARCH)
+def test_the_whole_start_is_among_the_finalists_where_nothing_must_be_cut(
+    ask_carve: Ask, tmp_path: Path, said: list[str], listener: Listener
+) -> None:
+    result = run_fit(ask_carve(tmp_path / "run", latency_ms=0.5, listener=listener), until=Stage.SEARCH)
+    assert "The budget does not bind: every network fits. A larger start may be better" in said
     first, *others = (trial["metrics"] for trial in RunDirectory(result.folder).trials(print))
     assert (first["kl_nats"], first["macs"]) == (0, macs(network_of().architecture))
     assert all(one["kl_nats"] > 0 for one in others)
@@ -197,7 +200,7 @@ def test_each_round_keeps_more_distance_to_the_budget(carved: FitResult) -> None
 def test_a_budget_below_all_that_can_be_carved_is_an_error_before_anything_is_trained(
     ask_carve: Ask, tmp_path: Path
 ) -> None:
-    with pytest.raises(Infeasible, match="fastest"):
+    with pytest.raises(Infeasible, match="lower --resolution, or start from a smaller network"):
         run_fit(ask_carve(tmp_path / "run", latency_ms=0.05))
     assert not (tmp_path / "run" / "checkpoints").exists()
 
@@ -230,6 +233,18 @@ def test_what_plays_no_part_is_refused(changes: dict[str, Any], expected: str, a
         run_fit(ask_carve(tmp_path / "run", **changes))
     assert expected in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_settings_that_can_be_changed_are_those_of_what_can_be_carved(command: Command) -> None:
+    code, out, _ = command("show", "settings", "--method", "carve", "--json")
+    defaults = {row["name"]: row["default"] for row in json.loads(out)}
+    assert code == 0
+    assert [name for name in defaults if name.startswith("space.")] == [
+        f"space.{name}" for name in ("width_factors", "head_factors", "channel_step", "smaller_kernels", "leave_out")
+    ]
+    assert defaults["recipe.frozen_statistics"] == "True"
+    code, _, err = command("show", "settings", "--method", "carve", "--space", "fbnet")
+    assert "space fbnet: method carve opens a space around its start; leave the space out" in err
 
 
 def test_settings_out_of_range_are_named_together() -> None:

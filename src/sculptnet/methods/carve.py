@@ -55,9 +55,9 @@ RECIPE = Recipe(
 )
 NO_START = "the start is missing: method carve makes a trained network smaller; give start, such as efficientnet_lite0"
 CARVED = "carved"  # the event
-# of a training step, for one image: estimates, seen with EfficientNet-Lite0 on a CPU
-OPTION_PASSES = 0.35  # to make and to score an option
-ASSEMBLY_PASSES = 4.0  # to put a network together and judge it
+# Of the time of a training step, for one image; seen with EfficientNet-Lite0 at 128 px on a CPU
+OPTION_SHARE = 0.04  # to make an option and to score it
+ASSEMBLY_SHARE = 0.5  # to put a network together and to judge it
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,17 @@ class Carve(Searching[CarvePlan]):
             found.append(f"workers {options.workers}: method carve trains no trials that could be shared; leave it out")
         return list(dict.fromkeys([*found, *_totals(options)]))
 
+    def opener(self, space: str | None) -> SpaceMaker:
+        if space is not None:
+            raise InvalidValue(f"space {space}: method carve opens a space around its start; leave the space out")
+        return carve_space
+
+    def recipe(self, resolution: int) -> Recipe:
+        """Of the start and of what is carved."""
+        return RECIPE
+
     def maker(self, options: FitOptions) -> SpaceMaker:
-        """Everything that can be carved out of the start, with the recipe that it and what is carved are trained by."""
+        """Everything that can be carved out of the start, with the recipe of both trainings."""
         if options.start is None:
             raise InvalidValue(NO_START)
         chosen_space = options.space
@@ -144,7 +153,7 @@ class Carve(Searching[CarvePlan]):
             raise InvalidValue(f"start {options.start} opens a space of its own; leave the space out")
         given = {} if chosen_space is None else chosen_space.settings
         opened = space_around(parse_start(options.start), given, carve_space)
-        return lambda num_classes, resolution: replace(opened(num_classes, resolution), recipe=RECIPE)
+        return lambda num_classes, resolution: replace(opened(num_classes, resolution), recipe=self.recipe(resolution))
 
     def identity(self, options: FitOptions) -> dict[str, Any]:
         return {**super().identity(options), "start": str(options.start)}
@@ -188,8 +197,8 @@ class Carve(Searching[CarvePlan]):
         start_s = speed.train_step_s * training_batches(job, weights_part, job.recipe()).steps_per_epoch
         image_s = speed.train_step_s / speed.batch_size
         made = sum(len(blocks) for blocks in options_of_places(job.space).values())
-        passes = OPTION_PASSES * made * self.images + ASSEMBLY_PASSES * self.draws * (self.images + len(held_out))
-        library_s = passes * image_s
+        finalists = ASSEMBLY_SHARE * self.draws * (self.images + len(held_out))
+        library_s = image_s * (OPTION_SHARE * made * self.images + finalists)
         free_s = max(0.0, options.minutes * 60 - job.elapsed_s() - speed.shipping_s - library_s)
         start_epochs = self.start_epochs or max(1, math.floor(free_s * self.teacher_share / start_s))
         epochs = self.recovery_epochs or max(1, math.floor((free_s - start_epochs * start_s) / recovery_s))
