@@ -342,7 +342,7 @@ class SearchGroup(LimitGroup):
         default=None,
     )
     start: Path | str | None = option(
-        "Of methods with a supernet: the trained network that the space is opened around, of the zoo, or the folder "
+        "Of methods ofa and carve: the trained network that the space is opened around, of the zoo, or the folder "
         "RUN/model.",
         default=None,
         metavar="NAME|NAME=FILE|FOLDER",

@@ -26,7 +26,6 @@ from sculptnet.export.session import open_session
 from sculptnet.files import AS_WRITTEN, at_home, read_given, read_json, reading
 from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.methods import FBNet, Searching, made
-from sculptnet.named import find
 from sculptnet.nets.ssdlite import DetectorSettings
 from sculptnet.networks import LARGE_BATCH_RESOLUTION
 from sculptnet.runs import RunDirectory, RunInfo
@@ -64,7 +63,7 @@ def show_settings(method: str | None, space: str | None) -> Result:
     chosen = made(method, FBNet)
     if not isinstance(chosen, Searching):
         raise InvalidValue(f"method {chosen.name} searches no space")
-    maker = find(space or chosen.default_space, spaces.BY_NAME, "space")
+    maker = chosen.opener(space)
     own = [("space", setting) for setting in settings.settings_of(maker).values()]
     own += [("search", setting) for setting in settings.settings_of(type(chosen)).values()]
     return _listed([*own, *_recipe_settings(chosen.recipe(LARGE_BATCH_RESOLUTION))])

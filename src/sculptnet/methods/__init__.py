@@ -7,6 +7,7 @@ from typing import Any
 from sculptnet import settings
 from sculptnet.errors import InvalidValue
 from sculptnet.method import Found, Method, NamedMethod
+from sculptnet.methods.carve import Carve
 from sculptnet.methods.dnas import Differentiable
 from sculptnet.methods.fbnet import FBNet
 from sculptnet.methods.fbnetv2 import FBNetV2
@@ -23,6 +24,7 @@ from sculptnet.named import find
 __all__ = [
     "ALL",
     "BY_NAME",
+    "Carve",
     "Differentiable",
     "Evolution",
     "FBNet",
@@ -45,7 +47,18 @@ __all__ = [
     "made",
 ]
 
-ALL: tuple[type[Method[Any]], ...] = (FBNet, FBNetV2, FBNetV3, MnasNet, OnceForAll, Random, Evolution, Nsga2, Optuna)
+ALL: tuple[type[Method[Any]], ...] = (
+    FBNet,
+    FBNetV2,
+    FBNetV3,
+    MnasNet,
+    OnceForAll,
+    Carve,
+    Random,
+    Evolution,
+    Nsga2,
+    Optuna,
+)
 BY_NAME = {one.name: one for one in ALL}
 
 

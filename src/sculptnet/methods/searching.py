@@ -85,6 +85,10 @@ class Searching(Method[FitOptions], Generic[P]):
         """Whether the method can search the space, and images can be set apart: said before anything is measured."""
         job.search_parts()
 
+    def opener(self, space: str | None) -> SpaceMaker:
+        """What makes the space of that name, or the method's own; its arguments are what `--set space.` changes."""
+        return find(space or self.default_space, spaces.BY_NAME, "space")
+
     def maker(self, options: FitOptions) -> SpaceMaker:
         """What makes the space of classes and a resolution."""
         chosen = options.space

@@ -278,7 +278,8 @@ def curves(data: ReportData) -> tuple[Curve, ...]:
 
 def _curve(name: str, rows: Mapping[int, Event], shipped: str) -> Curve:
     kind = "final" if name == "final" else "baseline" if name.startswith("baseline:") else "trial"
-    shown = {"final": shipped, "baseline": name.partition(":")[2], "trial": f"trial {name}"}[kind]
+    trial = f"trial {name}" if name.isdigit() else name
+    shown = {"final": shipped, "baseline": name.partition(":")[2], "trial": trial}[kind]
     epochs, columns = columns_of(rows)
     return Curve(shown, kind, epochs, columns)
 

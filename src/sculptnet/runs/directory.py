@@ -8,7 +8,7 @@
     measurements.jsonl  timings already made          checkpoints/NAME/000012.safetensors + .json
     trials/000007/    what a trial left behind        model/            what is shipped
     report.html       figures/                        supernet/         weights, samples.jsonl
-    predictor/        of accuracies, from trials
+    predictor/        of accuracies, from trials      library/          of a trained network, to carve from
     specialized/DEVICE/BUDGET/   a run directory for each, with a table for each device
 
 Files appear whole or not at all: they are written beside their place and renamed. Log lines are appended and flushed;
@@ -327,6 +327,11 @@ class RunDirectory:
     def predictor(self) -> FileCheckpoint:
         """What a search has learned to predict accuracies with, so that another budget needs no trials."""
         return FileCheckpoint(self.folder / "predictor")
+
+    @property
+    def library(self) -> Path:
+        """What can be made of a trained network without training."""
+        return self.folder / "library"
 
     @property
     def specialized(self) -> Path:

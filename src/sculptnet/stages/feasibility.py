@@ -58,18 +58,26 @@ def check_feasibility(job: FitJob, table: LatencyTable) -> FactoredCost:
     if at_most < fastest:
         raise Infeasible(
             f"the budget of {at_most:g} ms is under the fastest network of this space on {table.device}, "
-            f"{fastest:.3g} ms; raise --latency-ms above that, lower --resolution, or narrow the space "
-            f"(--set space.width=0.5). With the same space, --table {job.run.table} spares measuring again"
+            f"{fastest:.3g} ms; raise --latency-ms above that, lower --resolution, or "
+            f"{narrower(job.options, 0.5)}. With the same space, --table {job.run.table} spares measuring again"
         )
     if at_most >= slowest:
-        job.say(_describe_loose(at_most / slowest))
+        job.say(_describe_loose(job.options, at_most / slowest))
     return cost
 
 
-def _describe_loose(times: float) -> str:
+def narrower(options: FitOptions, width: float) -> str:
+    """What to do where networks are too slow: `width` is of spaces that have one."""
+    if options.start is not None:
+        return "start from a smaller network"
+    return f"narrow the space (--set space.width={width:g})"
+
+
+def _describe_loose(options: FitOptions, times: float) -> str:
     """What to do with a budget that is so many times the slowest network's latency."""
     wider = min(LARGEST_WIDENING, math.ceil(2 * times) / 2)  # widths in steps of 8 or 4 stay whole
-    advice = f"The budget does not bind: every network fits. A larger space may be better (--set space.width={wider:g})"
+    larger = f"space may be better (--set space.width={wider:g})" if options.start is None else "start may be better"
+    advice = f"The budget does not bind: every network fits. A larger {larger}"
     if times <= LARGEST_WIDENING:
         return advice
     return (

@@ -7,6 +7,7 @@ from sculptnet.devices import Quality, Timing
 from sculptnet.devices.tables import MOST_ENTRIES
 from sculptnet.errors import Infeasible
 from sculptnet.job import FitJob
+from sculptnet.stages.feasibility import narrower
 
 HOPELESS = 3.0  # times the budget; the network of fewest multiply-adds is not the fastest, and the device may be busy
 TABLE_SHARE, FEWEST_ENTRIES = 0.2, 150  # of the minutes, for blocks of a table; so many are measured however few those
@@ -26,7 +27,7 @@ def look_first(job: FitJob, at_most_ms: float) -> Timing:
         raise Infeasible(
             f"the budget of {at_most_ms:g} ms is far under what networks of this space take on {job.device.name}: "
             f"the one of fewest multiply-adds, {macs / 1e6:.3g} M, takes {timing.median_ms:.3g} ms; raise "
-            "--latency-ms, lower --resolution, or narrow the space (--set space.width=0.25)"
+            f"--latency-ms, lower --resolution, or {narrower(job.options, 0.25)}"
         )
     return timing
 

@@ -35,9 +35,14 @@ def train_candidate(job: ImageJob, candidate: Candidate, name: str = "final") ->
     return network
 
 
-def train_module(job: ImageJob, network: nn.Module, recipe: Recipe, name: str) -> None:
-    """Trains `network` in place; `name` keeps its checkpoints and events apart."""
-    train_part, monitor = final_parts(job)
+def train_module(
+    job: ImageJob, network: nn.Module, recipe: Recipe, name: str, parts: tuple[Split, Split] | None = None
+) -> None:
+    """Trains `network` in place; `name` keeps its checkpoints and events apart.
+
+    `parts` are the images that it is trained on and those that its curve is drawn from; see `final_parts`.
+    """
+    train_part, monitor = final_parts(job) if parts is None else parts
     judged = job.in_order(monitor)
     classes = len(job.data.classes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -74,16 +74,23 @@ def parse_start(given: Path | str) -> Start:
     return Start(published, Path(file) if equals else True)
 
 
-def space_around(start: Start, given: dict[str, str]) -> Callable[[int, int], SearchSpace]:
+def space_around(
+    start: Start, given: Mapping[str, str], opened: Callable[..., SearchSpace] = around
+) -> Callable[[int, int], SearchSpace]:
     """A function of classes and resolution, as the published spaces are, with the settings that are `given`.
 
+    Args:
+        start: the network.
+        given: settings of `opened`, as they are typed.
+        opened: makes a space of an architecture.
+
     Raises:
-        InvalidValue: with every unknown setting of `spaces.around` and every value that does not parse.
+        InvalidValue: with every unknown setting of `opened` and every value that does not parse.
     """
-    arguments: dict[str, Any] = settings.bind(around, given, "space")
+    arguments: dict[str, Any] = settings.bind(opened, given, "space")
 
     def make(num_classes: int, resolution: int) -> SearchSpace:
-        return around(start.fitted(resolution, num_classes), **arguments)
+        return opened(start.fitted(resolution, num_classes), **arguments)
 
     return make
 

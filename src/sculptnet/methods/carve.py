@@ -1,0 +1,432 @@
+"""Carving: the smaller form of a trained network that answers most like it, found without training any of them.
+
+The start is trained on the images first. All that smaller blocks do to its answers is found out in closed form
+(`sculptnet.inherit`), the exact optimum of their scores within the limits is put together, and that is trained on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import numpy as np
+
+from sculptnet import cost
+from sculptnet.arch import Architecture, Augmentation, Block, Candidate, Recipe, Sgd
+from sculptnet.blocks import MBPool, PooledConv
+from sculptnet.cost import FactoredCost, Priced, TotalCost, macs, parameters
+from sculptnet.data import Preprocessing
+from sculptnet.errors import Infeasible, InvalidValue, SculptNetError
+from sculptnet.inherit import Library, Refit, carve_space, load_library, save_library
+from sculptnet.inherit.anatomy import hidden_width
+from sculptnet.inherit.files import VALUES
+from sculptnet.inherit.library import options_of_places
+from sculptnet.job import FitJob
+from sculptnet.learn import accuracy_of, rescaled
+from sculptnet.listening import Listener
+from sculptnet.method import Found, SpaceMaker
+from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, chosen, measured_by, run_logged
+from sculptnet.methods.searching import Searching, Target
+from sculptnet.nets import Network
+from sculptnet.options import FitOptions
+from sculptnet.rules import at_least, between, require
+from sculptnet.search import Job, Limit, Problem, Proposals, Search, TrialRecord
+from sculptnet.spaces.named import SpaceSettings
+from sculptnet.stages.batches import training_batches
+from sculptnet.stages.limits import COSTS, parse_limits
+from sculptnet.stages.plan import planned, warn_if_late
+from sculptnet.stages.speed import measure_training
+from sculptnet.stages.table import blocks_in
+from sculptnet.stages.train import train_module
+from sculptnet.stages.unused import names_of
+from sculptnet.streams import stream, stream_seed
+from sculptnet.words import minutes, several
+from sculptnet.zoo.starting import Start, normalised_as, parse_start, space_around
+
+if TYPE_CHECKING:
+    from sculptnet.report import ReportData, SectionMaker
+    from sculptnet.report.parts import Part
+
+# Batch norm in training mode loses what carving kept; a rate three times as high does with frozen statistics
+RECIPE = Recipe(
+    batch_size=32, optimizer=Sgd(learning_rate=0.003), augmentation=Augmentation(crop_scale=0.7), frozen_statistics=True
+)
+NO_START = "the start is missing: method carve makes a trained network smaller; give start, such as efficientnet_lite0"
+CARVED = "carved"  # the event
+# Of the time of a training step, for one image; seen with EfficientNet-Lite0 at 128 px on a CPU
+OPTION_SHARE = 0.04  # to make an option and to score it
+ASSEMBLY_SHARE = 0.5  # to put a network together and to judge it
+
+
+@dataclass(frozen=True)
+class CarvePlan:
+    """How long everything is. `seconds` holds the expected time of each stage from here on.
+
+    Attributes:
+        start_epochs: of the start, on the images that weights are trained on.
+        epochs: of the carved network, on all training images.
+        seconds, peak_bytes, torch_threads: as in `SearchPlan`.
+    """
+
+    start_epochs: int
+    epochs: int
+    seconds: Mapping[str, float]
+    peak_bytes: int
+    torch_threads: int
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Carve(Searching[CarvePlan]):
+    """A network that is trained already is made smaller: nothing is searched by training.
+
+    Attributes:
+        images: training images of the library, half of them for regressions and half for scores.
+        draws: networks of the best scores that are measured whole and judged, in each round.
+        share: of the layers in which any two of those differ.
+        teacher_share: of the time for training that the start has; the carved network has the rest.
+        start_epochs: of the start; None leaves them to the plan.
+        recovery_epochs: of the carved network; None leaves them to the plan.
+
+    Raises:
+        InvalidValue: with everything that is out of range.
+    """
+
+    name: ClassVar[str] = "carve"
+    takes_start: ClassVar[bool] = True
+
+    images: int = 384
+    draws: int = 4
+    share: float = 0.2
+    teacher_share: float = 0.5
+    start_epochs: int | None = None
+    recovery_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        problems = at_least(self, 2, "images") + at_least(self, 1, "draws", "start_epochs", "recovery_epochs")
+        problems += between(self, 0, 1, "share")
+        problems += between(self, 0, 1, "teacher_share", without_low=True, without_high=True)
+        require(problems, "Carve")
+
+    # ------------------------------------------------------------------ what is asked for
+    def problems(self, options: FitOptions) -> list[str]:
+        found = super().problems(options)
+        try:
+            self.maker(options)
+        except InvalidValue as error:
+            found.append(str(error))
+        if options.baselines:
+            found.append(
+                "baselines: comparisons are trained from drawn weights, and method carve takes its network from one "
+                "that is trained; leave it out"
+            )
+        if options.check_proxy:
+            found.append("check_proxy: method carve trains no trials; leave it out")
+        if options.full_trials is not None:
+            found.append("full_trials: method carve trains no trials; leave it out")
+        if "epochs" in names_of(options.recipe):
+            found.append(
+                "recipe.epochs: method carve trains the start for search.start_epochs, and what it ships for "
+                "search.recovery_epochs; set those"
+            )
+        if options.workers not in (1, "1"):
+            found.append(f"workers {options.workers}: method carve trains no trials that could be shared; leave it out")
+        return list(dict.fromkeys([*found, *_totals(options)]))
+
+    def opener(self, space: str | None) -> SpaceMaker:
+        if space is not None:
+            raise InvalidValue(f"space {space}: method carve opens a space around its start; leave the space out")
+        return carve_space
+
+    def recipe(self, resolution: int) -> Recipe:
+        """Of the start and of what is carved."""
+        return RECIPE
+
+    def maker(self, options: FitOptions) -> SpaceMaker:
+        """Everything that can be carved out of the start, with the recipe of both trainings."""
+        if options.start is None:
+            raise InvalidValue(NO_START)
+        chosen_space = options.space
+        if not (chosen_space is None or isinstance(chosen_space, SpaceSettings)):
+            raise InvalidValue(f"start {options.start} opens a space of its own; leave the space out")
+        given = {} if chosen_space is None else chosen_space.settings
+        opened = space_around(parse_start(options.start), given, carve_space)
+        return lambda num_classes, resolution: replace(opened(num_classes, resolution), recipe=self.recipe(resolution))
+
+    def identity(self, options: FitOptions) -> dict[str, Any]:
+        return {**super().identity(options), "start": str(options.start)}
+
+    def preprocessing(self, options: FitOptions, plain: Preprocessing, listener: Listener) -> Preprocessing:
+        """As for the weights of the start, where somebody states it."""
+        start = _start(options)
+        file = None if isinstance(start.weights, bool) else start.weights
+        return normalised_as(plain, start.published.name, file, start.published, listener.say)
+
+    def origin(self, options: FitOptions) -> dict[str, Any]:
+        return {**super().origin(options), "starting_weights": str(options.start)}
+
+    def check(self, job: FitJob) -> None:
+        """Whether the start's weights can be had, and whether there are images enough for the library."""
+        weights_part, _ = job.search_parts()
+        problems = []
+        if self.images > len(weights_part):
+            problems.append(
+                f"images must be at most the {len(weights_part)} that weights are trained on here, got {self.images}; "
+                f"lower it (--set search.images={len(weights_part)})"
+            )
+        if not (job.run.library / VALUES).exists():
+            try:
+                self._first_network(job)
+            except SculptNetError as error:
+                problems.append(str(error))
+        require(problems, "Carve")
+
+    # ------------------------------------------------------------------ the plan
+    def plan(self, job: FitJob, problem: Problem) -> CarvePlan:
+        return planned(job, CarvePlan, lambda: self._plan(job, problem))
+
+    def _plan(self, job: FitJob, problem: Problem) -> CarvePlan:
+        job.say("Timing trial steps")
+        options, (weights_part, held_out) = job.options, job.search_parts()
+        batches = training_batches(job, job.data.train, job.recipe())
+        speed = measure_training(job, batches, _whole(job))
+        typical = job.space.decode(problem.sample(stream(options.seed, "flow/typical"), 1)[0]).architecture
+        recovery_s = measure_training(job, batches, typical).train_step_s * batches.steps_per_epoch
+        start_s = speed.train_step_s * training_batches(job, weights_part, job.recipe()).steps_per_epoch
+        image_s = speed.train_step_s / speed.batch_size
+        made = sum(len(blocks) for blocks in options_of_places(job.space).values())
+        finalists = ASSEMBLY_SHARE * self.draws * (self.images + len(held_out))
+        library_s = image_s * (OPTION_SHARE * made * self.images + finalists)
+        free_s = max(0.0, options.minutes * 60 - job.elapsed_s() - speed.shipping_s - library_s)
+        start_epochs = self.start_epochs or max(1, math.floor(free_s * self.teacher_share / start_s))
+        epochs = self.recovery_epochs or max(1, math.floor((free_s - start_epochs * start_s) / recovery_s))
+        seconds = {
+            "start": start_epochs * start_s,
+            "library": library_s,
+            "training": epochs * recovery_s,
+            "shipping": speed.shipping_s,
+        }
+        plan = CarvePlan(start_epochs, epochs, seconds, speed.peak_bytes, speed.torch_threads)
+        times = ", ".join(f"{name} {minutes(value)}" for name, value in seconds.items())
+        job.say(
+            f"Plan: {several(start_epochs, 'epoch')} of the start; a library of {made} options, each scored on "
+            f"{self.images - self.images // 2} images; {several(epochs, 'epoch')} of what is carved\nExpected: "
+            f"{minutes(sum(seconds.values()))} ({times}); {plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; "
+            f"torch uses {several(plan.torch_threads, 'thread')}"
+        )
+        warn_if_late(job, plan, options.minutes, "fewer images, a lower resolution or search.images help")
+        return plan
+
+    # ------------------------------------------------------------------ the network
+    def best(self, job: FitJob, target: Target, plan: CarvePlan) -> TrialRecord:
+        if not (job.run.library / VALUES).exists():
+            save_library(self._library(job, self._trained_start(job, plan)), job.run.library)
+        library = load_library_of(job)
+        job.say("Putting the best networks of the library together; they are measured whole, and judged untrained")
+        scores = FactoredCost(job.space, library.scores)
+        proposed = best_scored(target.problem, scores, _whole(job), self.draws, self.share)
+        evaluate = measured_by(job, target, 0, AsAssembled(library, job))
+        return chosen(job, run_logged(job, proposed, target.problem, evaluate, ROUNDS * self.draws + 1))
+
+    def trained(self, candidate: Candidate, plan: CarvePlan) -> Candidate:
+        return replace(candidate, recipe=rescaled(candidate.recipe, plan.epochs))
+
+    def network(self, job: FitJob, found: Found) -> Network:
+        """Put together anew, which gives the same bits, and trained on all training images."""
+        architecture, library = found.candidate.architecture, load_library_of(job)
+        network = library.assemble(architecture)
+        job.log(described(library, network))
+        job.say(
+            f"Training what was carved, {several(found.candidate.recipe.epochs, 'epoch')}: "
+            f"{macs(architecture) / 1e6:.1f} of {macs(library.network.architecture) / 1e6:.1f} M MACs"
+        )
+        network.to("cpu")
+        train_module(job, network, found.candidate.recipe, "final")
+        return network
+
+    def _first_network(self, job: FitJob) -> Network:
+        return _start(job.options).network(_whole(job), stream_seed(job.options.seed, "weights/start"))
+
+    def _trained_start(self, job: FitJob, plan: CarvePlan) -> Network:
+        """The start, trained on the images that no candidate is judged by."""
+        job.say(f"Training the start, {several(plan.start_epochs, 'epoch')}")
+        network = self._first_network(job)
+        train_module(job, network, rescaled(job.recipe(), plan.start_epochs), "start", job.search_parts())
+        return network.eval()
+
+    def _library(self, job: FitJob, start: Network) -> Library:
+        """Of training images in a drawn order, so that classes are mixed, as evaluation prepares them."""
+        weights_part, _ = job.search_parts()
+        order = stream(job.options.seed, "carve: images").permutation(len(weights_part))
+        job.say("Making the library: smaller blocks in closed form, and what each does to the start's answers")
+        start.to(job.accelerator)
+        return Library.of(
+            start,
+            job.space,
+            job.in_order(weights_part.take(order[: self.images])),
+            images=self.images,
+            refit=Refit(images=self.images // 2),
+            progress=job.listener.progress,
+        )
+
+    def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
+        from sculptnet.report.result_sections import classes_apart, training_curves
+        from sculptnet.report.search_sections import accuracy_over_latency, network, table_checked
+        from sculptnet.report.summary import budget_in_space, what_was_used
+
+        searched = (accuracy_over_latency, network, carved, classes_apart, budget_in_space, table_checked)
+        return (*searched, training_curves, what_was_used)
+
+
+# ---------------------------------------------------------------------- what is proposed, and how it is judged
+def best_scored(problem: Problem, scores: FactoredCost, whole: Architecture, draws: int, share: float) -> Search:
+    """Proposes `draws` networks of the least sum of scores until one of them is within the budget when measured.
+
+    The whole network is the best of all where it is within the limits. What is best by a table lies at the limit,
+    where measuring whole finds about half over it; so every round keeps 3 % more distance.
+
+    Args:
+        problem: its first limit is that on latency; its objectives play no part.
+        scores: over the problem's space.
+        whole: the network that all others are carved out of.
+        draws: networks a round, at most.
+        share: of the layers in which any two of a round differ.
+    """
+    latency, *others = problem.limits
+    costs = [_factored(cost) for cost in problem.factored]
+    (_, fastest_ms), _ = costs[0].extremes()
+    for number in range(1, ROUNDS + 1):
+        at_most = max(latency.at_most / SPEED_MARGIN**number, min(fastest_ms, latency.at_most))
+        most = [at_most, *(limit.at_most for limit in others)]
+        limits = [cost.Limit(one, value) for one, value in zip(costs, most, strict=True)]
+        try:
+            found = cost.diverse(scores, limits, count=draws, share=share)
+        except Infeasible:
+            if number == 1:
+                raise
+            return
+        rows = [one.choices for one in found]
+        uncut = problem.space.encode(whole)
+        narrowed = replace(problem, limits=(Limit(latency.cost, at_most), *others))
+        if uncut not in rows and narrowed.feasible(np.array([uncut])).all():
+            rows.append(uncut)
+        results = yield Proposals(np.array(rows, dtype=np.int64))
+        if any(error is None for error in results.errors):
+            return
+
+
+@dataclass(frozen=True, eq=False)
+class AsAssembled:
+    """Evaluates a candidate as the library puts it together, untrained, on images that the start was not trained on."""
+
+    library: Library
+    run: FitJob
+
+    def __call__(self, candidate: Candidate, job: Job) -> Mapping[str, float]:
+        """`top1` and `balanced` (fractions), `kl_nats` to the start, `macs` and `parameters`; `job` plays no part."""
+        architecture, run = candidate.architecture, self.run
+        network = self.library.assemble(architecture)
+        _, held_out = run.search_parts()
+        found = accuracy_of(network, run.in_order(held_out), architecture.num_classes, run.accelerator)
+        return {
+            "top1": found.top1,
+            "balanced": found.balanced,
+            "kl_nats": self.library.divergence(network),
+            "macs": float(macs(architecture)),
+            "parameters": float(parameters(architecture)),
+        }
+
+
+def load_library_of(job: FitJob) -> Library:
+    """The run's library, on what it is used with; always read, so that a run that goes on has the same bits."""
+    library = load_library(job.run.library, blocks_in(job.space))
+    device = job.accelerator
+    return replace(library, network=library.network.to(device), images=library.images.to(device))
+
+
+# ---------------------------------------------------------------------- what is told of it
+def described(library: Library, network: Network) -> Mapping[str, Any]:
+    """The event that tells what was cut where, and what that does to answers."""
+    before, after = library.network.architecture, dict(network.architecture.named())
+    blocks = [
+        {"path": path, "start": _shown(block, width), "carved": _shown(after[path], width)}
+        | {"kl_nats": library.scores.block(path, after[path], shape)}
+        for path, block, shape in before.blocks()
+        for width in [shape.channels]
+        if after[path] != block
+    ]
+    kept = sum(after[path] == block for path, block, _ in before.blocks())
+    return {"event": CARVED, "blocks": blocks, "kept": kept, "kl_nats": library.divergence(network)}
+
+
+def _shown(block: Block, in_channels: int) -> str:
+    """A block with the width that carving changes."""
+    width = block.out_channels if isinstance(block, (PooledConv, MBPool)) else hidden_width(block, in_channels)
+    return block.label() if width is None else f"{block.label()}, {several(width, 'channel')}"
+
+
+def carved(source: ReportData) -> Part:
+    """The section of the page that tells what was cut where."""
+    from sculptnet.report.facts import last_event
+    from sculptnet.report.html import Column, paragraph, table
+    from sculptnet.report.parts import Absent, Section
+    from sculptnet.report.text import number, significant
+
+    event = last_event(source, CARVED)
+    if event is None:
+        return Absent("Carved", "nothing was put together yet")
+    scores = [number(one["kl_nats"]) for one in event["blocks"]]
+    columns = [Column("Block"), Column("Of the start"), Column("Carved"), Column("Score, nats")]
+    rows = [
+        (one["path"], one["start"], one["carved"], significant(score))
+        for one, score in zip(event["blocks"], scores, strict=True)
+    ]
+    caption = (
+        f"What was cut where; {several(event['kept'], 'block')} of the start stayed as they are. A score says how far "
+        "the start's answers move if this block alone is replaced (mean divergence over images). Channels are those "
+        "inside a block, which its projection reads."
+    )
+    measured = paragraph(
+        f"Scores add up to {significant(sum(scores))} nats; put together, before any training, the network's answers "
+        f"differ from the start's by {significant(number(event['kl_nats']))}. Among the trainings, `start` is that of "
+        "the network that this one was carved out of."
+    )
+    body = (table(caption, columns, rows), measured) if rows else (paragraph("The whole start fits: nothing was cut."),)
+    return Section("carved", "Carved", body)
+
+
+def _start(options: FitOptions) -> Start:
+    if options.start is None:
+        raise InvalidValue(NO_START)
+    return parse_start(options.start)
+
+
+def _whole(job: FitJob) -> Architecture:
+    """The start, at the run's resolution and for its classes."""
+    return _start(job.options).fitted(job.preprocessing.resolution, len(job.data.classes))
+
+
+def _totals(options: FitOptions) -> list[str]:
+    """A sentence for every limit that the exact optimum cannot keep."""
+    try:
+        limits = parse_limits(options.limits, options.device)
+    except InvalidValue:
+        return []  # said where limits are read
+    costs = {
+        name: given.cost if isinstance(given, Limit) else COSTS[name](options.precision)
+        for name, given in limits.items()
+        if isinstance(given, Limit) or name in COSTS
+    }
+    return [
+        f"the limit on {name}: method carve limits sums and maxima, and this is a total of both; limit "
+        f"{' and '.join(part.name for part in one.parts)} instead, each by itself"
+        for name, one in costs.items()
+        if isinstance(one, TotalCost)
+    ]
+
+
+def _factored(given: Priced) -> FactoredCost:
+    assert isinstance(given, FactoredCost)  # totals are refused
+    return given
