@@ -378,7 +378,8 @@ def carved(source: ReportData) -> Part:
     if event is None:
         return Absent("Carved", "nothing was put together yet")
     scores = [number(one["kl_nats"]) for one in event["blocks"]]
-    columns = [Column("Block"), Column("Of the start"), Column("Carved"), Column("Score, nats")]
+    heads = ("Block", "Of the start", "Carved", "Score, nats")
+    columns = [Column(head, numeric=index > 2) for index, head in enumerate(heads)]
     rows = [
         (one["path"], one["start"], one["carved"], significant(score))
         for one, score in zip(event["blocks"], scores, strict=True)
