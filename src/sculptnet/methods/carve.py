@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from sculptnet import cost
-from sculptnet.arch import Architecture, Augmentation, Block, Candidate, Recipe, Sgd
-from sculptnet.blocks import MBPool, PooledConv
+from sculptnet.arch import Architecture, Augmentation, Candidate, Recipe, Sgd
 from sculptnet.cost import FactoredCost, Priced, TotalCost, macs, parameters
 from sculptnet.data import Preprocessing
 from sculptnet.errors import Infeasible, InvalidValue, SculptNetError
 from sculptnet.inherit import Library, Refit, carve_space, load_library, save_library
-from sculptnet.inherit.anatomy import hidden_width
 from sculptnet.inherit.files import VALUES
 from sculptnet.inherit.library import options_of_places
 from sculptnet.job import FitJob
 from sculptnet.learn import accuracy_of, rescaled
 from sculptnet.listening import Listener
 from sculptnet.method import Found, SpaceMaker
+from sculptnet.methods.carved_section import carved, described
 from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, chosen, measured_by, run_logged
 from sculptnet.methods.searching import Searching, Target
 from sculptnet.nets import Network
@@ -47,14 +46,12 @@ from sculptnet.zoo.starting import Start, normalised_as, parse_start, space_arou
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
-    from sculptnet.report.parts import Part
 
 # Batch norm in training mode loses what carving kept; a rate three times as high does with frozen statistics
 RECIPE = Recipe(
     batch_size=32, optimizer=Sgd(learning_rate=0.003), augmentation=Augmentation(crop_scale=0.7), frozen_statistics=True
 )
 NO_START = "the start is missing: method carve makes a trained network smaller; give start, such as efficientnet_lite0"
-CARVED = "carved"  # the event
 # Of the time of a training step, for one image; seen with EfficientNet-Lite0 at 128 px on a CPU
 OPTION_SHARE = 0.04  # to make an option and to score it
 ASSEMBLY_SHARE = 0.5  # to put a network together and to judge it
@@ -346,57 +343,7 @@ def load_library_of(job: FitJob) -> Library:
     return replace(library, network=library.network.to(device), images=library.images.to(device))
 
 
-# ---------------------------------------------------------------------- what is told of it
-def described(library: Library, network: Network) -> Mapping[str, Any]:
-    """The event that tells what was cut where, and what that does to answers."""
-    before, after = library.network.architecture, dict(network.architecture.named())
-    blocks = [
-        {"path": path, "start": _shown(block, width), "carved": _shown(after[path], width)}
-        | {"kl_nats": library.scores.block(path, after[path], shape)}
-        for path, block, shape in before.blocks()
-        for width in [shape.channels]
-        if after[path] != block
-    ]
-    kept = sum(after[path] == block for path, block, _ in before.blocks())
-    return {"event": CARVED, "blocks": blocks, "kept": kept, "kl_nats": library.divergence(network)}
-
-
-def _shown(block: Block, in_channels: int) -> str:
-    """A block with the width that carving changes."""
-    width = block.out_channels if isinstance(block, (PooledConv, MBPool)) else hidden_width(block, in_channels)
-    return block.label() if width is None else f"{block.label()}, {several(width, 'channel')}"
-
-
-def carved(source: ReportData) -> Part:
-    """The section of the page that tells what was cut where."""
-    from sculptnet.report.facts import last_event
-    from sculptnet.report.html import Column, paragraph, table
-    from sculptnet.report.parts import Absent, Section
-    from sculptnet.report.text import number, significant
-
-    event = last_event(source, CARVED)
-    if event is None:
-        return Absent("Carved", "nothing was put together yet")
-    scores = [number(one["kl_nats"]) for one in event["blocks"]]
-    columns = [Column("Block"), Column("Of the start"), Column("Carved"), Column("Score, nats")]
-    rows = [
-        (one["path"], one["start"], one["carved"], significant(score))
-        for one, score in zip(event["blocks"], scores, strict=True)
-    ]
-    caption = (
-        f"What was cut where; {several(event['kept'], 'block')} of the start stayed as they are. A score says how far "
-        "the start's answers move if this block alone is replaced (mean divergence over images). Channels are those "
-        "inside a block, which its projection reads."
-    )
-    measured = paragraph(
-        f"Scores add up to {significant(sum(scores))} nats; put together, before any training, the network's answers "
-        f"differ from the start's by {significant(number(event['kl_nats']))}. Among the trainings, `start` is that of "
-        "the network that this one was carved out of."
-    )
-    body = (table(caption, columns, rows), measured) if rows else (paragraph("The whole start fits: nothing was cut."),)
-    return Section("carved", "Carved", body)
-
-
+# ---------------------------------------------------------------------- the start, and limits
 def _start(options: FitOptions) -> Start:
     if options.start is None:
         raise InvalidValue(NO_START)
