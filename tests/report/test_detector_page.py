@@ -40,7 +40,7 @@ def card() -> dict[str, Any]:
 
 
 def page(samples: tuple[Sample, ...]) -> DetectorPage:
-    return DetectorPage("a run", "sculptnet train-detector a b", card(), (), {"epochs": 1}, samples, 0.3, 12.0)
+    return DetectorPage("a run", "sculptnet detect a b", card(), (), {"epochs": 1}, samples, 0.3, 12.0)
 
 
 @pytest.fixture(scope="module")
