@@ -332,7 +332,7 @@ class SearchGroup(LimitGroup):
     """How and where to search."""
 
     method: Method[Any] | type[Method[Any]] | NamedMethod | str | None = option(
-        "How to search: fbnet, fbnetv2, fbnetv3, mnasnet, ofa, random, evolution, nsga2, optuna, or "
+        "How to search: fbnet, fbnetv2, fbnetv3, mnasnet, ofa, carve, random, evolution, nsga2, optuna, or "
         "package.module:name.",
         default=None,
     )
