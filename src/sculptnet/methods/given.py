@@ -60,7 +60,7 @@ class TrainingPlan:
         seconds: expected of `training` and `shipping`.
         peak_bytes: the most memory that was held in trial steps.
         torch_threads: with which they were fastest.
-        probe_images: that the classifier is fitted to first; 0 where it is not.
+        probe_images: that a logistic regression is fitted to; 0 where there is none.
     """
 
     epochs: int
