@@ -190,7 +190,7 @@ def test_weights_of_an_earlier_run_go_on_with_its_normalisation(
     before, after = (load_file(RunDirectory(one.folder).model / "weights.safetensors") for one in (finished, result))
     kept = [name for name in before if not name.endswith("num_batches_tracked")]
     differs = {name.partition(".")[0] for name in kept if not torch.equal(before[name], after[name])}
-    assert not differs
+    assert differs <= {"classifier"}  # at most, where a fitted one is better
 
 
 def test_fine_tuning_has_a_recipe_of_its_own_and_from_scratch_the_rate_follows_the_batch(
