@@ -43,7 +43,8 @@ def _call(name: str, options: Callable[P, O], run: Callable[[O], R], text: str) 
     call.__doc__ = f"{inspect.cleandoc(text)}\n\n{_arguments(options)}"
     signature = inspect.signature(options)
     shown = [one for one in signature.parameters.values() if one.name != "given"]
-    call.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    returned = inspect.signature(run).return_annotation
+    call.__signature__ = signature.replace(parameters=shown, return_annotation=returned)  # type: ignore[attr-defined]
     return call
 
 
@@ -57,6 +58,7 @@ def _arguments(options: Callable[..., ListenGroup]) -> str:
         if name == "given":
             continue
         default = field.default.value if isinstance(field.default, Enum) else field.default
+        default = str(default) if isinstance(default, Path) else default
         suffix = "" if field.default is MISSING or default is None else f" Default: {default!r}."
         suffix = "" if isinstance(default, Listener) else suffix
         text = f"{name}: {typed_of(field).help}{suffix}"

@@ -270,9 +270,9 @@ class Place(ListenGroup):
 
     seed: int = option("Of everything that is drawn at random.", default=0, kind=int)
     run_dir: Path | None = option(
-        "The folder of this run; by default one in --runs, named after data and options.", default=None, kind=Path
+        "The folder of this run; by default one in `runs`, named after data and options.", default=None, kind=Path
     )
-    runs: Path = option("Where runs without --run-dir are kept.", default=Path("runs"), kind=Path)
+    runs: Path = option("Where runs without a folder of their own are kept.", default=Path("runs"), kind=Path)
     fresh: bool = option("Start anew; what an earlier run left is removed.", default=False, kind=bool)
 
     def problems(self) -> list[str]:

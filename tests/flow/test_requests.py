@@ -118,3 +118,10 @@ def test_options_take_what_calls_and_files_say() -> None:
         options.space,
         options.recipe,
     )
+
+
+def test_a_call_says_what_it_returns() -> None:
+    returned = {
+        name: inspect.signature(getattr(sculptnet, name)).return_annotation for name in ("fit", "train", "detect")
+    }
+    assert returned == {"fit": "FitResult", "train": "FitResult", "detect": "DetectionResult"}
