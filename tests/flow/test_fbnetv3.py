@@ -62,7 +62,8 @@ SPEED = Speed(0.0, 0.05, 100, 1.0, 20.0, 2**30, 2)
 def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished run of twelve trials."""
     run_dir = tmp_path_factory.mktemp("fbnetv3") / "run"
-    return run_fit(ask(run_dir, method="fbnetv3", settings=(*SMALL, *QUICK), latency_ms=BUDGET_MS))
+    settings = (*SMALL, *QUICK)
+    return run_fit(ask(run_dir, method="fbnetv3", settings=settings, latency_ms=BUDGET_MS, full_trials=1))
 
 
 @pytest.mark.slow
