@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from tests.flow.conftest import BRIEF, Ask
 
+from sculptnet.data import load
 from sculptnet.devices.tables import MOST_ENTRIES
+from sculptnet.errors import InvalidValue
+from sculptnet.methods import FBNetV2
 from sculptnet.nets import MaskedSupernet
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
@@ -30,7 +34,6 @@ def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     return run_fit(ask(tmp_path_factory.mktemp("fbnetv2") / "run", method="fbnetv2", settings=SMALL))
 
 
-@pytest.mark.slow
 def test_what_is_shipped_is_within_the_budget_and_has_the_widths_that_were_chosen(finished: FitResult) -> None:
     assert finished.within_budget is True
     assert finished.architecture.resolution in (12, 16)
@@ -69,3 +72,14 @@ def test_trial_steps_of_sampled_branches_have_all_widths() -> None:
     weights = _branch_weights(supernet, 1, 0)
     for path, vector in weights.items():
         assert int(torch.count_nonzero(vector)) == (len(vector) if path in supernet.shared else 1), path
+
+
+def test_a_space_whose_resolution_is_open_is_that_of_its_largest(ask: Ask, tmp_path: Path) -> None:
+    named = ask(tmp_path, method="fbnetv2", settings=SMALL)
+    space = FBNetV2().subject(named, 3, 16)
+    images = load(str(named.data))
+    value = ask(tmp_path, method="fbnetv2", space=space, settings=())
+    assert FBNetV2().resolution(value, images, "cpu") == 16
+    assert FBNetV2().subject(value, 3, 16) == space
+    with pytest.raises(InvalidValue, match=r"the space is for 3 classes and choice\(12, 16\) px, and the run has 4"):
+        FBNetV2().subject(value, 4, 16)

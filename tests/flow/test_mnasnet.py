@@ -43,7 +43,7 @@ SEARCHLESS = Wishes(searches=False)
 def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished run of eight trials, whose budget half of the space's networks keep."""
     run_dir = tmp_path_factory.mktemp("mnasnet") / "run"
-    return run_fit(ask(run_dir, method="mnasnet", settings=SMALL, latency_ms=BUDGET_MS, minutes=60.0))
+    return run_fit(ask(run_dir, method="mnasnet", settings=SMALL, latency_ms=BUDGET_MS, full_trials=3))
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import numpy as np
 
 from sculptnet import settings, spaces
 from sculptnet.arch import Candidate, Recipe, SearchSpace
+from sculptnet.arch.choice import options_of
 from sculptnet.cost import FactoredCost, LatencyTable
 from sculptnet.data import ImageData
 from sculptnet.errors import InvalidValue
@@ -115,14 +116,14 @@ class Searching(Method[FitOptions], Generic[P]):
     def resolution(self, options: FitOptions, data: ImageData, accelerator: str) -> int:
         """The size of small images; for photographs 96 pixels on a CPU and 224 with CUDA."""
         if isinstance(options.space, SearchSpace):
-            return options.space.architecture.resolution
+            return int(max(options_of(options.space.architecture.resolution)))
         return native_resolution(data, accelerator)
 
     def subject(self, options: FitOptions, num_classes: int, resolution: int) -> SearchSpace:
         """The space, with what the user decided of the recipe."""
         space = self.maker(options)(num_classes, resolution)
         made = space.architecture
-        if (made.num_classes, made.resolution) != (num_classes, resolution):
+        if made.num_classes != num_classes or resolution not in options_of(made.resolution):
             raise InvalidValue(
                 f"the space is for {made.num_classes} classes and {made.resolution} px, and the run has {num_classes} "
                 f"classes at {resolution} px; make it for those, or give a function that makes it"
