@@ -18,7 +18,8 @@ from PIL import Image
 from sculptnet import __version__, blocks, cost, methods, spaces
 from sculptnet.arch import to_json
 from sculptnet.cost import table_from_json
-from sculptnet.options import FitOptions, typed_of
+from sculptnet.option_fields import typed_of
+from sculptnet.options import FitOptions
 from sculptnet.zoo import BY_NAME
 
 SMALL = (

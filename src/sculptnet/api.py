@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from sculptnet.files import at_home
 from sculptnet.listening import LOGGED, Listener
+from sculptnet.option_fields import typed_of
 from sculptnet.options import (
     DetectOptions,
     FitOptions,
@@ -19,7 +20,6 @@ from sculptnet.options import (
     RecipeOptions,
     SpecializeOptions,
     TrainOptions,
-    typed_of,
 )
 from sculptnet.verbs import Result, go_on, run_detect, run_fit, run_recipe, run_specialize, run_train
 

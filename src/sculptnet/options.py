@@ -6,17 +6,15 @@ imported here: `sculptnet --help` should be quick.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any
 
-from sculptnet.errors import InvalidValue, collected
-from sculptnet.files import at_home, printable
+from sculptnet.files import printable
 from sculptnet.listening import LOGGED, Listener
+from sculptnet.option_fields import Options, option, options
 from sculptnet.precision import Precision
 from sculptnet.rules import above, at_least, between
 
@@ -32,98 +30,6 @@ if TYPE_CHECKING:
     from sculptnet.search.workers import Workers
     from sculptnet.spaces.named import SpaceSettings
     from sculptnet.zoo import Published
-
-T = TypeVar("T")
-V = TypeVar("V")
-
-
-@dataclass(frozen=True)
-class Typed:
-    """How an option is typed on a command line.
-
-    Attributes:
-        help: what it means, with its unit.
-        kind: what its text is read as: `str`, `int`, `float`, `bool`, `Path` or an enum; None keeps it out of there.
-        metavar: what `--help` shows in the place of the value.
-        repeated: it may be given several times.
-        name: of the option, where it is not the field's.
-    """
-
-    help: str
-    kind: type | None = str
-    metavar: str | None = None
-    repeated: bool = False
-    name: str | None = None
-
-
-def option(
-    text: str,
-    *,
-    default: Any = MISSING,
-    kw_only: bool = True,
-    kind: type | None = str,
-    metavar: str | None = None,
-    repeated: bool = False,
-    name: str | None = None,
-) -> Any:
-    """A field of a class of options; the arguments are those of `Typed`."""
-    typed = Typed(text, kind, metavar, repeated, name)
-    return dataclasses.field(default=default, kw_only=kw_only, metadata={"typed": typed})
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(option,))
-def options(kind: type[T]) -> type[T]:
-    """Makes a class of options a frozen dataclass."""
-    return dataclass(frozen=True)(kind)
-
-
-def typed_of(field: Field[Any]) -> Typed:
-    """How a field is typed."""
-    typed: Typed = field.metadata["typed"]
-    return typed
-
-
-PLACES = (  # may begin with `~`
-    *("data", "network", "run", "weights", "root", "run_dir", "runs", "table", "start", "from_run"),
-    *("out", "bundle", "from_bundle"),
-)
-
-
-def _at_home(value: object) -> object:
-    return Path(at_home(str(value))) if isinstance(value, Path) else at_home(value) if isinstance(value, str) else value
-
-
-class Options:
-    """What was asked of a verb; `~` in paths is the home folder, and paths and enums may be given as texts.
-
-    Raises:
-        InvalidValue: with every number that breaks its rule.
-    """
-
-    def __post_init__(self) -> None:
-        problems = []
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            name, value, kind = field.name, getattr(self, field.name), typed_of(field).kind
-            if name in PLACES:
-                value = _at_home(value)
-            if kind is Path and isinstance(value, str):
-                value = Path(value)
-            elif kind is float and isinstance(value, int):
-                value = float(value)
-            elif kind is not None and issubclass(kind, Enum) and value is not None and not isinstance(value, kind):
-                words = {member.value: member for member in kind}
-                if value in words:
-                    value = words[value]
-                else:
-                    problems.append(f"{name} must be {' or '.join(words)}, got {value!r}")
-            object.__setattr__(self, name, value)
-        problems += self.problems()
-        if problems:
-            raise InvalidValue(collected(problems, "The request"))
-
-    def problems(self) -> list[str]:
-        """Sentences on what breaks a rule, as far as can be told from the options alone."""
-        return []
 
 
 class Accelerator(Enum):
@@ -462,33 +368,6 @@ class SpecializeOptions(LimitGroup, ListenGroup):
         """The budgets, milliseconds."""
         given = self.latency_ms
         return (given,) if isinstance(given, (int, float)) else tuple(given)
-
-
-@options
-class MeasureOptions(FileGroup, DeviceGroup):
-    """Of `measure`: a table of a space, or the time of one network."""
-
-    resolution: int | None = option(
-        "Height and width of the input, pixels; by default 224 for a space, a network's own. Needed for an .onnx file "
-        "that leaves them open.",
-        default=None,
-        kind=int,
-    )
-    num_classes: int = option(
-        "Classes of the space's networks; for `fit --table` those of the data.", default=1000, kind=int
-    )
-    space: SpaceSettings | None = option("Settings of the space, as they are typed.", default=None, kind=None)
-    seed: int = option("Of everything that is drawn at random.", default=0, kind=int)
-    out: Path | None = option("A file for the table, or for the time of one network; JSON.", default=None, kind=Path)
-    bundle: Path | None = option(
-        "Write a zip file that measures the table on a machine out of reach.", default=None, kind=Path
-    )
-    from_bundle: Path | None = option(
-        "Read what a bundle measured; the other options are those of the bundle.", default=None, kind=Path
-    )
-    energy: bool = option(
-        "Of one network: millijoules an inference too, where the processor counts them.", default=False, kind=bool
-    )
 
 
 VERBS: Mapping[str, type[Options]] = MappingProxyType(

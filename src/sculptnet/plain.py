@@ -15,7 +15,7 @@ from sculptnet.arch.recipe import RECIPE_PARTS
 from sculptnet.errors import RunError
 from sculptnet.learn.detection import DETECTOR_RECIPE_PARTS
 from sculptnet.method import Method, NamedMethod
-from sculptnet.options import PLACES, Options, typed_of
+from sculptnet.option_fields import PLACES, Options, typed_of
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.spaces.named import NamedSpace, SpaceSettings
 

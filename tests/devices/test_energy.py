@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sculptnet.cli.measure_options import MeasureOptions
 from sculptnet.cli.measuring_alone import measure_target
 from sculptnet.cost import Energy, LatencyTable, cost_of
 from sculptnet.devices import Measurement, Plan, Quality, measure_table
@@ -18,7 +19,6 @@ from sculptnet.devices.energy import Rapl, measure_power, open_rapl, power_netwo
 from sculptnet.devices.graphs import Graphs
 from sculptnet.errors import DeviceError, InvalidValue
 from sculptnet.listening import Listener
-from sculptnet.options import MeasureOptions
 from sculptnet.spaces import fbnet
 from sculptnet.state import Progress, no_progress
 from sculptnet.testing import FakeDevice

@@ -14,16 +14,15 @@ from typer.main import get_command
 
 import sculptnet
 from sculptnet import cli
+from sculptnet.cli.measure_options import MeasureOptions
+from sculptnet.option_fields import Options, typed_of
 from sculptnet.options import (
     Accelerator,
     DetectOptions,
     FitOptions,
-    MeasureOptions,
-    Options,
     RecipeOptions,
     SpecializeOptions,
     TrainOptions,
-    typed_of,
 )
 from sculptnet.plain import from_command, to_command
 from sculptnet.precision import Precision

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from sculptnet.cli.console import Console
+from sculptnet.cli.measure_options import MeasureOptions
 from sculptnet.cli.typed import AsJson, values_of, with_options
 from sculptnet.listening import Listener
-from sculptnet.options import MeasureOptions
 
 
 @with_options(MeasureOptions)

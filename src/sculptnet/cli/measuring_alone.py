@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from sculptnet import blocks, spaces, zoo
 from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
 from sculptnet.cli.bundles import Wish, table_of_bundle, write_bundle
+from sculptnet.cli.measure_options import MeasureOptions
 from sculptnet.cost import LatencyTable, Precision
 from sculptnet.cost.table import THROTTLING_PERCENT
 from sculptnet.devices import FileMemo, Model, Quality, measure_table, times
@@ -24,7 +25,6 @@ from sculptnet.errors import InvalidValue, collected
 from sculptnet.files import at_home, read_given, reading, write_json
 from sculptnet.listening import Listener
 from sculptnet.named import is_part
-from sculptnet.options import MeasureOptions
 from sculptnet.runs import RunDirectory
 from sculptnet.spaces.named import NamedSpace
 from sculptnet.stages.table import describe_error

@@ -11,7 +11,8 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import typer
 
 from sculptnet.errors import InvalidValue
-from sculptnet.options import ListenGroup, Options, typed_of
+from sculptnet.option_fields import Options, typed_of
+from sculptnet.options import ListenGroup
 
 O = TypeVar("O", bound=Options)  # noqa: E741
 ARGUMENTS = ("network", "data", "run")  # fields that are no options

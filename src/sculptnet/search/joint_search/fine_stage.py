@@ -81,7 +81,7 @@ def refine(
 ) -> Refined:
     """The candidates that `predictor` likes best within the limits of `problem`, found without training anything.
 
-    It is the fine stage of `search.joint`, and what is run again, in seconds, for another budget or device: give the
+    It is the fine stage of `search.Joint`, and what is run again, in seconds, for another budget or device: give the
     predictor that a joint search saved, and a problem of the same space and objective with other limits. The first
     population is what the predictor learned from and is within these limits, as far as it likes it, and random ones.
 

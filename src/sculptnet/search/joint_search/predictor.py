@@ -137,20 +137,20 @@ def load_joint_predictor(checkpoint: Checkpoint, space: SearchSpace) -> JointPre
     """
     saved = checkpoint.load()
     if saved is None:
-        raise InvalidValue("no joint predictor was saved there; `search.joint` saves one in its checkpoint")
+        raise InvalidValue("no joint predictor was saved there; `search.Joint` saves one in its checkpoint")
     tensors, state = dict(saved[0]), saved[1]
     if not isinstance(state, dict) or state.get("kind") != KIND or not set(LEARNED) <= tensors.keys():
         raise InvalidValue("what was saved there is no joint predictor")
-    require_format(state, KIND, FORMAT, "`search.joint` learns it again")
+    require_format(state, KIND, FORMAT, "`search.Joint` learns it again")
     if difference := first_difference(state.get("space"), to_json(space), ""):
         raise InvalidValue(
-            f"the joint predictor was learned for another space: {difference}; run `search.joint` in this one"
+            f"the joint predictor was learned for another space: {difference}; run `search.Joint` in this one"
         )
     try:
         return _restored(tensors, state, space)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidValue(
-            f"the joint predictor that was saved there is damaged ({error}); `search.joint` learns it again"
+            f"the joint predictor that was saved there is damaged ({error}); `search.Joint` learns it again"
         ) from error
 
 
