@@ -33,7 +33,6 @@ ELSEWHERE = {  # of pip, ray, docker and tar, which messages quote
     "--dereference",
 }
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
-FUNCTIONS = {"search.joint"}  # of the package, whose names look like settings
 SETTING = re.compile(r"(?<![\w./-])(search|space|recipe|detector)\.([a-z_]+(?:\.[a-z_0-9]+)*)(?![\w(*{}:])")
 VERB = re.compile(r"`sculptnet ([a-z-]+)")
 OPTION_OF_VERB = re.compile(r"`sculptnet ([a-z-]+)([^`]*)`")
@@ -117,7 +116,7 @@ def unknown_settings(text: str) -> set[str]:
     if not {" ", "="} & {*text}:  # the name of a file or of a random stream
         return set()
     found = {(group, name) for group, name in SETTING.findall(text) if not name.endswith("json")}
-    return {f"{group}.{name}" for group, name in found if not known(group, name)} - FUNCTIONS
+    return {f"{group}.{name}" for group, name in found if not known(group, name)}
 
 
 def known(group: str, name: str) -> bool:

@@ -86,7 +86,10 @@ def test_wrong_beginnings_are_named(ask_ofa: Ask, tmp_path: Path) -> None:
         ({"start": "mobilenet_v4"}, "unknown network 'mobilenet_v4'; did you mean mobilenet_v2"),
         ({"start": "mobilenet_v2=none.pth"}, "none.pth does not exist; give NAME=FILE"),
         ({"start": str(tmp_path)}, "has no architecture.json and no weights.safetensors; give a folder as RUN/model"),
-        ({"start": "mobilenet_v2", "method": "fbnet"}, "method fbnet starts from drawn weights; method ofa does not"),
+        (
+            {"start": "mobilenet_v2", "method": "fbnet"},
+            "fbnet starts from drawn weights; methods ofa and carve do not",
+        ),
         ({"start": "mobilenet_v2", "space": "ofa_proxyless"}, "opens a space of its own; leave the space out"),
         ({"start": "mobilenet_v2", "settings": ("space.depth=1",)}, "space.depth is unknown"),
     ):

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from sculptnet import cost
-from sculptnet.arch import Architecture, Augmentation, Candidate, Recipe, Sgd
+from sculptnet.arch import Architecture, Candidate, Recipe
 from sculptnet.cost import FactoredCost, Priced, TotalCost, macs, parameters
-from sculptnet.data import Preprocessing
 from sculptnet.errors import Infeasible, InvalidValue, SculptNetError
 from sculptnet.inherit import Library, Refit, carve_space, load_library, save_library
 from sculptnet.inherit.files import VALUES
 from sculptnet.inherit.library import options_of_places
 from sculptnet.job import FitJob
 from sculptnet.learn import accuracy_of, rescaled
-from sculptnet.listening import Listener
 from sculptnet.method import Found, SpaceMaker
 from sculptnet.methods.carved_section import carved, described
 from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, chosen, measured_by, run_logged
-from sculptnet.methods.searching import Searching, Target
+from sculptnet.methods.fine_tuning import FINE_TUNING
+from sculptnet.methods.searching import Target
+from sculptnet.methods.started import Started
 from sculptnet.nets import Network
 from sculptnet.options import FitOptions
 from sculptnet.rules import at_least, between, require
@@ -39,18 +39,13 @@ from sculptnet.stages.plan import planned, warn_if_late
 from sculptnet.stages.speed import measure_training
 from sculptnet.stages.table import blocks_in
 from sculptnet.stages.train import train_module
-from sculptnet.stages.unused import names_of
 from sculptnet.streams import stream, stream_seed
 from sculptnet.words import minutes, several
-from sculptnet.zoo.starting import Start, normalised_as, parse_start, space_around
+from sculptnet.zoo.starting import Start, parse_start, space_around
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
 
-# Batch norm in training mode loses what carving kept; a rate three times as high does with frozen statistics
-RECIPE = Recipe(
-    batch_size=32, optimizer=Sgd(learning_rate=0.003), augmentation=Augmentation(crop_scale=0.7), frozen_statistics=True
-)
 NO_START = "the start is missing: method carve makes a trained network smaller; give start, such as efficientnet_lite0"
 # Of the time of a training step, for one image; seen with EfficientNet-Lite0 at 128 px on a CPU
 OPTION_SHARE = 0.04  # to make an option and to score it
@@ -76,7 +71,7 @@ class CarvePlan:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Carve(Searching[CarvePlan]):
+class Carve(Started[CarvePlan]):
     """A network that is trained already is made smaller: nothing is searched by training.
 
     Attributes:
@@ -92,7 +87,8 @@ class Carve(Searching[CarvePlan]):
     """
 
     name: ClassVar[str] = "carve"
-    takes_start: ClassVar[bool] = True
+    source: ClassVar[str] = "a start that is trained"
+    lengths: ClassVar[str] = "the start for search.start_epochs, and what it ships for search.recovery_epochs"
 
     images: int = 384
     draws: int = 4
@@ -109,28 +105,7 @@ class Carve(Searching[CarvePlan]):
 
     # ------------------------------------------------------------------ what is asked for
     def problems(self, options: FitOptions) -> list[str]:
-        found = super().problems(options)
-        try:
-            self.maker(options)
-        except InvalidValue as error:
-            found.append(str(error))
-        if options.baselines:
-            found.append(
-                "baselines: comparisons are trained from drawn weights, and method carve takes its network from one "
-                "that is trained; leave it out"
-            )
-        if options.check_proxy:
-            found.append("check_proxy: method carve trains no trials; leave it out")
-        if options.full_trials is not None:
-            found.append("full_trials: method carve trains no trials; leave it out")
-        if "epochs" in names_of(options.recipe):
-            found.append(
-                "recipe.epochs: method carve trains the start for search.start_epochs, and what it ships for "
-                "search.recovery_epochs; set those"
-            )
-        if options.workers not in (1, "1"):
-            found.append(f"workers {options.workers}: method carve trains no trials that could be shared; leave it out")
-        return list(dict.fromkeys([*found, *_totals(options)]))
+        return list(dict.fromkeys([*super().problems(options), *_totals(options)]))
 
     def opener(self, space: str | None) -> SpaceMaker:
         if space is not None:
@@ -139,27 +114,15 @@ class Carve(Searching[CarvePlan]):
 
     def recipe(self, resolution: int) -> Recipe:
         """Of the start and of what is carved."""
-        return RECIPE
+        return FINE_TUNING
 
     def maker(self, options: FitOptions) -> SpaceMaker:
         """Everything that can be carved out of the start, with the recipe of both trainings."""
         if options.start is None:
             raise InvalidValue(NO_START)
-        chosen_space = options.space
-        if not (chosen_space is None or isinstance(chosen_space, SpaceSettings)):
-            raise InvalidValue(f"start {options.start} opens a space of its own; leave the space out")
-        given = {} if chosen_space is None else chosen_space.settings
+        given = options.space.settings if isinstance(options.space, SpaceSettings) else {}
         opened = space_around(parse_start(options.start), given, carve_space)
         return lambda num_classes, resolution: replace(opened(num_classes, resolution), recipe=self.recipe(resolution))
-
-    def identity(self, options: FitOptions) -> dict[str, Any]:
-        return {**super().identity(options), "start": str(options.start)}
-
-    def preprocessing(self, options: FitOptions, plain: Preprocessing, listener: Listener) -> Preprocessing:
-        """As for the weights of the start, where somebody states it."""
-        start = _start(options)
-        file = None if isinstance(start.weights, bool) else start.weights
-        return normalised_as(plain, start.published.name, file, start.published, listener.say)
 
     def origin(self, options: FitOptions) -> dict[str, Any]:
         return {**super().origin(options), "starting_weights": str(options.start)}

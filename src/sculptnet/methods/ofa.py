@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from sculptnet import search
 from sculptnet.arch import Candidate
-from sculptnet.data import Preprocessing
 from sculptnet.job import FitJob
 from sculptnet.learn import rescaled
-from sculptnet.listening import Listener
 from sculptnet.method import Found, SpaceMaker
-from sculptnet.methods.searching import Searching, Target
+from sculptnet.methods.searching import Target
 from sculptnet.methods.shrinking import Shrinking
+from sculptnet.methods.started import Started
 from sculptnet.methods.supernet_learning import (
     check_space,
     fine_tuning,
@@ -30,8 +29,7 @@ from sculptnet.options import FitOptions
 from sculptnet.search import Problem, TrialRecord
 from sculptnet.spaces.named import SpaceSettings
 from sculptnet.stages.train import train_module
-from sculptnet.stages.unused import names_of
-from sculptnet.zoo.starting import normalised_as, parse_start, space_around
+from sculptnet.zoo.starting import parse_start, space_around
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class OnceForAll(Shrinking, search.Evolution, Searching[SupernetPlan]):
+class OnceForAll(Shrinking, search.Evolution, Started[SupernetPlan]):
     """A supernet is trained first; the best of its networks is cut out and, where there is time, fine-tuned.
 
     Evolution looks for it among predicted accuracies; its settings stand beside those of the supernet's training.
@@ -47,7 +45,8 @@ class OnceForAll(Shrinking, search.Evolution, Searching[SupernetPlan]):
 
     name: ClassVar[str] = "ofa"
     default_space: ClassVar[str] = "ofa_mobilenet_v3"
-    takes_start: ClassVar[bool] = True
+    source: ClassVar[str] = "a supernet"
+    lengths: ClassVar[str] = "a supernet for search.epochs, and what it ships for search.fine_tune_epochs"
 
     def __post_init__(self) -> None:
         Shrinking.__post_init__(self)
@@ -58,40 +57,6 @@ class OnceForAll(Shrinking, search.Evolution, Searching[SupernetPlan]):
             return super().maker(options)
         given = options.space.settings if isinstance(options.space, SpaceSettings) else {}
         return space_around(parse_start(options.start), dict(given))
-
-    def problems(self, options: FitOptions) -> list[str]:
-        found = super().problems(options)
-        if options.start is not None and not (options.space is None or isinstance(options.space, SpaceSettings)):
-            found.append(f"start {options.start} opens a space of its own; leave the space out")
-        if options.baselines:
-            found.append(
-                "baselines: comparisons are trained for as long as the network that is shipped, and method ofa takes "
-                "that one from a supernet; leave it out"
-            )
-        if options.check_proxy:
-            found.append("check_proxy: method ofa trains no trials; leave it out")
-        if options.full_trials is not None:
-            found.append("full_trials: method ofa takes its network from a supernet; leave it out")
-        if "epochs" in names_of(options.recipe):
-            found.append(
-                "recipe.epochs: method ofa trains a supernet for search.epochs, and what it ships for "
-                "search.fine_tune_epochs; set those"
-            )
-        if options.workers not in (1, "1"):
-            found.append(f"workers {options.workers}: method ofa trains no trials that could be shared; leave it out")
-        return found
-
-    def identity(self, options: FitOptions) -> dict[str, Any]:
-        found = super().identity(options)
-        return found if options.start is None else {**found, "start": str(options.start)}
-
-    def preprocessing(self, options: FitOptions, plain: Preprocessing, listener: Listener) -> Preprocessing:
-        """As for the weights that the supernet starts with, where somebody states it."""
-        if options.start is None:
-            return plain
-        start = parse_start(options.start)
-        file = None if isinstance(start.weights, bool) else start.weights
-        return normalised_as(plain, start.published.name, file, start.published, listener.say)
 
     def check(self, job: FitJob) -> None:
         super().check(job)

@@ -59,11 +59,9 @@ class Searching(Method[FitOptions], Generic[P]):
 
     Attributes:
         default_space: what is searched unless the user says otherwise.
-        takes_start: whether it can begin with a trained network.
     """
 
     default_space: ClassVar[str] = "fbnet"
-    takes_start: ClassVar[bool] = False
 
     # ------------------------------------------------------------------ what differs between searches
     @abstractmethod
@@ -85,6 +83,12 @@ class Searching(Method[FitOptions], Generic[P]):
     def check(self, job: FitJob) -> None:
         """Whether the method can search the space, and images can be set apart: said before anything is measured."""
         job.search_parts()
+
+    def start_problems(self, options: FitOptions) -> list[str]:
+        """What is wrong with the network to start from: most searches take none."""
+        if options.start is None:
+            return []
+        return [f"start {options.start}: method {self.name} starts from drawn weights; methods ofa and carve do not"]
 
     def opener(self, space: str | None) -> SpaceMaker:
         """What makes the space of that name, or the method's own; its arguments are what `--set space.` changes."""
@@ -109,8 +113,7 @@ class Searching(Method[FitOptions], Generic[P]):
         found = [] if options.latency_ms is not None else ["the budget is missing; give latency_ms, milliseconds"]
         if options.from_run is not None:
             found.append(f"from_run {options.from_run}: method {self.name} uses no predictor; method fbnetv3 does")
-        if options.start is not None and not self.takes_start:
-            found.append(f"start {options.start}: method {self.name} starts from drawn weights; method ofa does not")
+        found += self.start_problems(options)
         return list(dict.fromkeys(found + given_problems(options) + raised(lambda: self.maker(options))))
 
     def resolution(self, options: FitOptions, data: ImageData, accelerator: str) -> int:
