@@ -31,7 +31,7 @@ from sculptnet import zoo
 from sculptnet.accuracy import Accuracy
 from sculptnet.arch import Architecture, Block, SearchSpace
 from sculptnet.blocks import ALL
-from sculptnet.cost import FactoredCost, Limit, Macs, macs, optimum
+from sculptnet.cost import Bound, FactoredCost, Macs, macs, optimum
 from sculptnet.data import EvaluationBatches, Preprocessing, folder
 from sculptnet.devices.local import cpu_name
 from sculptnet.files import write_atomic
@@ -190,7 +190,7 @@ def random_ones(library: Library, share: float, seed: int) -> list[Architecture]
 
 def best(space: SearchSpace, library: Library, share: float) -> Architecture:
     cost = FactoredCost(space, Macs())
-    found = optimum(FactoredCost(space, library.scores), [Limit(cost, share * macs(library.network.architecture))])
+    found = optimum(FactoredCost(space, library.scores), [Bound(cost, share * macs(library.network.architecture))])
     return space.decode(found.choices).architecture
 
 

@@ -22,7 +22,7 @@ from tests.cost.factored_spaces import (
 )
 
 from sculptnet.arch import Block, SearchSpace, TensorShape, choice
-from sculptnet.cost import Alike, FactoredCost, Limit, Reduce, cost_of, diverse, front, optimum
+from sculptnet.cost import Alike, Bound, FactoredCost, Reduce, cost_of, diverse, front, optimum
 from sculptnet.errors import Infeasible, InvalidValue
 
 
@@ -53,7 +53,7 @@ def enumerated(made: SearchSpace) -> tuple[FloatArray, FloatArray, FloatArray]:
 def test_every_budget_is_answered_as_enumeration_answers_it(name: str) -> None:
     made = SPACES[name]
     score, added, _ = enumerated(made)
-    answers = front(FactoredCost(made, ByPlace()), [Limit(FactoredCost(made, ADDED), math.inf)])
+    answers = front(FactoredCost(made, ByPlace()), [Bound(FactoredCost(made, ADDED), math.inf)])
     assert answers[0].slack == (0.0,)
     for budget in np.quantile(added, [0, 0.1, 0.3, 0.5, 0.8, 1]):
         best = [answer for answer in answers if answer.costs[0] <= budget][-1]
@@ -68,7 +68,7 @@ def test_several_limits_hold_at_once_maxima_among_them(name: str) -> None:
     score, added, largest = enumerated(made)
     for at_most, most in ((0.4, 0.9), (0.7, 0.5), (0.5, 0.5)):
         budget, peak = float(np.quantile(added, at_most)), float(np.quantile(largest, most))
-        limits = [Limit(FactoredCost(made, ADDED), budget), Limit(FactoredCost(made, LARGEST), peak)]
+        limits = [Bound(FactoredCost(made, ADDED), budget), Bound(FactoredCost(made, LARGEST), peak)]
         fits = (added <= budget) & (largest <= peak)
         if not fits.any():
             with pytest.raises(Infeasible, match="no candidate has arbitrary_ms@test <="):
@@ -85,7 +85,7 @@ def test_several_limits_hold_at_once_maxima_among_them(name: str) -> None:
 def test_random_spaces_of_ties_and_depths_are_swept_exactly(made: SearchSpace) -> None:
     rows = made.canonical(made.sample(np.random.default_rng(0), 2_000))
     score, added = FactoredCost(made, ByPlace()), FactoredCost(made, ADDED)
-    answers = front(score, [Limit(added, math.inf)])
+    answers = front(score, [Bound(added, math.inf)])
     for budget in np.quantile(added.of(rows), [0.1, 0.5, 1.0]):
         best = [answer for answer in answers if answer.costs[0] <= budget][-1]
         assert best.objective <= score.of(rows)[added.of(rows) <= budget].min() + 1e-12
@@ -97,7 +97,7 @@ def test_with_few_bins_the_stated_slack_holds_and_limits_hold_exactly() -> None:
     score, added, _ = enumerated(made)
     budget = float(np.quantile(added, 0.3))
     for bins in (5, 50):
-        best = optimum(FactoredCost(made, ByPlace()), [Limit(FactoredCost(made, ADDED), budget)], bins=bins)
+        best = optimum(FactoredCost(made, ByPlace()), [Bound(FactoredCost(made, ADDED), budget)], bins=bins)
         assert best.costs[0] <= budget
         assert 0 < best.slack[0] <= len(made.decisions) * (added.max() - added.min()) / bins
         assert best.objective >= score[added <= budget].min() - 1e-12
@@ -108,7 +108,7 @@ def test_with_few_bins_the_stated_slack_holds_and_limits_hold_exactly() -> None:
 def test_diverse_answers_are_the_best_that_differ_enough() -> None:
     made = long_space(5)
     budget = float(np.quantile(enumerated(made)[1], 0.4))
-    objective, limits = FactoredCost(made, ByPlace()), [Limit(FactoredCost(made, ADDED), budget)]
+    objective, limits = FactoredCost(made, ByPlace()), [Bound(FactoredCost(made, ADDED), budget)]
     answers = diverse(objective, limits, count=4, share=0.4)
     rows = every_row(made)
     fits = FactoredCost(made, ADDED).of(rows) <= budget
@@ -127,20 +127,20 @@ def test_alike_counts_the_blocks_that_differ() -> None:
 
 def test_fewer_diverse_answers_where_the_space_has_no_more() -> None:
     made = space((choice(inverted(8), inverted(8, kernel_size=5)),))
-    every = [Limit(FactoredCost(made, ADDED), math.inf)]
+    every = [Bound(FactoredCost(made, ADDED), math.inf)]
     assert len(diverse(FactoredCost(made, ByPlace()), every, count=5, share=1.0)) == 2
 
 
 def test_what_cannot_be_answered_is_said_with_all_reasons() -> None:
     made, other = SPACES["blocks"], SPACES["widths"]
     with pytest.raises(InvalidValue) as caught:
-        optimum(FactoredCost(made, LARGEST), [Limit(FactoredCost(other, ADDED), math.nan)], bins=0)
+        optimum(FactoredCost(made, LARGEST), [Bound(FactoredCost(other, ADDED), math.nan)], bins=0)
     for part in ("is a maximum", "over another space", "is no number", "bins must be at least 1"):
         assert part in str(caught.value)
     with pytest.raises(InvalidValue, match="there must be a limit"):
         optimum(FactoredCost(made, ADDED), [])
     with pytest.raises(InvalidValue, match="share must lie in"):
-        diverse(FactoredCost(made, ADDED), [Limit(FactoredCost(made, ADDED), 1.0)], count=0, share=2)
+        diverse(FactoredCost(made, ADDED), [Bound(FactoredCost(made, ADDED), 1.0)], count=0, share=2)
 
 
 @pytest.mark.parametrize("name", ["blocks", "widths"])

@@ -14,7 +14,7 @@ from torch import nn
 from sculptnet.arch import Architecture, choice, prefix
 from sculptnet.arch.space import SearchSpace
 from sculptnet.blocks import Conv, InvertedResidual, Skip
-from sculptnet.cost import FactoredCost, Limit, Macs, cost_of, front
+from sculptnet.cost import Bound, FactoredCost, Macs, cost_of, front
 from sculptnet.errors import InvalidSpace, InvalidValue, NotInSpace, NotMeasured
 from sculptnet.inherit import Library, Refit, carve_space, measure_additivity
 from sculptnet.inherit.anatomy import places_of
@@ -128,7 +128,7 @@ def replaced(made: Library, base: Network, index: int) -> float:
 def test_every_budget_at_once_from_one_table() -> None:
     made = library("mobilenet_v2")
     scores, macs = FactoredCost(made.space, made.scores), FactoredCost(made.space, Macs())
-    answers = front(scores, [Limit(macs, float("inf"))])
+    answers = front(scores, [Bound(macs, float("inf"))])
     assert [a.costs[0] for a in answers] == sorted(a.costs[0] for a in answers)
     assert answers[-1].objective == 0.0
     assert made.space.decode(answers[-1].choices).architecture == network("mobilenet_v2").architecture

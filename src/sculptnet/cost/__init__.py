@@ -15,7 +15,7 @@ from sculptnet.cost.entries import entries_of
 from sculptnet.cost.factored import Draws, Extreme, FactoredCost
 from sculptnet.cost.memory import ModelBytes, PeakActivation, model_bytes, peak_memory, peak_memory_bytes
 from sculptnet.cost.model import CostModel, Reduce, cost_of
-from sculptnet.cost.optimum import Alike, Limit, Optimum, diverse, front, optimum
+from sculptnet.cost.optimum import Alike, Bound, Optimum, diverse, front, optimum
 from sculptnet.cost.predictor import LatencyPredictor, fill, fit_predictor
 from sculptnet.cost.published_tables import read_fbnet_pi4_table, read_fbnet_tables
 from sculptnet.cost.published_yaml import read_ofa_table, read_proxyless_table
@@ -26,6 +26,7 @@ from sculptnet.precision import Precision
 
 __all__ = [
     "Alike",
+    "Bound",
     "ConvFcWeights",
     "CostModel",
     "Counts",
@@ -37,7 +38,6 @@ __all__ = [
     "HeldOut",
     "LatencyPredictor",
     "LatencyTable",
-    "Limit",
     "Macs",
     "ModelBytes",
     "Optimum",

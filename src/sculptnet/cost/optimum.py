@@ -26,7 +26,7 @@ from sculptnet.errors import Infeasible, InvalidValue, collected
 BINS = 4_000
 
 
-class Limit(NamedTuple):
+class Bound(NamedTuple):
     """A cost over the same space, and the most it may be."""
 
     cost: FactoredCost
@@ -49,7 +49,7 @@ class Optimum(NamedTuple):
     slack: tuple[float, ...]
 
 
-def optimum(objective: FactoredCost, limits: Sequence[Limit], *, bins: int = BINS) -> Optimum:
+def optimum(objective: FactoredCost, limits: Sequence[Bound], *, bins: int = BINS) -> Optimum:
     """The candidate of least `objective` within all `limits`.
 
     Args:
@@ -64,7 +64,7 @@ def optimum(objective: FactoredCost, limits: Sequence[Limit], *, bins: int = BIN
     return front(objective, limits, bins=bins)[-1]
 
 
-def front(objective: FactoredCost, limits: Sequence[Limit], *, bins: int = BINS) -> tuple[Optimum, ...]:
+def front(objective: FactoredCost, limits: Sequence[Bound], *, bins: int = BINS) -> tuple[Optimum, ...]:
     """All candidates that nothing beats in both `objective` and the first limit's cost, within all `limits`.
 
     From the cheapest to the one of least objective: every budget up to the first limit is answered by the last entry
@@ -93,7 +93,7 @@ def front(objective: FactoredCost, limits: Sequence[Limit], *, bins: int = BINS)
 
 
 def diverse(
-    objective: FactoredCost, limits: Sequence[Limit], *, count: int, share: float = 0.2, bins: int = BINS
+    objective: FactoredCost, limits: Sequence[Bound], *, count: int, share: float = 0.2, bins: int = BINS
 ) -> tuple[Optimum, ...]:
     """The optimum, then one after the other the best candidates that differ from all before in a share of the places.
 
@@ -116,7 +116,7 @@ def diverse(
     opened |= {path.split(".")[0] for path in space.decisions if not path.startswith(("stages.", "recipe"))}
     least = math.ceil(share * len(opened))
     found: list[Optimum] = []
-    more: list[Limit] = []
+    more: list[Bound] = []
     while len(found) < count:
         try:
             best = optimum(objective, [*limits, *more], bins=bins)
@@ -125,7 +125,7 @@ def diverse(
                 raise
             break
         found.append(best._replace(costs=best.costs[: len(limits)], slack=best.slack[: len(limits)]))
-        more.append(Limit(FactoredCost(space, Alike(space.decode(best.choices).architecture)), -float(least)))
+        more.append(Bound(FactoredCost(space, Alike(space.decode(best.choices).architecture)), -float(least)))
     return tuple(found)
 
 
@@ -152,7 +152,7 @@ class Alike:
         return 0.0 if self._blocks.get(path) == block else -1.0
 
 
-def _check(objective: FactoredCost, limits: Sequence[Limit], bins: int) -> None:
+def _check(objective: FactoredCost, limits: Sequence[Bound], bins: int) -> None:
     problems = []
     if objective.cost.reduce is not Reduce.SUM:
         problems.append(f"the objective must add up, {objective.name} is a maximum")

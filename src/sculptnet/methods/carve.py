@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from sculptnet import cost
-from sculptnet.arch import Architecture, Candidate, Recipe
+from sculptnet.arch import Architecture, Candidate, IntMatrix, Recipe
 from sculptnet.cost import FactoredCost, Priced, TotalCost, macs, parameters
-from sculptnet.errors import Infeasible, InvalidValue, SculptNetError
+from sculptnet.errors import InvalidValue, SculptNetError
 from sculptnet.inherit import Library, Refit, carve_space, load_library, save_library
 from sculptnet.inherit.files import VALUES
 from sculptnet.inherit.library import options_of_places
@@ -24,14 +24,14 @@ from sculptnet.job import FitJob
 from sculptnet.learn import accuracy_of, rescaled
 from sculptnet.method import Found, SpaceMaker
 from sculptnet.methods.carved_section import carved, described
-from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, chosen, measured_by, run_logged
+from sculptnet.methods.finalists import ROUNDS, chosen, measured_by, run_logged, until_one_fits
 from sculptnet.methods.fine_tuning import FINE_TUNING
 from sculptnet.methods.searching import Target
 from sculptnet.methods.started import Started
 from sculptnet.nets import Network
 from sculptnet.options import FitOptions
 from sculptnet.rules import at_least, between, require
-from sculptnet.search import Job, Limit, Problem, Proposals, Search, TrialRecord
+from sculptnet.search import Job, Limit, Problem, Search, TrialRecord
 from sculptnet.spaces.named import SpaceSettings
 from sculptnet.stages.batches import training_batches
 from sculptnet.stages.limits import COSTS, parse_limits
@@ -244,8 +244,7 @@ class Carve(Started[CarvePlan]):
 def best_scored(problem: Problem, scores: FactoredCost, whole: Architecture, draws: int, share: float) -> Search:
     """Proposes `draws` networks of the least sum of scores until one of them is within the budget when measured.
 
-    The whole network is the best of all where it is within the limits. What is best by a table lies at the limit,
-    where measuring whole finds about half over it; so every round keeps 3 % more distance.
+    The whole network is the best of all where it is within the limits.
 
     Args:
         problem: its first limit is that on latency; its objectives play no part.
@@ -254,27 +253,16 @@ def best_scored(problem: Problem, scores: FactoredCost, whole: Architecture, dra
         draws: networks a round, at most.
         share: of the layers in which any two of a round differ.
     """
-    latency, *others = problem.limits
-    costs = [_factored(cost) for cost in problem.factored]
-    (_, fastest_ms), _ = costs[0].extremes()
-    for number in range(1, ROUNDS + 1):
-        at_most = max(latency.at_most / SPEED_MARGIN**number, min(fastest_ms, latency.at_most))
-        most = [at_most, *(limit.at_most for limit in others)]
-        limits = [cost.Limit(one, value) for one, value in zip(costs, most, strict=True)]
-        try:
-            found = cost.diverse(scores, limits, count=draws, share=share)
-        except Infeasible:
-            if number == 1:
-                raise
-            return
-        rows = [one.choices for one in found]
-        uncut = problem.space.encode(whole)
-        narrowed = replace(problem, limits=(Limit(latency.cost, at_most), *others))
-        if uncut not in rows and narrowed.feasible(np.array([uncut])).all():
-            rows.append(uncut)
-        results = yield Proposals(np.array(rows, dtype=np.int64))
-        if any(error is None for error in results.errors):
-            return
+    costs, uncut = [_factored(one) for one in problem.factored], problem.space.encode(whole)
+
+    def rows(number: int, narrowed: Problem) -> IntMatrix:
+        bounds = [cost.Bound(one, limit.at_most) for one, limit in zip(costs, narrowed.limits, strict=True)]
+        best = [one.choices for one in cost.diverse(scores, bounds, count=draws, share=share)]
+        if uncut not in best and narrowed.feasible(np.array([uncut])).all():
+            best.append(uncut)
+        return np.array(best, dtype=np.int64)
+
+    return until_one_fits(problem, rows)
 
 
 @dataclass(frozen=True, eq=False)

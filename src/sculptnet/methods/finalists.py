@@ -5,20 +5,20 @@ The most accurate one is shipped. Where there is no time to train two, the first
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sculptnet.arch import Architecture, Candidate
-from sculptnet.cost import LatencyTable, cost_of
+from sculptnet.arch import Architecture, Candidate, IntMatrix
+from sculptnet.cost import FactoredCost, LatencyTable, cost_of
 from sculptnet.devices import Device, FileMemo, Model, Timing, measure_networks
 from sculptnet.errors import Infeasible
 from sculptnet.evaluate import ByTraining
 from sculptnet.job import FitJob, TrialJob
 from sculptnet.methods.searching import Target
 from sculptnet.runs import FileCheckpoint
-from sculptnet.search import Evaluate, Job, Problem, Proposals, Results, Search, TrialRecord, run
+from sculptnet.search import Evaluate, Job, Limit, Problem, Proposals, Results, Search, TrialRecord, run
 from sculptnet.search.records import of_one_length
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.workers import as_workers, decoders, on_accelerator
@@ -186,6 +186,36 @@ def run_trials(
 def given(rows: np.ndarray[tuple[int, int], np.dtype[np.int64]], epochs: int) -> Generator[Proposals, Results, None]:
     """A search that proposes `rows`, once."""
     yield Proposals(rows, epochs)
+
+
+def until_one_fits(problem: Problem, propose: Callable[[int, Problem], IntMatrix]) -> Search:
+    """Proposes what `propose` gives until one of a round is within the budget when measured.
+
+    What is best by a table lies at the limit, where measuring whole finds about half over it; so every round keeps 3 %
+    more distance from the first limit, that on latency, as far as the space goes.
+
+    Args:
+        problem: with the limits; its objectives play no part.
+        propose: rows for the number of a round, from 1, and the problem with that distance.
+
+    Raises:
+        Infeasible: the first round has nothing to propose.
+    """
+    latency, *others = problem.limits
+    cost = problem.factored[0]
+    assert isinstance(cost, FactoredCost)  # latency tables add up
+    (_, fastest_ms), _ = cost.extremes()
+    for number in range(1, ROUNDS + 1):
+        at_most = max(latency.at_most / SPEED_MARGIN**number, min(fastest_ms, latency.at_most))
+        try:
+            rows = propose(number, replace(problem, limits=(Limit(latency.cost, at_most), *others)))
+        except Infeasible:
+            if number == 1:
+                raise
+            return
+        results = yield Proposals(rows)
+        if any(error is None for error in results.errors):
+            return
 
 
 def within(record: TrialRecord, at_most: float) -> bool:

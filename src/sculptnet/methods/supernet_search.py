@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sculptnet.arch import IntMatrix, SearchSpace
 from sculptnet.cost import FactoredCost, LatencyTable
-from sculptnet.errors import Infeasible
 from sculptnet.evaluate import FromPredictor
 from sculptnet.job import FitJob
 from sculptnet.learn import AccuracyPredictor
-from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, chosen, measured_by, run_logged
+from sculptnet.methods.finalists import ROUNDS, chosen, measured_by, run_logged, until_one_fits
 from sculptnet.methods.searching import Target
 from sculptnet.methods.supernet_learning import Learned
 from sculptnet.nets.elastic_range import largest, smallest
-from sculptnet.search import Evolution, Limit, Objective, Problem, Proposals, Search, TrialRecord, drive
+from sculptnet.search import Evolution, Objective, Problem, Search, TrialRecord, drive
 from sculptnet.search.pareto import front
 from sculptnet.search.protocol import Columns
 from sculptnet.streams import stream_seed
@@ -50,9 +51,6 @@ def best_predicted(
     limits: a supernet trains those two more than others (in every step of a sandwich), which a predictor that learned
     from random networks cannot know.
 
-    The first limit is that on latency. What is best by a table lies at the limit, where measuring whole finds about
-    half over it; so every round keeps 3 % more distance.
-
     Args:
         problem: its objectives play no part.
         seed: of the evolution.
@@ -60,21 +58,14 @@ def best_predicted(
         draws: networks a round.
         evolution: how.
     """
-    latency, *others = problem.limits
-    (_, fastest_ms), _ = _factored(problem).extremes()
-    for number in range(1, ROUNDS + 1):
-        at_most = max(latency.at_most / SPEED_MARGIN**number, min(fastest_ms, latency.at_most))
-        narrowed = Problem(problem.space, (Objective(PREDICTED),), (Limit(latency.cost, at_most), *others))
-        try:
-            rows = _evolved(narrowed, stream_seed(seed, "round", number), predictor, draws, evolution)
-        except Infeasible:
-            if number == 1:
-                raise
-            return
-        ends = ends_of(problem.space) if number == 1 else rows[:0]
-        results = yield Proposals(np.concatenate([rows, ends[narrowed.feasible(ends)]]))
-        if any(error is None for error in results.errors):
-            return
+
+    def rows(number: int, narrowed: Problem) -> IntMatrix:
+        predicted = replace(narrowed, objectives=(Objective(PREDICTED),))
+        best = _evolved(predicted, stream_seed(seed, "round", number), predictor, draws, evolution)
+        ends = ends_of(problem.space) if number == 1 else best[:0]
+        return np.concatenate([best, ends[narrowed.feasible(ends)]])
+
+    return until_one_fits(problem, rows)
 
 
 def pareto_front(table: LatencyTable, predictor: AccuracyPredictor, seed: int) -> list[tuple[float, float]]:
@@ -96,9 +87,3 @@ def _evolved(problem: Problem, seed: int, predictor: AccuracyPredictor, count: i
     found = drive(evolution.search(problem, seed), FromPredictor(predictor, PREDICTED).score)
     order = np.argsort(-found.column(PREDICTED), kind="stable")[:count]
     return found.choices[order]
-
-
-def _factored(problem: Problem) -> FactoredCost:
-    cost = problem.factored[0]
-    assert isinstance(cost, FactoredCost)
-    return cost
