@@ -160,7 +160,7 @@ def test_a_predictor_of_an_earlier_format_is_told(searched: Kept) -> None:
     tensors, state = searched.saved
     older = Kept()
     older.save(tensors, {name: value for name, value in state.items() if name not in ("format", "layers")})
-    with pytest.raises(InvalidValue, match=r"saved in format 1, this version reads 2; `search\.joint` learns it again"):
+    with pytest.raises(InvalidValue, match=r"saved in format 1, this version reads 2; `search\.Joint` learns it again"):
         load_joint_predictor(older, SPACE)
 
 
