@@ -11,6 +11,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 PIP_ARGS ?=
 WORKERS ?= 2
 PYTEST_ARGS ?=
+COVERAGE ?= --cov=sculptnet
 DEMO_ARGS ?= --latency-ms 0.18 --minutes 4.8 --run-dir demo \
 	--set space.channels=16,24,48,96 --set space.layers=1,2,2,2 --set space.strides=1,2,2,1 \
 	--set space.stem_stride=2 --set space.head_channels=256 \
@@ -20,7 +21,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS)
+# neighbouring tests stay together, so that what a file sets up is mostly set up once
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -52,8 +54,9 @@ fashion-mnist:
 			|| { $$root apt-get update -qq >/dev/null 2>&1 && $$install >/dev/null 2>&1 </dev/null; } \
 			|| echo "apt-get has no dataset-fashion-mnist here; it will be downloaded"; }
 
-test: $(INSTALLED) ## The tests, a few minutes on two cores.
-	$(PYTEST) -m "not slow and not shared and not network and not gpu" $(PYTEST_ARGS)
+# What is covered is settled by all of them: some of them run by `make test COVERAGE= PYTEST_ARGS=tests/flow`.
+test: $(INSTALLED) ## The tests, a few minutes on two cores, and which branches they cover.
+	$(PYTEST) -m "not slow and not shared and not network and not gpu" $(COVERAGE) $(PYTEST_ARGS)
 
 test-slow: $(INSTALLED) ## The tests that take minutes each.
 	$(PYTEST) -m "slow and not shared and not network and not gpu" --timeout 3600 $(PYTEST_ARGS)
@@ -84,5 +87,5 @@ layers: $(INSTALLED) ## Imports point down only.
 check: lint format-check types layers ## Everything but the tests.
 
 clean: ## Removes what make made: .venv, caches, demo.
-	rm -rf $(VENV) $(VENV)-executorch demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-executorch demo build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

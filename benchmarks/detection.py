@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ from PIL import Image
 import sculptnet
 from sculptnet.data.detection import evaluation_batches, read_boxes
 from sculptnet.export.detector_files import MODEL, load_detector
-from sculptnet.files import read_json, write_atomic, write_json
+from sculptnet.files import read_json, write_atomic
 from sculptnet.listening import Listener
 from sculptnet.options import Accelerator, DetectOptions
 from sculptnet.plain import from_command
+from sculptnet.records import write_record
+from sculptnet.records.card import DetectorCard, read_card_of
 from sculptnet.runs import RunDirectory
-from sculptnet.stages.ship import describe_timing
+from sculptnet.stages.ship import measured
 from sculptnet.tasks import detect_open
 from sculptnet.tasks.detect_ship import timed
 
@@ -70,19 +73,19 @@ def main() -> None:
     epochs = [event for event in map(json.loads, lines) if event["event"] == "train_epoch"]
     card = read_json(RunDirectory(result.folder).card)
     settings = [f"recipe.{name}={value}" for name, value in recipe.items()]
-    write_atomic(RESULTS / "detection.md", page(card, epochs, settings))
+    write_atomic(RESULTS / "detection.md", page(card, epochs, settings, again=given.measure_again))
 
 
 def measure_again(folder: Path) -> None:
-    """Times a finished run's file once more, as it was when it was shipped; its card says so."""
+    """Times a finished run's file once more, as it was when it was shipped; and notes that in its card."""
     run = RunDirectory(folder)
     options = from_command(DetectOptions, run.info().command, {"run_dir": folder, "listener": Listener(print)})
     job = detect_open.opened(options, time.monotonic)
     photo = next(evaluation_batches(job.data.train, job.preprocessing, 1)).numpy()
     run.measurements.unlink()
     timings, loops = timed(job, load_detector(run.model)[0], run.model / MODEL, photo)
-    measured = {name: describe_timing(timing, loops[name]) for name, timing in timings.items()}
-    write_json(run.card, {**read_json(run.card), "measured": measured, "measured_again": str(datetime.date.today())})
+    again = {name: measured(timing, loops[name]) for name, timing in timings.items()}
+    write_record(run.card, replace(read_card_of(run.card, DetectorCard), measured=again))
 
 
 def draw(archive: Path, run: Path) -> None:
@@ -102,7 +105,7 @@ def draw(archive: Path, run: Path) -> None:
     picture.quantize(PICTURE_COLOURS).save(RESULTS / "detection.png", optimize=True)
 
 
-def page(card: Mapping[str, Any], epochs: list[dict[str, Any]], settings: list[str]) -> str:
+def page(card: Mapping[str, Any], epochs: list[dict[str, Any]], settings: list[str], *, again: bool) -> str:
     """The result as Markdown."""
     found, data, device, agreement = card["detection"], card["data"], card["device"], card["parity"]["model.onnx"]
     minutes = sum(event["seconds"] for event in epochs) / 60
@@ -114,7 +117,7 @@ def page(card: Mapping[str, Any], epochs: list[dict[str, Any]], settings: list[s
         f"| {name} | {one['latency_ms']:.2f} ({one['low_ms']:.2f} to {one['high_ms']:.2f}) | {one['loop_ms']:.2f} |"
         for name, one in card["measured"].items()
     ]
-    beside = "timed again while nothing else ran" if "measured_again" in card else "other programs ran meanwhile"
+    beside = "timed again while nothing else ran" if again else "other programs ran meanwhile"
     overlap = (
         " The intervals overlap: what that costs is lost in their noise." if _overlapping(card["measured"]) else ""
     )

@@ -19,6 +19,8 @@ import sculptnet
 from sculptnet import settings
 from sculptnet.files import read_json, write_atomic
 from sculptnet.method import NamedMethod
+from sculptnet.records import of_kind
+from sculptnet.records.run_events import BaselineJudged
 from sculptnet.runs import RunDirectory
 from sculptnet.spaces.named import SpaceSettings
 
@@ -54,21 +56,18 @@ def run_seed(given: argparse.Namespace, seed: int) -> tuple[sculptnet.FitResult,
         run_dir=given.runs / f"{Path(given.data).name}-{seed}",
     )
     assert result.card is not None
-    file = result.card["budget"]["file"]
+    assert result.card.budget is not None
+    file = result.card.budget.file
     found = {
         "found": {
-            "top1": result.card["accuracy"][file]["top1"],
-            "latency_ms": result.card["measured"][file]["latency_ms"],
-            "macs": result.card["macs"],
+            "top1": result.card.accuracy[file].top1,
+            "latency_ms": result.card.measured[file].latency_ms,
+            "macs": result.card.macs,
         }
     }
-    for event in RunDirectory(result.folder).events(print):
-        if event["event"] == "baseline" and event["name"] in NAMES:
-            found[event["name"]] = {
-                "top1": event["accuracy"]["top1"],
-                "latency_ms": event["latency_ms"],
-                "macs": event["macs"],
-            }
+    for event in of_kind(RunDirectory(result.folder).events(print), BaselineJudged):
+        if event.name in NAMES:
+            found[event.name] = {"top1": event.accuracy.top1, "latency_ms": event.latency_ms, "macs": event.macs}
     return result, found
 
 

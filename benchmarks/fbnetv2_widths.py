@@ -37,6 +37,8 @@ from sculptnet.data import EvaluationBatches, ImageData, Preprocessing, Split, T
 from sculptnet.learn import accuracy_of, train_network
 from sculptnet.methods.shrinking import ShortEpochs
 from sculptnet.nets import MaskedSupernet, Network, calibrate, initialise
+from sculptnet.records import Event, of_kind
+from sculptnet.records.search_events import SearchEpoch
 from sculptnet.runs import append_line, read_lines
 from sculptnet.search import Dnas, Limit, Objective, Problem
 from sculptnet.streams import stream, stream_seed
@@ -120,7 +122,7 @@ class Work:
     @property
     def done(self) -> dict[tuple[Any, ...], Line]:
         """What is finished, by this process or another one."""
-        return {key_of(line): line for line in read_lines(self.lines, print)}
+        return {key_of(dict(line)): dict(line) for line in read_lines(self.lines, print)}
 
     def finish(self, line: Line) -> Line:
         """Keeps a part.
@@ -201,7 +203,7 @@ def search(work: Work, macs_in_loss: bool, seed: int) -> Line:
     asked = {"what": "search", "macs_in_loss": macs_in_loss, "seed": seed}
     if key_of(asked) in work.done:
         return work.done[key_of(asked)]
-    begun, events, supernet = time.process_time(), list[Mapping[str, Any]](), MaskedSupernet(work.space)
+    begun, events, supernet = time.process_time(), list[Event](), MaskedSupernet(work.space)
     limits = (Limit(Macs(), work.cost.extremes()[1].value),) if macs_in_loss else ()  # nothing is over it
     weights_part, theta_part = work.parts
     next(
@@ -216,8 +218,8 @@ def search(work: Work, macs_in_loss: bool, seed: int) -> Line:
         )
     )
     seconds = time.process_time() - begun
-    last = [event for event in events if event["event"] == "search_epoch"][-1]
-    kept = {name: last[name] for name in ("probabilities", "entropy", "accuracy")}
+    last = of_kind(events, SearchEpoch)[-1]
+    kept = {"probabilities": last.probabilities, "entropy": last.entropy, "accuracy": last.accuracy}
     found = {group: supernet_top1(work, supernet, work.settings(group)) for group in ("any", "equal")}
     return work.finish({**asked, **kept, "supernet_top1": found, "cpu_seconds": seconds})
 

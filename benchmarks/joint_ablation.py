@@ -48,11 +48,12 @@ from sculptnet.evaluate import ByTraining
 from sculptnet.evaluate.by_training import WEIGHTS
 from sculptnet.learn import accuracy_of
 from sculptnet.nets import Network
-from sculptnet.report.recipe_sections import set_options
-from sculptnet.runs import FileCheckpoint, append_line, read_lines
+from sculptnet.records import Event, of_kind
+from sculptnet.records.search_events import SearchRound
+from sculptnet.report.recipe_options import set_options
+from sculptnet.runs import FileCheckpoint, append_line, append_record, read_lines, read_records
 from sculptnet.search import Job, Joint, Limit, Objective, Problem, TrialRecord, run
 from sculptnet.spaces import fbnetv3, fbnetv3_recipe, with_recipe
-from sculptnet.state import Event
 
 RESULTS = Path(__file__).parent / "results"
 NAME = "joint_ablation"
@@ -206,8 +207,8 @@ class Seed:
             problem,
             self.training(self.given.images, self.given.epochs),
             trials + 1,  # so that it is told what became of its last ones, and logs it
-            known=[TrialRecord.from_json(line) for line in read_lines(log, print)],
-            log=lambda record: append_line(log, record.to_json()),
+            known=read_records(log, TrialRecord, print),
+            log=lambda record: append_record(log, record),
         )
         best = max((one for one in records if "top1" in one.metrics), key=lambda one: one.metrics["top1"])
         return Found(space.decode(best.choices), best, records, events)
@@ -270,7 +271,9 @@ class Seed:
         """What an arm found and what that reaches; plain JSON data."""
         candidate, searches = self.arms[arm]()
         trials = [record for found in searches for record in found.records]
-        pairs = [pair for found in searches for event in found.events for pair in event.get("pairs", ())]
+        pairs = [
+            pair for found in searches for event in of_kind(found.events, SearchRound) for pair in event.pairs or ()
+        ]
         settings = {name: getattr(self.given, name) for name in SETTINGS}
         return {
             "seed": self.seed,

@@ -40,7 +40,9 @@ from sculptnet.evaluate import ByTraining
 from sculptnet.files import read_json, write_atomic, write_json
 from sculptnet.learn import accuracy_of
 from sculptnet.nets import Network
-from sculptnet.runs import FileCheckpoint, append_line, read_lines
+from sculptnet.records import Event
+from sculptnet.records.events import event_to_line
+from sculptnet.runs import FileCheckpoint, append_record, read_records
 from sculptnet.search import (
     Job,
     Limit,
@@ -177,8 +179,8 @@ class Work:
             self.problem,
             evaluate,
             trials,
-            known=[TrialRecord.from_json(line) for line in read_lines(log, print)],
-            log=lambda record: append_line(log, record.to_json()),
+            known=read_records(log, TrialRecord, print),
+            log=lambda record: append_record(log, record),
             folder=lambda number: self.folder / name / f"{number:06d}",
         )
 
@@ -220,7 +222,7 @@ class Work:
 
 def work_through(work: Work, say: Callable[[str], None]) -> dict[str, Any]:
     """One seed: trials of both methods, and what the contenders reach."""
-    trials, events = work.arguments.trials, list[Mapping[str, Any]]()
+    trials, events = work.arguments.trials, list[Event]()
     searches: Mapping[str, Callable[[], Search]] = {
         "found": lambda: Reinforce().planned(trials).search(work.problem, work.seed, log=events.append),
         "random": lambda: RandomSearch().search(work.problem, work.seed),
@@ -241,7 +243,7 @@ def work_through(work: Work, say: Callable[[str], None]) -> dict[str, Any]:
         result.setdefault("pairs", []).extend(
             [record.metrics["top1"], longer] for record, (_, longer) in zip(best, result[name]["longer"], strict=True)
         )
-    result["batches"] = [dict(event) for event in events]
+    result["batches"] = [event_to_line(event) for event in events]
     result["lucky"] = work.tested("lucky", work.lucky(result["found"]["latency_ms"]))
     return result
 
@@ -273,8 +275,8 @@ def course(seeds: Sequence[Mapping[str, Any]]) -> list[str]:
         batches = [event for event in seed["batches"] if "reward" in event]
         half = len(batches) // 2
         parts = (batches[:half], batches[half:])
-        rewards = [mean(event["reward"] for event in part) for part in parts]
-        within = [100 * mean(event["within"] for event in part) for part in parts]
+        rewards = [mean(event.reward for event in part) for part in parts]
+        within = [100 * mean(event.within for event in part) for part in parts]
         cells = [
             f"{seed['seed']}",
             f"{rewards[0]:.3f} to {rewards[1]:.3f}",

@@ -33,6 +33,7 @@ from sculptnet.arch import IntMatrix
 from sculptnet.cost import FactoredCost, Macs
 from sculptnet.devices.local import cpu_name
 from sculptnet.evaluate import FromTable, read_nas_bench_macro
+from sculptnet.pareto import FloatMatrix, front
 from sculptnet.search import (
     Evolution,
     Joint,
@@ -49,7 +50,6 @@ from sculptnet.search import (
     TrialRecord,
     run,
 )
-from sculptnet.search.pareto import FloatMatrix, front
 from sculptnet.streams import stream, stream_seed
 
 RESULTS = Path(__file__).parent / "results"

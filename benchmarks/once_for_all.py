@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,9 @@ from sculptnet.nets import (
     smallest,
 )
 from sculptnet.nets.elastic_range import by_size
+from sculptnet.records import Event
+from sculptnet.records.events import event_to_line
 from sculptnet.runs import FileCheckpoint, append_line, read_lines
-from sculptnet.state import Event
 from sculptnet.streams import stream, stream_seed
 
 RESULTS = Path(__file__).parent / "results" / "once_for_all"
@@ -201,7 +202,7 @@ def train_supernet(work: Work, schedule: Schedule) -> None:
         return {"top1": accuracy_of(network, batches, work.classes).top1}
 
     def log(event: Event) -> None:
-        append_line(folder / "log.jsonl", event)
+        append_line(folder / "log.jsonl", event_to_line(event))
 
     shrunk = shrink(
         supernet,
@@ -231,7 +232,7 @@ def train_supernet(work: Work, schedule: Schedule) -> None:
         "trained_on": len(work.parts[0]),
         "held_out": len(work.parts[1]),
         "epochs": {phase.name: phase.recipe.epochs for phase in phases},
-        "phases": [{"phase": done["phase"], "networks": done["networks"]} for done in shrunk.phases],
+        "phases": [{"phase": done.phase, "networks": [asdict(one) for one in done.networks]} for done in shrunk.phases],
         "networks": networks,
     }
     work.finish(part, found)
@@ -258,7 +259,7 @@ def train_alone(work: Work, part: str, architecture: Architecture, published: bo
         seed=stream_seed(work.seed, f"training/{part}"),
         checkpoint=FileCheckpoint(folder / "checkpoint"),
         clock=time.process_time,
-        log=lambda event: append_line(folder / "log.jsonl", event),
+        log=lambda event: append_line(folder / "log.jsonl", event_to_line(event)),
     )
     images = PIECES * work.steps * recipe.batch_size
     seconds = seconds_of(folder / "log.jsonl")

@@ -36,7 +36,7 @@ from sculptnet.methods.shrinking import Schedule
 from sculptnet.methods.supernet_learning import load_supernet
 from sculptnet.methods.supernet_search import ends_of
 from sculptnet.nets import Network
-from sculptnet.runs import FileCheckpoint, append_line, read_lines
+from sculptnet.runs import FileCheckpoint, append_record, read_records
 from sculptnet.search import Evolution, Limit, Objective, Problem, RandomSearch, TrialRecord, drive, run
 from sculptnet.streams import stream_seed
 
@@ -121,8 +121,8 @@ def specialiser(work: Work) -> Specialiser:
         problem,
         work.judge(supernet, work.watched()),
         work.setting.samples,
-        known=[TrialRecord.from_json(line) for line in read_lines(samples, print)],
-        log=lambda record: append_line(samples, record.to_json()),
+        known=read_records(samples, TrialRecord, print),
+        log=lambda record: append_record(samples, record),
     )
     rows, accuracies = [record.choices for record in records], [record.metrics["top1"] for record in records]
     predictor = fit_accuracy_predictor(work.space, rows, accuracies, source=source, seed=work.seed)

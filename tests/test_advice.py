@@ -17,6 +17,7 @@ from sculptnet import methods, spaces
 from sculptnet.arch import AdamW, Cosine, Exponential, Recipe, RmsProp, Sgd, Steps
 from sculptnet.cli.app import app
 from sculptnet.cli.showing import WORDS
+from sculptnet.cli.spelling import spelled
 from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.nets.ssdlite import DetectorSettings
 from sculptnet.settings import leaves, settings_of
@@ -58,9 +59,9 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
 
 @cache
 def messages() -> tuple[tuple[str, str], ...]:
-    """(place, text) of all texts of the package."""
+    """(place, text) of all texts of the package, as the command line shows them; values are X."""
     return tuple(
-        (f"{path.relative_to(SOURCE)}:{line}", text)
+        (f"{path.relative_to(SOURCE)}:{line}", spelled(text.replace("{}", "X")))
         for path in sorted(SOURCE.rglob("*.py"))
         for line, text in texts(path.read_text())
     )

@@ -142,8 +142,8 @@ def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("fit", "photos"), "the budget is missing; give latency_ms, milliseconds"),
-        (("fit", "photos", "--latency-ms", "0"), "latency_ms must be above 0, got 0"),
+        (("fit", "photos"), "the budget is missing; give --latency-ms, milliseconds"),
+        (("fit", "photos", "--latency-ms", "0"), "--latency-ms must be above 0, got 0"),
         (("fit", "no_such_folder", "--latency-ms", "1"), "neither a folder here nor a data set known by name"),
         (("measure", "fbnt"), "did you mean fbnet"),
         (("measure", "missing.onnx"), "missing.onnx does not exist"),
@@ -171,14 +171,17 @@ def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
         (("measure", "."), ". is a folder; name a file in it, such as model/model.onnx of a run"),
         (("measure", "fbnet_a", "--set", "space.width=0.5"), "--set: the network is given; only spaces have settings"),
         (("measure", "fbnet_a", "--num-classes", "3"), "--num-classes 3: the network is given"),
-        (("measure", "fbnet", "--set", "search.tau=5"), "--set: 'search.tau=5' names the group 'search'; known: space"),
+        (
+            ("measure", "fbnet", "--set", "search.tau=5"),
+            "'search.tau=5' names the group 'search'; known: space",
+        ),
         (("measure", "a.onnx", "--precision", "int8"), "--precision int8: an .onnx file is measured as it is"),
         (
             ("train", "photos"),
             "expected NETWORK and DATA, or a run directory, got photos; `sculptnet fit DATA` searches a network",
         ),
-        (("fit", "photos", "--latency-ms", "1", "--threads", "0"), "request: threads must be at least 1, got 0"),
-        (("fit", "photos", "--latency-ms", "1", "--set", "search.tau=hot"), "request: --set: search.tau: must be a"),
+        (("fit", "photos", "--latency-ms", "1", "--threads", "0"), "request: --threads must be at least 1, got 0"),
+        (("fit", "photos", "--latency-ms", "1", "--set", "search.tau=hot"), "request: --set search.tau: must be a"),
         (("fit", "photos", "--latency-ms", "1", "--set", "tau=5"), "where GROUP is search or space or recipe"),
         (("fit", "photos", "--latency-ms", "1", "--threads", "1000"), "threads"),
         (("predict", "missing.onnx", "photo.jpg"), "missing.onnx: no such file"),

@@ -16,8 +16,8 @@ from sculptnet.devices.agent import main as agent
 from sculptnet.devices.memo import FileMemo
 from sculptnet.errors import InvalidValue, RunError
 from sculptnet.export import load_network
+from sculptnet.records.codec import read_record, to_plain, write_record
 from sculptnet.runs import FileCheckpoint, RunDirectory, RunInfo
-from sculptnet.runs.codec import read_record, to_plain, write_record
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.zoo.weight_files import read_weights
 
@@ -32,7 +32,7 @@ RUN: dict[str, Any] = to_plain(RunInfo("fit", {}, {}))
         ({**RUN, "command": None}, "run.json cannot be read: RunInfo: "),
         ({**RUN, "identity": []}, "run.json cannot be read: RunInfo: "),
         (RUN, "run.json cannot be read (TypeError"),
-        ({**RUN, "command": {"data": "x", "latency_ms": "fast"}}, "run.json cannot be read (TypeError"),
+        ({**RUN, "command": {"data": "x", "latency_ms": "fast"}}, "run.json cannot be read (--latency-ms must be a n"),
         ({**RUN, "command": {"data": "x", "latency_ms": 1, "runs": 5}}, "run.json cannot be read (TypeError"),
     ],
 )
@@ -63,7 +63,7 @@ def test_a_plan_of_words_is_refused(field: str, tmp_path: Path) -> None:
     assert read_record(file, SearchPlan) == plan
     file.write_text(json.dumps({**to_plain(plan), field: {"training": "long"} if field == "seconds" else "many"}))
     with pytest.raises(
-        RunError, match=rf"plan\.json cannot be read: .*must be a .*number, got '(many|long)' @ .*{field}.*--fresh"
+        RunError, match=rf"plan\.json cannot be read: .*must be a .*number, got '(many|long)' @ .*{field}.*`fresh=True`"
     ):
         read_record(file, SearchPlan)
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from sculptnet.errors import RunError
+from sculptnet.records import TrialRecord
 from sculptnet.runs import FileCheckpoint, RunDirectory, RunInfo
 
 
@@ -72,26 +73,26 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
     for content in (b"", file.read_bytes()[:30]):
         file.write_bytes(content)
         with pytest.raises(
-            RunError, match=r"000001\.safetensors is damaged \(.*restore it, or start anew with --fresh"
+            RunError, match=r"000001\.safetensors is damaged \(.*restore it, or start anew with `fresh=True`"
         ):
             checkpoint.load()
 
 
 def test_a_torn_last_line_is_dropped_and_said(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    run.log_trial({"trial": 0})
+    run.log_trial(TrialRecord(0, (0,)))
     with (tmp_path / "trials.jsonl").open("a") as file:
         file.write('{"trial": 1, "cho')
     said = warnings()
-    assert run.trials(said.append) == [{"trial": 0}]
+    assert run.trials(said.append) == [TrialRecord(0, (0,))]
     assert said == ["trials.jsonl: the last line was cut off by a kill; recovered the 1 whole lines before it"]
-    run.log_trial({"trial": 1})
-    assert run.trials(said.append) == [{"trial": 0}, {"trial": 1}]
+    run.log_trial(TrialRecord(1, (0,)))
+    assert run.trials(said.append) == [TrialRecord(0, (0,)), TrialRecord(1, (0,))]
     assert len(said) == 1
 
 
 def test_a_damaged_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "trials.jsonl").write_text('{"trial": 0}\nnonsense\n{"trial": 1}\n')
+    (tmp_path / "trials.jsonl").write_text('{"trial": 0, "choices": []}\nnonsense\n{"trial": 1, "choices": []}\n')
     with pytest.raises(RunError, match="line 2 is no JSON object"):
         RunDirectory(tmp_path).trials(warnings().append)
 
@@ -106,7 +107,7 @@ def test_the_same_identity_continues_and_another_is_refused(tmp_path: Path) -> N
     assert run.open(fit({"data": "a", "seed": 0}), fresh=False) is True
     with pytest.raises(RunError) as caught:
         run.open(fit({"data": "b", "seed": 0}), fresh=False)
-    assert "holds another run; give another run_dir, or fresh=True (--fresh) to replace it" in str(caught.value)
+    assert "holds another run; give another `run_dir`, or `fresh=True` to replace it" in str(caught.value)
     assert '- data: there "a", now "b"' in str(caught.value)
     assert "seed" not in str(caught.value)
     with pytest.raises(RunError, match='- verb: there "fit", now "train"'):
@@ -131,7 +132,7 @@ def test_another_version_and_a_foreign_folder_are_refused(tmp_path: Path) -> Non
     with pytest.raises(RunError, match="RunInfo is of version 99, and this SculptNet reads version 1; another version"):
         run.open(fit({}), fresh=False)
     (run.folder / "run.json").write_text(json.dumps({"schema": 1, "identity": {}, "command": {}}))
-    with pytest.raises(RunError, match=r"begun by an older version of SculptNet, .* or fresh=True"):
+    with pytest.raises(RunError, match=r"begun by an older version of SculptNet, .* or `fresh=True`"):
         run.open(fit({}), fresh=False)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"x")

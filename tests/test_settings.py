@@ -47,9 +47,10 @@ def test_fields_of_an_argument_that_is_a_dataclass_are_settings_by_dotted_names(
     with pytest.raises(InvalidValue) as caught:
         settings.bind(learner, {"schedule.final_fraction": "2", "schedule.warm": "1"}, "search")
     text = str(caught.value)
-    assert "search.schedule.warm is unknown; did you mean schedule.warmup_epochs" in text
+    assert "`search.schedule.warm` is unknown; did you mean schedule.warmup_epochs" in text
     assert (
-        "search.schedule.final_fraction: Cosine: Cosine.final_fraction must be at least 0 and at most 1, got 2" in text
+        "`search.schedule.final_fraction`: Cosine: Cosine.final_fraction must be at least 0 and at most 1, got 2"
+        in text
     )
 
 
@@ -68,9 +69,9 @@ def test_every_wrong_setting_is_named_with_near_misses() -> None:
         settings.bind(method, {"tua": "1", "fast": "perhaps", "branches": "two"}, "search")
     text = str(caught.value)
     assert "3 problems" in text
-    assert "search.tua is unknown; did you mean tau?" in text
-    assert "search.fast: must be true or false, got 'perhaps'" in text
-    assert "search.branches: must be a whole number, got 'two'" in text
+    assert "`search.tua` is unknown; did you mean tau?" in text
+    assert "`search.fast`: must be true or false, got 'perhaps'" in text
+    assert "`search.branches`: must be a whole number, got 'two'" in text
 
 
 def test_split_groups_and_names_what_does_not_fit() -> None:
@@ -97,10 +98,10 @@ def test_wrong_fields_and_values_are_all_named() -> None:
     with pytest.raises(InvalidValue) as caught:
         settings.apply(Recipe(), {"epochs": "0", "epoch": "3", "optimizer": "adam", "optimizer.lr": "1"}, "recipe")
     text = str(caught.value)
-    assert "recipe.epochs: Recipe: epochs must be a whole number at least 1, got 0" in text or "Recipe.epochs" in text
-    assert "recipe.epoch: Recipe has no field 'epoch'; did you mean epochs?" in text
-    assert "recipe.optimizer: got 'adam'; did you mean AdamW?" in text
-    assert "recipe.optimizer.lr: Sgd has no field 'lr'" in text
+    assert "`recipe.epochs`: Recipe: epochs must be a whole number at least 1, got 0" in text or "Recipe.epochs" in text
+    assert "`recipe.epoch`: Recipe has no field 'epoch'; did you mean epochs?" in text
+    assert "`recipe.optimizer`: got 'adam'; did you mean AdamW?" in text
+    assert "`recipe.optimizer.lr`: Sgd has no field 'lr'" in text
 
 
 @dataclass(frozen=True)
@@ -116,5 +117,5 @@ class Ordered:
 def test_settings_that_only_hold_together_are_taken_in_any_order() -> None:
     assert settings.apply(Ordered(), {"low": "10", "high": "20"}, "x") == Ordered(10, 20)
     assert settings.apply(Ordered(), {"high": "20", "low": "10"}, "x") == Ordered(10, 20)
-    with pytest.raises(InvalidValue, match=r"x.low: Ordered: low must be below high, got 10 and 2"):
+    with pytest.raises(InvalidValue, match=r"`x.low`: Ordered: low must be below high, got 10 and 2"):
         settings.apply(Ordered(), {"low": "10"}, "x")

@@ -31,7 +31,7 @@ class Reference:
 
     def __post_init__(self) -> None:
         if self.threads != 1:
-            raise DeviceError(f"the reference implementation has one thread, got {self.threads}; leave --threads at 1")
+            raise DeviceError(f"the reference implementation has one thread, got {self.threads}; leave `threads` at 1")
 
     @property
     def name(self) -> str:

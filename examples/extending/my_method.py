@@ -22,11 +22,9 @@ from sculptnet.job import FitJob
 from sculptnet.learn import rescaled
 from sculptnet.methods import Searching, Target
 from sculptnet.methods.finalists import by_training, given, measured_by, run_logged, within
-from sculptnet.report import ReportData, SectionMaker
-from sculptnet.report.facts import events_of
-from sculptnet.report.html import Column, table
-from sculptnet.report.page import searched_from_scratch
-from sculptnet.report.parts import Absent, Part, Section
+from sculptnet.records import Event, of_kind
+from sculptnet.report import Absent, Part, ReportData, Section, SectionMaker, Table, columns
+from sculptnet.report.sections import searched_from_scratch
 from sculptnet.search import Problem, TrialRecord
 from sculptnet.stages.batches import training_batches
 from sculptnet.stages.plan import planned
@@ -34,6 +32,17 @@ from sculptnet.stages.speed import measure_training
 from sculptnet.streams import stream
 
 TRIALS_SHARE = 0.5  # of the time that is left, for all rungs together
+
+
+@dataclass(frozen=True)
+class Rung(Event):
+    """A rung is through: how many networks were trained for how many epochs, and the best accuracy, a fraction."""
+
+    kind: ClassVar[str] = "halving_rung"
+
+    networks: int
+    epochs: int
+    best: float
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ class Halving(Searching[HalvingPlan]):
     """
 
     name: ClassVar[str] = "halving"
+    serves: ClassVar[frozenset[str]] = frozenset({"workers"})  # of what not every search does; the rest is refused
 
     first: int = 16
 
@@ -101,7 +111,7 @@ class Halving(Searching[HalvingPlan]):
                 raise Infeasible(f"none of {count} random networks ran within the budget; raise latency_ms")
             ranked = sorted(trained, key=lambda record: -record.metrics["top1"])
             rows = np.array([record.choices for record in ranked])
-            job.log({"event": "halving_rung", "networks": len(trained), "epochs": epochs, "best": _top1(ranked[0])})
+            job.log(Rung(len(trained), epochs, _top1(ranked[0])))
         return ranked[0]
 
     def trained(self, candidate: Candidate, plan: HalvingPlan) -> Candidate:
@@ -113,12 +123,12 @@ class Halving(Searching[HalvingPlan]):
 
 def rungs(source: ReportData) -> Part:
     """The section of the page that tells how the rungs went."""
-    events = events_of(source, "halving_rung")
+    events = of_kind(source.events, Rung)
     if not events:
         return Absent("Rungs", "the search has not begun")
-    columns = [Column("Networks"), Column("Epochs"), Column("Best top-1")]
-    rows = [[str(one["networks"]), str(one["epochs"]), f"{one['best']:.1%}"] for one in events]
-    return Section("rungs", "Rungs", (table("Of each rung the better half went on.", columns, rows),))
+    rows = [[f"{one.networks}", f"{one.epochs}", f"{one.best:.1%}"] for one in events]
+    table = Table("Of each rung the better half went on.", columns("Networks", "Epochs", "Best top-1", words=0), rows)
+    return Section("rungs", "Rungs", (table,))
 
 
 def _top1(record: TrialRecord) -> float:

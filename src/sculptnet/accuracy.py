@@ -104,7 +104,7 @@ class Accuracy:
         Raises:
             InvalidValue: there is no confusion matrix, or it is none.
         """
-        rows = data.get("confusion")
+        rows = data.get("confusion") if isinstance(data, Mapping) else None
         if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
             raise InvalidValue(f"Accuracy: `confusion` must be a list of rows, got {rows!r}")
         return cls(tuple(tuple(row) for row in rows))

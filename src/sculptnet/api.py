@@ -10,18 +10,18 @@ from enum import Enum
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from sculptnet.files import at_home
-from sculptnet.listening import LOGGED, Listener
+from sculptnet.listening import Listener
 from sculptnet.option_fields import typed_of
 from sculptnet.options import (
     DetectOptions,
     FitOptions,
     ListenGroup,
     RecipeOptions,
+    ResumeOptions,
     SpecializeOptions,
     TrainOptions,
 )
-from sculptnet.verbs import Result, go_on, run_detect, run_fit, run_recipe, run_specialize, run_train
+from sculptnet.verbs import run_detect, run_fit, run_recipe, run_resume, run_specialize, run_train
 
 __all__ = ["detect", "fit", "resume", "search_recipe", "specialize", "train"]
 
@@ -155,14 +155,20 @@ specialize = _call(
 )
 
 
-def resume(run: Path | str, *, listener: Listener = LOGGED) -> Result:
+resume = _call(
+    "resume",
+    ResumeOptions,
+    run_resume,
     """Goes on with a run directory, whichever call began it; a finished run is read.
 
-    Args:
-        run: the run directory.
-        listener: is told sentences and progress.
+    What it was asked for it knows, and what is found stays the same. It can still be given what does not change that,
+    and once more the values that no file brings back.
+
+    Returns:
+        A `FitResult`, or a `DetectionResult` for a run of `detect`.
 
     Raises:
-        RunError: it is no run, or was begun with values (data, a device) that no file can bring back.
-    """
-    return go_on(at_home(Path(run)), {"listener": listener})
+        RunError: it is no run, was begun with values that were not given again, or with others.
+        InvalidValue: it was given what such a run has no use for.
+    """,
+)

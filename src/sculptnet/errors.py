@@ -31,7 +31,15 @@ class SculptNetError(Exception):
 
 
 class InvalidValue(SculptNetError, ValueError):
-    """An argument, a file or a template breaks a rule."""
+    """An argument, a file or a template breaks a rule.
+
+    Attributes:
+        problems: a sentence on each thing that is wrong, for errors that are told beside others.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
 
 
 class OpenValue(InvalidValue):

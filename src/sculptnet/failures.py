@@ -96,7 +96,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _remedy(error: BaseException) -> str:
     if is_out_of_memory(error):
         return (
-            "there is not enough memory: take a smaller batch (--set recipe.batch_size=16), a lower --resolution or "
-            "fewer --workers, and close other programs"
+            "there is not enough memory: take a smaller batch (`recipe.batch_size=16`), a lower `resolution` or "
+            "fewer `workers`, and close other programs"
         )
     return "this was not foreseen, please report it with the traceback"

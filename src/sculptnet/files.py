@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from sculptnet.errors import InvalidValue, RunError, SculptNetError, told
 
 P = TypeVar("P", str, Path)
-AS_WRITTEN = "the file as it was written, or start anew with --fresh"
+AS_WRITTEN = "the file as it was written, or start anew with `fresh=True`"
 
 
 def at_home(path: P) -> P:
-    """`path` with a leading `~` or `~user` as that home folder: shells leave it alone in `--run-dir=~/runs`."""
+    """`path` with a leading `~` or `~user` as that home folder: shells leave it alone within a word."""
     return type(path)(os.path.expanduser(path))
 
 
@@ -89,7 +89,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise RunError(f"{path} does not exist; the step that makes it has not finished") from error
     except (ValueError, OSError, RecursionError) as error:
-        raise RunError(f"{path} cannot be read as JSON ({error}); restore it, or start anew with --fresh") from error
+        raise RunError(
+            f"{path} cannot be read as JSON ({error}); restore it, or start anew with `fresh=True`"
+        ) from error
 
 
 def read_given(path: Path, expected: str) -> Any:

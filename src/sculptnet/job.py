@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 from torch import Tensor
 
 from sculptnet.arch import Architecture, Recipe, SearchSpace
-from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split
+from sculptnet.data import EvaluationBatches, ImageData, InMemory, Preprocessing, Split, decoded
 from sculptnet.data.ahead import MOST_WORKERS
 from sculptnet.data.loading import evaluation_batch_size
 from sculptnet.devices import Device, FileMemo, Model, Timing, measure_networks
@@ -22,9 +22,10 @@ from sculptnet.errors import InvalidValue
 from sculptnet.listening import Listener
 from sculptnet.machine_limits import cores
 from sculptnet.options import FitOptions, ImageOptions, TrialOptions
+from sculptnet.records import Event
+from sculptnet.records.base import require_event
+from sculptnet.records.codec import read_record, write_record
 from sculptnet.runs import RunDirectory
-from sculptnet.runs.codec import read_record, write_record
-from sculptnet.state import Event
 
 if TYPE_CHECKING:
     from sculptnet.method import Method, Subject
@@ -66,9 +67,10 @@ class OpenRun:
 
     def log(self, event: Event) -> None:
         """Appends an event, with the time, to the run's log."""
-        self.run.log({"time": round(time.time(), 3), **event})
+        require_event(event)
+        self.run.log(replace(event, time=round(time.time(), 3)))
 
-    def events(self) -> list[Any]:
+    def events(self) -> list[Event]:
         """The run's log."""
         return self.run.events(self.listener.say)
 
@@ -128,6 +130,11 @@ class Job(OpenRun, Generic[O]):
     def at(self, resolution: int) -> Self:
         """The same run, seen by a network of another resolution."""
         return replace(self, preprocessing=self.preprocessing.at(resolution))
+
+    def decoded_at(self, resolution: int) -> Self:
+        """The same run for networks of another resolution alone: images are kept in memory for that one."""
+        here = self.at(resolution)
+        return replace(here, data=decoded(self.loaded, here.preprocessing, progress=self.listener.progress))
 
     def num_workers(self) -> int:
         """Processes that decode image files, at most: one per core, no more than four; none for images in memory."""

@@ -13,6 +13,7 @@ from sculptnet.data import ImageData, Preprocessing
 from sculptnet.listening import Listener
 from sculptnet.nets import Network
 from sculptnet.options import ImageOptions
+from sculptnet.records.card import Origin
 from sculptnet.search import Limit
 
 if TYPE_CHECKING:
@@ -55,11 +56,11 @@ class NamedMethod:
 class Method(ABC, Generic[O]):
     """A published system, a baseline, or the training of one network: everything that differs between them.
 
-    A method is a frozen dataclass; its fields are its settings, which `--set search.` changes. Nothing outside asks
+    A method is a frozen dataclass; its fields are its settings, the group `search`. Nothing outside asks
     which method it is: what is special stands in its file.
 
     Attributes:
-        name: what `--method` calls it.
+        name: what it is called where it is asked for.
     """
 
     name: ClassVar[str]
@@ -72,6 +73,10 @@ class Method(ABC, Generic[O]):
 
     def problems(self, options: O) -> list[str]:
         """What was asked for that plays no part here, or that contradicts the settings: a sentence each."""
+        return []
+
+    def notes(self, options: O) -> list[str]:
+        """What of what was asked plays no part here and is no mistake: a sentence each, told as work begins."""
         return []
 
     def require(self) -> None:
@@ -93,7 +98,7 @@ class Method(ABC, Generic[O]):
         """What makes a run of it another run, beside data, device, budget, settings and subject."""
         return {}
 
-    def begin(self, options: O, subject: Subject) -> None:
+    def begin(self, options: O, subject: Subject, data: ImageData) -> None:
         """Checks what only shows when work begins, before there is a run; raises `InvalidValue`."""
 
     def preprocessing(self, options: O, plain: Preprocessing, listener: Listener) -> Preprocessing:
@@ -128,7 +133,7 @@ class Method(ABC, Generic[O]):
         return None
 
     @abstractmethod
-    def origin(self, options: O) -> dict[str, Any]:
+    def origin(self, options: O) -> Origin:
         """Where the network comes from, as its card says."""
 
     @abstractmethod

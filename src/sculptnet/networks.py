@@ -42,11 +42,11 @@ def beginning_problems(network: NetworkName, pretrained: bool, weights: Path | N
     """Why the first weights of a network cannot be had."""
     problems = []
     if pretrained and weights is not None:
-        problems.append(f"pretrained and weights {weights} are two beginnings; give one of them")
+        problems.append(f"`pretrained` and `weights` {weights} are two beginnings; give one of them")
     if pretrained and (is_architecture_file(network) or isinstance(network, Architecture)):
-        problems.append(f"pretrained: nobody publishes weights of {name_of(network)}; give weights, a file")
+        problems.append(f"`pretrained`: nobody publishes weights of {name_of(network)}; give `weights`, a file")
     if weights is not None and not weights.is_file():
-        problems.append(f"weights {weights} does not exist; give a .safetensors or .pth file")
+        problems.append(f"`weights` {weights} does not exist; give a .safetensors or .pth file")
     return problems
 
 

@@ -1,11 +1,12 @@
 """The options of all verbs, each written once.
 
-Calls, the command line, `--help`, `run.json` and the text of errors are made of these classes. Nothing heavy is
-imported here: `sculptnet --help` should be quick.
+Calls, the command line, its help, `run.json` and the text of errors are made of these classes. Nothing heavy is
+imported here: help should be quick.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -14,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sculptnet.files import printable
 from sculptnet.listening import LOGGED, Listener
-from sculptnet.option_fields import Options, option, options
+from sculptnet.option_fields import Options, above, at_least, inside, option, options
 from sculptnet.precision import Precision
-from sculptnet.rules import above, at_least, between
 
 if TYPE_CHECKING:
     from sculptnet.arch import Architecture, Recipe, SearchSpace
@@ -61,6 +61,18 @@ class BeginningGroup(Options):
 
 
 @options
+class TeacherGroup(Options):
+    """Who teaches, beside the labels."""
+
+    teacher: Path | None = option(
+        "Distil from the model of RUN, on the same classes: its soft labels count 0.8, or recipe.distillation.",
+        default=None,
+        kind=Path,
+        metavar="RUN",
+    )
+
+
+@options
 class SplitGroup(Options):
     """The test, where the data has none of its own."""
 
@@ -70,7 +82,7 @@ class SplitGroup(Options):
 
     def problems(self) -> list[str]:
         """The test's part."""
-        return super().problems() + between(self, 0, 1, "test_fraction", without_low=True, without_high=True)
+        return super().problems() + inside(self, 0, 1, "test_fraction")
 
 
 @options
@@ -86,7 +98,8 @@ class DataGroup(SplitGroup):
     root: Path | None = option("Where the files of a named data set are.", default=None, kind=Path)
     resolution: int | None = option(
         "Height and width of the network's input, pixels; by default those of small images, else 96 (224 with CUDA); "
-        "of a given network its own, or those of small images if a network of the zoo starts from drawn weights.",
+        "of a given network its own, or those of small images if a network of the zoo starts from drawn weights, or, "
+        "with a budget, the largest below that is measured to be within it.",
         default=None,
         kind=int,
     )
@@ -143,14 +156,20 @@ class FileGroup(Options):
 
 
 @options
-class Effort(Options):
+class AcceleratorGroup(Options):
+    """What trains."""
+
+    accelerator: Accelerator = option(
+        "What torch trains on: auto, cpu, cuda.", default=Accelerator.AUTO, kind=Accelerator
+    )
+
+
+@options
+class Effort(AcceleratorGroup):
     """How long it may take, and on what."""
 
     minutes: float = option(
         "How long the whole may take, about; what fits is planned once and printed.", default=60.0, kind=float
-    )
-    accelerator: Accelerator = option(
-        "What torch trains on: auto, cpu, cuda.", default=Accelerator.AUTO, kind=Accelerator
     )
 
     def problems(self) -> list[str]:
@@ -171,7 +190,14 @@ class ListenGroup(Options):
 
 
 @options
-class Place(ListenGroup):
+class FreshGroup(Options):
+    """What becomes of an earlier run."""
+
+    fresh: bool = option("Start anew; what an earlier run left is removed.", default=False, kind=bool)
+
+
+@options
+class Place(FreshGroup, ListenGroup):
     """Where the run is kept, and its seed."""
 
     seed: int = option("Of everything that is drawn at random.", default=0, kind=int)
@@ -179,27 +205,33 @@ class Place(ListenGroup):
         "The folder of this run; by default one in `runs`, named after data and options.", default=None, kind=Path
     )
     runs: Path = option("Where runs without a folder of their own are kept.", default=Path("runs"), kind=Path)
-    fresh: bool = option("Start anew; what an earlier run left is removed.", default=False, kind=bool)
 
     def problems(self) -> list[str]:
         """The place."""
         found, kept = super().problems(), str(self.run_dir or self.runs)
         if printable(kept) != kept:
             found.append(
-                f"the run's folder {printable(kept)} is no UTF-8, and runtimes open no such files; give another run_dir"
+                f"the run's folder {printable(kept)} is no UTF-8, and runtimes open no such files; give another "
+                "`run_dir`"
             )
         return found
 
 
 @options
-class TrialGroup(Options):
-    """Trials: networks that a search trains briefly."""
+class WorkersGroup(Options):
+    """Who trains trials."""
 
     workers: Workers | int | str = option(
         "Trials trained at once: local processes, or Ray. Results do not depend on it.",
         default=1,
         metavar="N|ray[:NAME=VALUE,...]",
     )
+
+
+@options
+class TrialGroup(WorkersGroup):
+    """Trials: networks that a search trains briefly."""
+
     full_trials: int | None = option(
         "How many of the best are trained in full before one is chosen; 1 compares nothing again; by default the plan "
         "says.",
@@ -223,7 +255,7 @@ class LimitGroup(Options):
         default=(),
         metavar="NAME=VALUE",
         repeated=True,
-        name="--limit",
+        name="limit",
     )
     table: Path | None = option(
         "A latency table of this device and space, measured before; checked on 3 networks.", default=None, kind=Path
@@ -234,7 +266,31 @@ PROXY_NETWORKS, FEWEST_COMPARED = 6, 4  # networks, of a rank correlation
 
 
 @options
-class SearchGroup(LimitGroup):
+class ComparisonGroup(Options):
+    """What else is trained, to compare with."""
+
+    baselines: bool = option(
+        "Also train MobileNetV2 and a random network of about the same latency.", default=False, kind=bool
+    )
+    check_proxy: bool = option("Compare trials with longer training: the ranks' correlation.", default=False, kind=bool)
+    proxy_networks: int = option("How many networks `check_proxy` compares.", default=PROXY_NETWORKS, kind=int)
+
+    def problems(self) -> list[str]:
+        """The networks of the proxy check."""
+        few = at_least(self, FEWEST_COMPARED, "proxy_networks")
+        found = super().problems() + [f"{one}; fewer have no ranks to speak of" for one in few]
+        if not self.check_proxy and self.proxy_networks != PROXY_NETWORKS:
+            found.append(f"`proxy_networks` {self.proxy_networks} is for `check_proxy`; give both, or none")
+        return found
+
+
+@options
+class FreeGroup(ComparisonGroup, WorkersGroup, AcceleratorGroup):
+    """What a run that was begun can still be given: what it asks of the search and of its plan stays the same."""
+
+
+@options
+class SearchGroup(ComparisonGroup, LimitGroup):
     """How and where to search."""
 
     method: Method[Any] | type[Method[Any]] | NamedMethod | str | None = option(
@@ -254,25 +310,11 @@ class SearchGroup(LimitGroup):
         metavar="NAME|NAME=FILE|FOLDER",
     )
     from_run: Path | None = option(
-        "Search for this budget and device with the predictor that RUN (--method fbnetv3, here by default) has "
-        "learned.",
+        "Search for this budget and device with the predictor that RUN (method fbnetv3, here by default) has learned.",
         default=None,
         kind=Path,
         metavar="RUN",
     )
-    baselines: bool = option(
-        "Also train MobileNetV2 and a random network of about the same latency.", default=False, kind=bool
-    )
-    check_proxy: bool = option("Compare trials with longer training: the ranks' correlation.", default=False, kind=bool)
-    proxy_networks: int = option("How many networks --check-proxy compares.", default=PROXY_NETWORKS, kind=int)
-
-    def problems(self) -> list[str]:
-        """The networks of the proxy check."""
-        few = at_least(self, FEWEST_COMPARED, "proxy_networks")
-        found = super().problems() + [f"{one}; fewer have no ranks to speak of" for one in few]
-        if not self.check_proxy and self.proxy_networks != PROXY_NETWORKS:
-            found.append(f"proxy_networks {self.proxy_networks} is for check_proxy; give both, or none")
-        return found
 
 
 @options
@@ -304,7 +346,7 @@ class FitOptions(SearchGroup, TrialOptions):
 
 
 @options
-class TrainOptions(BeginningGroup, ImageOptions, NetworkGroup):
+class TrainOptions(TeacherGroup, BeginningGroup, ImageOptions, NetworkGroup):
     """Of `train`: a network and images; a budget only judges the network."""
 
 
@@ -335,7 +377,15 @@ class DetectOptions(BeginningGroup, Place, Effort, Target, BoxGroup, NetworkGrou
 class SpecializeOptions(LimitGroup, ListenGroup):
     """Of `specialize`: a run, and what its trained weights are wanted for."""
 
-    run: Path | str = option("A run that trained a supernet: fit --method ofa.", kw_only=False, metavar="RUN")
+    run: Path | str = option("A run that trained a supernet: one of method ofa.", kw_only=False, metavar="RUN")
+    data: ImageData | Path | str | None = option(
+        "The images of RUN, where they were moved, or where a program gave them as a value.",
+        default=None,
+        metavar="DATA",
+    )
+    space: SearchSpace | Callable[..., SearchSpace] | None = option(
+        "The space of RUN, where a program gave it as a value.", default=None, kind=None
+    )
     latency_ms: float | Sequence[float] = option(
         "A budget, milliseconds for one image; may be given several times.",
         default=(),
@@ -358,16 +408,34 @@ class SpecializeOptions(LimitGroup, ListenGroup):
 
     def problems(self) -> list[str]:
         """The budgets, the epochs."""
-        given = self.budgets()
-        found = [] if given else ["the budgets are missing; give latency_ms, once or several times"]
+        given = [value for value in self.budgets() if isinstance(value, (int, float))]
+        found = [] if self.budgets() else ["the budgets are missing; give `latency_ms`, once or several times"]
         repeated = [value for value in dict.fromkeys(given) if given.count(value) > 1]
-        found += [f"latency_ms {value:g} is given twice" for value in repeated]
+        found += [f"`latency_ms` {value:g} is given twice" for value in repeated]
+        found += [f"`latency_ms` must be above 0, got {value:g}" for value in given if not 0 < value < math.inf]
         return super().problems() + found + at_least(self, 0, "fine_tune_epochs")
 
     def budgets(self) -> tuple[float, ...]:
         """The budgets, milliseconds."""
         given = self.latency_ms
-        return (given,) if isinstance(given, (int, float)) else tuple(given)
+        return tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+
+
+@options
+class ResumeOptions(FreeGroup, FreshGroup, ListenGroup):
+    """Of `resume`: a run, and what it can still be given; what it was asked for it knows."""
+
+    run: Path | str = option("A run directory.", kw_only=False, metavar="RUN")
+    data: ImageData | BoxData | None = option(
+        "The run's data, where a program began it with a value that no file brings back.", default=None, kind=None
+    )
+    network: Architecture | Published | None = option("The run's network, likewise.", default=None, kind=None)
+    device: Device | None = option("The run's device, likewise.", default=None, kind=None)
+    space: SearchSpace | Callable[..., SearchSpace] | None = option(
+        "The run's space, likewise.", default=None, kind=None
+    )
+    method: Method[Any] | None = option("The run's method, likewise.", default=None, kind=None)
+    limits: Sequence[Limit | str] = option("The run's limits, likewise.", default=(), kind=None)
 
 
 VERBS: Mapping[str, type[Options]] = MappingProxyType(

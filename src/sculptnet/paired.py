@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -71,16 +71,6 @@ class Paired:
         if variance <= 0:
             return math.copysign(math.inf, distance) if distance else 0.0
         return distance / math.sqrt(variance)
-
-    def to_json(self) -> dict[str, Any]:
-        """The counts, and what follows from them for readers without this class."""
-        return {
-            "difference": self.difference,
-            "interval": list(self.interval()),
-            "only_this": self.only_this,
-            "only_other": self.only_other,
-            "num_images": self.num_images,
-        }
 
 
 def _root(falling: Callable[[float], float]) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,15 +17,15 @@ from sculptnet.arch.recipe import RECIPE_PARTS
 from sculptnet.errors import RunError
 from sculptnet.learn.detection import DETECTOR_RECIPE_PARTS
 from sculptnet.method import Method, NamedMethod
-from sculptnet.option_fields import PLACES, Options, typed_of
+from sculptnet.option_fields import PLACES, Options, option_name, typed_of
+from sculptnet.options import FreeGroup
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.spaces.named import NamedSpace, SpaceSettings
 
 V = TypeVar("V", bound=Options)
 VALUE = "value"  # marks what a program gave as a value that no file can bring back
 APART = ("run_dir", "fresh", "listener", "given")  # no part of what was asked
-# what a run that was begun can still be given: what is found does not depend on it
-FREE = ("workers", "baselines", "check_proxy", "proxy_networks")
+FREE = tuple(field.name for field in fields(FreeGroup))
 
 
 def to_command(options: Options) -> dict[str, Any]:
@@ -43,7 +45,8 @@ def plain_of(value: object) -> Any:
             return write(value)
     if isinstance(value, type) and issubclass(value, Method):
         return {"method": value.address(), "settings": {}}
-    return {VALUE: f"{type(value).__name__} {getattr(value, 'name', '')}".strip()}
+    name = getattr(value, "name", getattr(value, "__name__", ""))
+    return {VALUE: f"{type(value).__name__} {name}".strip()}
 
 
 def _place(value: object) -> Any:
@@ -56,8 +59,15 @@ def _place(value: object) -> Any:
 def _is_lost(plain: object) -> bool:
     """Whether something in it was given as a value that no file can bring back."""
     if isinstance(plain, Mapping):
-        return VALUE in plain or any(map(_is_lost, plain.values()))
+        lost = VALUE in plain or _of_this_process(str(plain.get("method", "")))
+        return lost or any(map(_is_lost, plain.values()))
     return isinstance(plain, list) and any(map(_is_lost, plain))
+
+
+def _of_this_process(address: str) -> bool:
+    """Whether a class is of a program, a notebook or a function that is not at work here."""
+    module, _, name = address.partition(":")
+    return "<locals>" in name or (module == "__main__" and not hasattr(sys.modules[module], name))
 
 
 def _changed(value: object, usual: object = None) -> dict[str, str]:
@@ -80,17 +90,42 @@ def _changed(value: object, usual: object = None) -> dict[str, str]:
     return found
 
 
+def unwritable(method: Method[Any]) -> list[str]:
+    """The settings of a method that a run cannot keep: it keeps texts, and reads the method back from them."""
+    kind = type(method)
+    known = fields(method)  # type: ignore[arg-type]  # a frozen dataclass
+    open_ones = [field.name for field in known if _default(field) is MISSING and field.init]
+    if open_ones:
+        return [f"method {kind.name}: {', '.join(open_ones)} must have defaults, so that a run can be gone on with"]
+    return [
+        f"`search.{name}`: a run keeps settings as texts (numbers, words, tuples of those, names of classes), and "
+        f"{attrgetter(name)(method)!r} cannot be read back from one; leave it out"
+        for name, text in _changed(method).items()
+        if not _comes_back(text, attrgetter(name)(method), settings.annotation_of(method, name))
+    ]
+
+
+def _comes_back(text: str, value: object, annotation: Any) -> bool:
+    """Whether `text` is read as `value`; of a dataclass it is the class, and its fields have texts of their own."""
+    try:
+        read = settings.parse(text, annotation)
+        return type(read) is type(value) if is_dataclass(value) else bool(read == value)
+    except ValueError:  # ours, and of arrays
+        return False
+
+
 def _default(field: Field[Any]) -> object:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def from_command(kind: type[V], command: Mapping[str, Any], changes: Mapping[str, Any]) -> V:
+def from_command(kind: type[V], command: Mapping[str, Any], changes: Mapping[str, Any], call: str = "resume") -> V:
     """The options that `to_command` made plain.
 
     Args:
         kind: of the verb.
         command: plain.
         changes: what is given now; those options do not come from `command`.
+        call: what takes values again that no file can bring back.
 
     Raises:
         RunError: something was given as a value that no file can bring back.
@@ -105,8 +140,10 @@ def from_command(kind: type[V], command: Mapping[str, Any], changes: Mapping[str
         if _is_lost(value) and name not in changes and name not in FREE
     ]
     if lost:
+        given = ", ".join(f"{name.partition(' ')[0]}=..." for name in lost)
         raise RunError(
-            f"the run was begun by a program that gave {', '.join(lost)} as values; go on with the same call there"
+            f"the run was begun by a program that gave {', '.join(lost)} as values, which no file brings back; give "
+            f"them again, in Python: `{call}(RUN, {given})`"
         )
     read = {name: value_of(typed_of(known[name]).kind, value) for name, value in command.items() if name not in changes}
     return kind(**{name: value for name, value in read.items() if not isinstance(value, _Lost)}, **changes)
@@ -160,7 +197,7 @@ def command_line(verb: str, kind: type[Options], command: Mapping[str, Any]) -> 
     words += [_shown(command[name]) for name in ("network", "data") if name in command]
     others = {name: value for name, value in command.items() if name not in ("network", "data", "runs")}
     for name, value in others.items():
-        words += _words(typed_of(known[name]).name or f"--{name.replace('_', '-')}", name, value)
+        words += _words(f"--{option_name(known[name]).replace('_', '-')}", name, value)
     for name, value in others.items():
         words += _settings(name, value)
     return shlex.join(words)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from sculptnet.cost import macs
 from sculptnet.errors import RunError
 from sculptnet.export import load_network
 from sculptnet.nets import Network
+from sculptnet.records import to_plain
+from sculptnet.records.card import ClassifierCard
 from sculptnet.runs import RunDirectory
 from sculptnet.stages.feasibility import NOTICED_SLOWER
 from sculptnet.stages.proxy import ProxyCheck
@@ -34,7 +35,7 @@ class FitResult:
 
     folder: Path
     architecture: Architecture
-    card: Mapping[str, Any] | None
+    card: ClassifierCard | None
     report: Path | None
     front: tuple[TradeOff, ...] = ()
     proxy: ProxyCheck | None = None
@@ -42,8 +43,7 @@ class FitResult:
     @property
     def within_budget(self) -> bool | None:
         """Whether the measured latency is within the budget; None without one, and before it is measured."""
-        within: bool | None = None if self.card is None else self.card["within_budget"]
-        return within
+        return None if self.card is None else self.card.within_budget
 
     def network(self) -> Network:
         """The trained network.
@@ -62,17 +62,17 @@ class FitResult:
             found = f"Found a network of {size}; stopped as asked. `sculptnet fit {self.folder}` goes on"
             return "\n".join([*self._searched(), found])
         lines = []
-        for name, timing in self.card["measured"].items():
-            accuracy = self.card["accuracy"][name]
-            low, high = accuracy["top1_interval"]
+        for name, timing in self.card.measured.items():
+            accuracy = self.card.accuracy[name]
+            low, high = accuracy.interval()
             lines.append(
-                f"{name:<16} {timing['latency_ms']:8.3f} ms ({timing['loop_ms']:.3f} in a loop)   "
-                f"top-1 {accuracy['top1']:.2%} ({low:.2%} to {high:.2%}), balanced {accuracy['balanced']:.2%}"
+                f"{name:<16} {timing.latency_ms:8.3f} ms ({timing.loop_ms:.3f} in a loop)   "
+                f"top-1 {accuracy.top1:.2%} ({low:.2%} to {high:.2%}), balanced {accuracy.balanced:.2%}"
             )
         lines.append(self._verdict(self.card))
-        for name, cost in self.card.get("limits", {}).items():
-            lines.append(f"{name} is {_amount(cost['value'])}, within the limit of {_amount(cost['at_most'])}")
-        lines += [f"Warning: {warning}" for warning in self.card.get("warnings", ())]
+        for name, cost in self.card.limits.items():
+            lines.append(f"{name} is {_amount(cost.value)}, within the limit of {_amount(cost.at_most)}")
+        lines += [f"Warning: {warning}" for warning in self.card.warnings]
         lines.append(f"Model:  {RunDirectory(self.folder).model}")
         lines = [*self._searched(), *lines]
         return "\n".join([*lines, *([f"Report: {self.report}"] if self.report else [])])
@@ -82,35 +82,37 @@ class FitResult:
         front = describe(self.front) if len(self.front) > 1 else []
         return [*front, *([str(self.proxy)] if self.proxy is not None else [])]
 
-    def _verdict(self, card: Mapping[str, Any]) -> str:
+    def _verdict(self, card: ClassifierCard) -> str:
         """The budget, if there is one, and the device."""
-        budget, device = card["budget"], card["device"]["name"]
+        budget, device = card.budget, card.device.name
         if budget is None:
             return f"Measured on {device}; no budget was given"
-        over = card["measured"][budget["file"]]["latency_ms"] / budget["at_most"] - 1
-        within = f"within the budget of {budget['at_most']:g} ms"
+        over = card.judged().latency_ms / budget.at_most - 1
+        within = f"within the budget of {budget.at_most:g} ms"
         if over > 0:
-            within = f"OVER the budget of {budget['at_most']:g} ms by {over:.1%}{_slowed(card)}"
-        return f"{budget['file']} is {within} on {device}"
+            within = f"OVER the budget of {budget.at_most:g} ms by {over:.1%}{_slowed(card)}"
+        return f"{budget.file} is {within} on {device}"
 
     def to_json(self) -> dict[str, Any]:
         """The result as machines read it."""
         return {
             "run": str(self.folder),
-            "card": self.card,
+            "card": None if self.card is None else to_plain(self.card),
             "report": str(self.report) if self.report else None,
             "front": [one.to_json() for one in self.front],
-            "proxy": None if self.proxy is None else self.proxy.to_json(),
+            "proxy": None if self.proxy is None else asdict(self.proxy),
         }
 
 
-def _slowed(card: Mapping[str, Any]) -> str:
+def _slowed(card: ClassifierCard) -> str:
     """How much of an excess is the device's own: its speed now, against the one that the search counted with."""
-    timing, then_ms = card["measured"][card["budget"]["file"]], (card["predicted"] or {}).get("reference_ms")
-    slower = timing["reference_ms"] / then_ms if then_ms else 1.0
+    if card.predicted is None or card.predicted.reference_ms is None:
+        return ""
+    timing = card.judged()
+    slower = timing.reference_ms / card.predicted.reference_ms
     if slower < NOTICED_SLOWER:
         return ""
-    at_then = timing["latency_ms"] / slower
+    at_then = timing.latency_ms / slower
     return f" (it takes {at_then:.3f} ms at the speed of the table; the device is {slower:.2f} times as slow now)"
 
 

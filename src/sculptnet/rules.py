@@ -42,17 +42,34 @@ def _known(owner: object, names: Iterable[str]) -> Iterator[tuple[str, float]]:
 
 
 def raised(*checks: Callable[[], object]) -> list[str]:
-    """What `checks` raise of our errors: a sentence for each that does."""
-    problems = []
+    """What `checks` raise of our errors: a sentence for each thing that is wrong."""
+    problems: list[str] = []
     for check in checks:
         try:
             check()
         except SculptNetError as error:
-            problems.append(str(error))
+            problems += error.problems if isinstance(error, InvalidValue) else (str(error),)
     return problems
+
+
+def require_all(problems: Sequence[str], subject: str, *checks: Callable[[], object]) -> None:
+    """Raises `InvalidValue` with all `problems` of `subject` and all that `checks` raise.
+
+    An error of another class that comes alone is raised as it is.
+    """
+    caught: list[SculptNetError] = []
+    for check in checks:
+        try:
+            check()
+        except SculptNetError as error:
+            caught.append(error)
+    if len(caught) == 1 and not problems and not isinstance(caught[0], InvalidValue):
+        raise caught[0]
+    found = [one for error in caught for one in (error.problems if isinstance(error, InvalidValue) else [str(error)])]
+    require(list(dict.fromkeys([*problems, *found])), subject)
 
 
 def require(problems: Sequence[str], subject: str) -> None:
     """Raises `InvalidValue` with all `problems` of `subject`, if there are any."""
     if problems:
-        raise InvalidValue(collected(problems, subject))
+        raise InvalidValue(collected(problems, subject), [f"{subject}: {one}" for one in problems])

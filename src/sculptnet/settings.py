@@ -1,7 +1,7 @@
 """The signature is the schema: settings are keyword-only arguments, parsed by their annotations.
 
-`--set search.tau=5 --set recipe.optimizer.learning_rate=0.05 --set space.width=0.5` becomes arguments of the search
-method, fields of the recipe and arguments of the space. Nothing is declared twice.
+`search.tau=5`, `recipe.optimizer.learning_rate=0.05` and `space.width=0.5` become a field of the method, a field of
+the recipe and an argument of the space. Nothing is declared twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PLAIN = (bool, int, float, str)
 
 @dataclass(frozen=True)
 class Setting:
-    """One thing that `--set` can change."""
+    """One thing that can be changed by its name."""
 
     name: str
     annotation: Any
@@ -54,14 +54,19 @@ def split(given: Sequence[str], groups: Sequence[str]) -> dict[str, dict[str, st
         name, equals, value = entry.partition("=")
         group, dot, rest = name.strip().partition(".")
         if not equals or not dot or not rest:
-            problems.append(f"{entry!r} must read GROUP.NAME=VALUE, where GROUP is {' or '.join(groups)}")
+            problems.append(f"setting {entry!r} must read GROUP.NAME=VALUE, where GROUP is {' or '.join(groups)}")
         elif group not in result:
-            problems.append(f"{entry!r} names the group {group!r}; {suggestion(group, groups)}")
+            problems.append(f"setting {entry!r} names the group {group!r}; {suggestion(group, groups)}")
         else:
             result[group][rest] = value.strip()
-    if problems:
-        raise InvalidValue(collected(problems, "--set"))
+    _require(problems)
     return result
+
+
+def _require(problems: Sequence[str]) -> None:
+    """Raises `InvalidValue` with all problems, if there are any; each sentence begins with the name of a setting."""
+    if problems:
+        raise InvalidValue(problems[0] if len(problems) == 1 else collected(problems, "settings"), problems)
 
 
 def settings_of(function: Callable[..., Any]) -> dict[str, Setting]:
@@ -94,7 +99,7 @@ def bind(function: Callable[..., Any], given: Mapping[str, str], group: str) -> 
     problems, values = list[str](), dict[str, Any]()
     for name, text in given.items():
         if name not in known:
-            problems.append(f"{group}.{name} is unknown; {suggestion(name, known)}")
+            problems.append(f"`{group}.{name}` is unknown; {suggestion(name, known)}")
             continue
         argument, dot, field = name.partition(".")
         try:
@@ -104,9 +109,8 @@ def bind(function: Callable[..., Any], given: Mapping[str, str], group: str) -> 
             else:
                 values[name] = parse(text, known[name].annotation)
         except InvalidValue as error:
-            problems.append(f"{group}.{name}: {error}")
-    if problems:
-        raise InvalidValue(collected(problems, "--set"))
+            problems.append(f"`{group}.{name}`: {error}")
+    _require(problems)
     return values
 
 
@@ -124,8 +128,7 @@ def apply(value: V, given: Mapping[str, object], group: str) -> V:
     """
     problems: list[str] = []
     made = _with(value, {tuple(path.split(".")): text for path, text in given.items()}, group, problems)
-    if problems:
-        raise InvalidValue(collected(problems, "--set"))
+    _require(problems)
     return made
 
 
@@ -140,19 +143,27 @@ def _with(value: V, given: Mapping[tuple[str, ...], object], where: str, problem
                 text = given[(name,)]
                 changes[name] = parse(text, known) if isinstance(text, str) else text
         except InvalidValue as error:
-            problems.append(f"{where}.{name}: {error}")
+            problems.append(f"`{where}.{name}`: {error}")
         if below and name in changes:
             try:
                 _require_fields(changes[name], known, name)
                 changes[name] = _with(changes[name], below, f"{where}.{name}", problems)
             except InvalidValue as error:
-                problems.append(f"{where}.{name}.{'.'.join(next(iter(below)))}: {error}")
+                problems.append(f"`{where}.{name}.{'.'.join(next(iter(below)))}`: {error}")
     try:
         return replace(value, **changes)  # type: ignore[type-var]
     except InvalidValue as error:
         only = f".{next(iter(changes))}" if len(changes) == 1 else ""
-        problems.append(f"{where}{only}: {error}")
+        problems.append(f"`{where}{only}`: {error}")
         return value
+
+
+def annotation_of(value: object, path: str) -> Any:
+    """The annotation of a field of `value` by its dotted name; raises `InvalidValue` where there is none."""
+    *above, name = path.split(".")
+    for one in above:
+        value = getattr(value, one)
+    return _known_field(value, name)
 
 
 def _known_field(value: object, name: str) -> Any:

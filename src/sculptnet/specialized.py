@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sculptnet.arch import Architecture
-from sculptnet.files import read_json
-from sculptnet.report import DeviceFront, SpecializedNetwork, write_specialized
+from sculptnet.records import of_kind, to_plain
+from sculptnet.records.card import ClassifierCard, read_card, read_card_of
+from sculptnet.records.run_events import FrontFound, NetworkSpecialized
+from sculptnet.report.specialized_page import DeviceFront, SpecializedNetwork, write_specialized
 from sculptnet.runs import RunDirectory
 
 FOUND = ("test", "balanced", "held out", "predicted")
@@ -50,7 +52,11 @@ class Specialized:
     def to_json(self) -> dict[str, Any]:
         """The result as machines read it."""
         networks = [
-            {**asdict(network), "folder": str(network.folder), "card": read_json(RunDirectory(network.folder).card)}
+            {
+                **asdict(network),
+                "folder": str(network.folder),
+                "card": to_plain(read_card(RunDirectory(network.folder).card)),
+            }
             for network in self.networks
         ]
         return {"run": str(self.run), "networks": networks, "report": str(self.report)}
@@ -77,27 +83,29 @@ def device_networks(runs: Sequence[RunDirectory]) -> tuple[SpecializedNetwork, .
 
 
 def _network(run: RunDirectory) -> SpecializedNetwork:
-    card = read_json(run.card)
-    event = next(event for event in reversed(run.events(lambda text: None)) if event["event"] == "specialized")
-    file = card["budget"]["file"]
+    card = read_card_of(run.card, ClassifierCard)
+    event = of_kind(run.events(lambda text: None), NetworkSpecialized)[-1]
+    assert card.budget is not None
+    assert card.predicted is not None
+    accuracy = card.accuracy[card.budget.file]
     return SpecializedNetwork(
         device=run.folder.parent.name,
-        budget_ms=card["budget"]["at_most"],
-        latency_ms=card["measured"][file]["latency_ms"],
-        predicted_ms=card["predicted"]["latency_ms"],
-        test_top1=card["accuracy"][file]["top1"],
-        test_balanced=card["accuracy"][file]["balanced"],
-        held_out_top1=event["metrics"]["top1"],
-        predicted_top1=event["predicted_top1"],
-        macs=card["macs"],
-        parameters=card["parameters"],
-        network=event["network"],
-        search_seconds=event["seconds"],
-        within_budget=card["within_budget"],
+        budget_ms=card.budget.at_most,
+        latency_ms=card.judged().latency_ms,
+        predicted_ms=card.predicted.latency_ms,
+        test_top1=accuracy.top1,
+        test_balanced=accuracy.balanced,
+        held_out_top1=event.metrics["top1"],
+        predicted_top1=event.predicted_top1,
+        macs=card.macs,
+        parameters=card.parameters,
+        network=event.network,
+        search_seconds=event.seconds,
+        within_budget=bool(card.within_budget),
         folder=run.folder,
-        limits=tuple((name, cost["at_most"]) for name, cost in card.get("limits", {}).items()),
-        fine_tune_epochs=event["fine_tune_epochs"],
-        warnings=tuple(card.get("warnings", ())),
+        limits=tuple((name, cost.at_most) for name, cost in card.limits.items()),
+        fine_tune_epochs=event.fine_tune_epochs,
+        warnings=card.warnings,
     )
 
 
@@ -114,11 +122,6 @@ def write_specialized_report(origin: RunDirectory, warn: Callable[[str], None]) 
         finished = [RunDirectory(path) for path in sorted(folder.iterdir()) if RunDirectory(path).card.exists()]
         networks = sorted(device_networks(finished), key=lambda one: (one.budget_ms, one.limits, one.fine_tune_epochs))
         if networks:
-            points = _front(RunDirectory(folder).events(warn))
-            fronts.append(DeviceFront(folder.name, points, tuple(networks)))
+            found = of_kind(RunDirectory(folder).events(warn), FrontFound)
+            fronts.append(DeviceFront(folder.name, found[-1].points if found else (), tuple(networks)))
     return write_specialized(origin.folder.name, fronts, origin.specialized)
-
-
-def _front(events: Sequence[Mapping[str, Any]]) -> tuple[tuple[float, float], ...]:
-    found = [event["points"] for event in events if event["event"] == "front"]
-    return tuple((float(ms), float(top1)) for ms, top1 in found[-1]) if found else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,26 +34,62 @@ from sculptnet.methods.supernet_search import find_specialised, pareto_front
 from sculptnet.options import FitOptions, SpecializeOptions
 from sculptnet.plain import from_command
 from sculptnet.precision import Precision
-from sculptnet.runs import RunDirectory, read_record
+from sculptnet.records import of_kind
+from sculptnet.records.run_events import FrontFound, NetworkSpecialized
+from sculptnet.runs import SPECIALIZE, RunDirectory, read_record
 from sculptnet.search import Limit, Objective, Problem
 from sculptnet.specialized import Specialized, described, device_networks, write_specialized_report
 from sculptnet.stages.feasibility import budget_at_table_speed, budget_ms, check_limits
 from sculptnet.stages.ship import ship
 from sculptnet.stages.table import limits_beside, measured_table
 from sculptnet.stages.train import train_module
+from sculptnet.stages.unused import READING
 from sculptnet.streams import stream_seed
-from sculptnet.tasks.classify import open_run, opened
+from sculptnet.tasks.classify import open_run, opened, problems_of
+from sculptnet.tasks.opening import check_still_there
+from sculptnet.words import several
 
 
-def requests_of(options: SpecializeOptions) -> tuple[FitOptions, ...]:
-    """The options of each budget: the run's own, for this device, kept inside the run.
+def check_budgets(options: SpecializeOptions) -> None:
+    """Whether all of it can be had.
 
     Raises:
         RunError: the run has no supernet.
-        InvalidValue: something cannot be had, such as a device that is unknown.
+        InvalidValue: with everything that cannot be had, such as a device that is unknown.
+    """
+    asked = asked_of(options)
+    method = made(asked.method, OnceForAll)
+    problems = [one for value in options.budgets() for one in problems_of(replace(asked, latency_ms=value), method)]
+    if problems:
+        raise InvalidValue("\n".join(problems), list(dict.fromkeys(problems)))
+
+
+def read_anew(command: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was asked, without how data was read where it is given as a value now."""
+    as_value = not isinstance(changes.get("data", ""), (str, Path))
+    return {name: value for name, value in command.items() if not (as_value and name in READING)}
+
+
+def requests_of(options: SpecializeOptions) -> tuple[FitOptions, ...]:
+    """The options of each budget: the run's own, for this device, kept inside the run."""
+    asked = asked_of(options)
+    device = open_device(asked.device, asked.threads) if isinstance(asked.device, str) else asked.device
+    place = device_folder(Path(options.run), device, asked.precision)
+    return tuple(
+        replace(asked, latency_ms=value, run_dir=place / budget_name(value, asked.limits))
+        for value in options.budgets()
+    )
+
+
+def asked_of(options: SpecializeOptions) -> FitOptions:
+    """What was asked of the run, with what is asked now in its place.
+
+    Raises:
+        RunError: the run has no supernet, or a program gave it values that no file can bring back.
     """
     folder = Path(options.run)
     changes: dict[str, Any] = {"table": options.table, "limits": tuple(options.limits), "baselines": False}
+    changes |= {name: value for name in ("data", "space") if (value := getattr(options, name)) is not None}
     if options.device is not None:
         changes["device"] = options.device
     if options.threads is not None or not isinstance(options.device, str | None):  # a device has its own
@@ -62,13 +98,14 @@ def requests_of(options: SpecializeOptions) -> tuple[FitOptions, ...]:
         changes["precision"] = options.precision
     run = supernet_run(folder)
     with reading(run.description, AS_WRITTEN):
-        asked = from_command(FitOptions, run.info().command, {**changes, "listener": options.listener})
-    device = open_device(asked.device, asked.threads) if isinstance(asked.device, str) else asked.device
-    place = device_folder(folder, device, asked.precision)
-    return tuple(
-        replace(asked, latency_ms=value, run_dir=place / budget_name(value, asked.limits))
-        for value in options.budgets()
-    )
+        asked = from_command(
+            FitOptions,
+            read_anew(run.info().command, changes),
+            {**changes, "listener": options.listener},
+            call="specialize",
+        )
+    check_still_there(asked.data, folder, "give the new one: `data=FOLDER`")
+    return asked
 
 
 def supernet_run(folder: Path) -> RunDirectory:
@@ -79,14 +116,16 @@ def supernet_run(folder: Path) -> RunDirectory:
     """
     run = RunDirectory(folder)
     info = run.info()
+    if run.origin is not None:
+        raise RunError(f"{folder} holds a network that was cut out of {run.origin.folder}; name that run")
     if run.supernet.load() is None or not run.record("plan").exists():
         if run.predictor.load() is not None:
             raise RunError(
-                f"{folder} has no supernet, but a predictor: `sculptnet fit DATA --from-run {folder} --latency-ms X` "
+                f"{folder} has no supernet, but a predictor: `fit(DATA, latency_ms=X, from_run={str(folder)!r})` "
                 "searches with it for another budget or device"
             )
         raise RunError(
-            f"{folder} has no supernet (a run of `{info.verb}`); `sculptnet fit DATA --latency-ms X --method ofa` "
+            f"{folder} has no supernet (a run of `{info.verb}`); `fit(DATA, latency_ms=X, method='ofa')` "
             "trains one, and a run that was interrupted goes on with `sculptnet fit RUN`"
         )
     return run
@@ -159,9 +198,9 @@ def _specialize(
     on_device = OnDevice(job, table, FactoredCost(job.space, table), limits_beside(job, table))
     on_device.check(requests)
     found = load_learned(job, replace(job, run=origin), method, plan)
-    if not any(event["event"] == "front" for event in job.events()):
+    if not of_kind(job.events(), FrontFound):
         points = pareto_front(table, found.predictor, stream_seed(job.options.seed, "front"))
-        job.log({"event": "front", "device": job.device.name, "points": points})
+        job.log(FrontFound(job.device.name, tuple(points)))
     for request in requests:
         _one(on_device, method, request, found, plan, fine_tune_epochs)
 
@@ -189,7 +228,8 @@ class OnDevice:
         """The same for one budget, in `folder`."""
         request = replace(request, run_dir=folder.folder)
         tuned = replace(method, fine_tune_epochs=fine_tune_epochs) if fine_tune_epochs else method
-        run = open_run("fit", request, tuned, self.job.loaded, self.job.subject)
+        verb = folder.info().verb if folder.exists() else SPECIALIZE  # fit, in older ones
+        run = open_run(verb, request, tuned, self.job.loaded, self.job.subject)
         return replace(self.job, options=request, run=run)
 
 
@@ -210,7 +250,7 @@ def _check_budgets(requests: Sequence[FitOptions], cost: FactoredCost, table: La
     if under:
         raise Infeasible(
             f"{' and '.join(under)}: under the fastest network of this supernet on {table.device}, {fastest:.3g} ms "
-            f"(the slowest takes {slowest:.3g} ms); raise latency_ms above that"
+            f"(the slowest takes {slowest:.3g} ms); raise `latency_ms` above that"
         )
 
 
@@ -235,19 +275,18 @@ def _one(
     best = find_specialised(here, target, found, method.draws, method)
     architecture = job.space.decode(best.choices).architecture
     job.log(
-        {
-            "event": "specialized",
-            "network": described(architecture),
-            "seconds": round(job.clock() - begun, 2),
-            "predicted_top1": float(found.predictor.of(best.choices)[0]),
-            "metrics": {name: float(value) for name, value in best.metrics.items()},
-            "fine_tune_epochs": fine_tune_epochs,
-        }
+        NetworkSpecialized(
+            network=described(architecture),
+            seconds=round(job.clock() - begun, 2),
+            predicted_top1=float(found.predictor.of(best.choices)[0]),
+            metrics=best.metrics,
+            fine_tune_epochs=fine_tune_epochs,
+        )
     )
     network, recipe = found.judge.network(architecture).to("cpu"), job.recipe()
     if fine_tune_epochs:
         recipe = fine_tuning(recipe, fine_tune_epochs)
-        job.say(f"Fine-tuning the network for {budget_ms(request):g} ms, {fine_tune_epochs} epochs")
+        job.say(f"Fine-tuning the network for {budget_ms(request):g} ms, {several(fine_tune_epochs, 'epoch')}")
         train_module(job.at(architecture.resolution), network, recipe, "final")
     else:
         recipe = rescaled(recipe, sum(plan.epochs.values()))

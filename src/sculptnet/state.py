@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 if TYPE_CHECKING:
     from torch import Tensor
 
-Event: TypeAlias = Mapping[str, Any]
-Log: TypeAlias = Callable[[Event], None]
 Progress: TypeAlias = Callable[[str, int, int], None]  # what, done, total; called often, cheap
 
 
@@ -35,10 +33,6 @@ class NoCheckpoint:
     def load(self) -> tuple[dict[str, Tensor], Any] | None:
         """Nothing was saved."""
         return None
-
-
-def no_log(event: Event) -> None:
-    """Drops the event."""
 
 
 def no_progress(what: str, done: int, total: int) -> None:

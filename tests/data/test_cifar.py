@@ -68,5 +68,5 @@ def test_where_nothing_can_be_reached_all_ways_are_listed(tmp_path: Path, capfd:
             load(None, tmp_path, source=Unreachable)
         assert "not on this machine, and it cannot be downloaded (" in str(caught.value)
         assert "with access to the internet: it is downloaded by itself" in str(caught.value)
-        assert "into a folder FOLDER and pass --root FOLDER" in str(caught.value)
+        assert "into a folder FOLDER and give `root=FOLDER`" in str(caught.value)
     assert capfd.readouterr().out == ""

@@ -78,7 +78,7 @@ def test_where_nothing_can_be_reached_all_ways_are_listed(tmp_path: Path, capfd:
         fashion_mnist(None, tmp_path, installed=tmp_path / "none", source=Unreachable)
     text = str(caught.value)
     assert text.startswith("Fashion-MNIST is not on this machine and cannot be downloaded (")
-    for way in ("apt-get install dataset-fashion-mnist", "with access to the internet", "--root FOLDER"):
+    for way in ("apt-get install dataset-fashion-mnist", "with access to the internet", "`root=FOLDER`"):
         assert way in text
     assert capfd.readouterr().out == ""
 

@@ -84,7 +84,7 @@ def test_broken_files_are_all_listed(make_folder: Make) -> None:
         folder(path)
     lines = str(caught.value).splitlines()
     assert lines[0].endswith(
-        "set: 3 files cannot be read as images; repair or remove them, or leave them out with --skip-broken"
+        "set: 3 files cannot be read as images; repair or remove them, or leave them out with `skip_broken=True`"
     )
     assert "train/a/001.png: " in lines[1]
     assert lines[2:] == ["  - train/b/notes.txt: not an image", "  - val/a/x.jpg: not an image: the file is empty"]

@@ -187,7 +187,7 @@ def test_everything_that_is_wrong_with_a_power_is_said_at_once(package: Path, ta
 
 def test_no_counter_is_said(tmp_path: Path) -> None:
     with pytest.raises(
-        DeviceError, match=r"has no energy counter of a processor .* leave --energy or --limit energy_mj out"
+        DeviceError, match=r"has no energy counter of a processor .* leave `energy` or the limit energy_mj out"
     ):
         open_rapl(tmp_path / "powercap")
 

@@ -107,7 +107,7 @@ def test_a_file_with_open_sizes_or_several_inputs_is_refused() -> None:
         node = onnx.helper.make_node("Sum", [value.name for value in inputs], ["y"])
         return bytes(onnx.helper.make_model(onnx.helper.make_graph([node], "g", inputs, [output])).SerializeToString())
 
-    with pytest.raises(InvalidValue, match=r"wide.onnx: .*height and width are open; give them as --resolution"):
+    with pytest.raises(InvalidValue, match=r"wide.onnx: .*height and width are open; give them as `resolution=PIXELS`"):
         measure_onnx({"wide.onnx": model(["batch", 3, "height", 8])}, FakeDevice())
     assert measure_onnx({"wide.onnx": model(["batch", 3, "height", 8])}, FakeDevice(), resolution=8)
     with pytest.raises(InvalidValue, match=r"two.onnx: a network with one input, .* this has 2"):

@@ -97,7 +97,7 @@ def test_open_height_and_width_take_the_resolution(sizes: tuple[Size, ...]) -> N
     data = model(*sizes).SerializeToString()
     assert sized("net", data, 12).shape == (1, 3, 12, 12)
     assert runs(data, 12) > 0
-    with pytest.raises(InvalidValue, match=r"height and width are open; give them as --resolution PIXELS"):
+    with pytest.raises(InvalidValue, match=r"height and width are open; give them as `resolution=PIXELS`"):
         sized("net", data)
 
 
@@ -123,7 +123,7 @@ def test_inputs_that_are_not_one_image_are_described(made: onnx.ModelProto, mess
 
 
 def test_sizes_that_the_file_has_are_not_changed() -> None:
-    with pytest.raises(InvalidValue, match=r"\(1, 3, 8, 8\), so that --resolution 64 does not apply; leave it out"):
+    with pytest.raises(InvalidValue, match=r"\(1, 3, 8, 8\), so that `resolution` 64 does not apply; leave it out"):
         sized("net", model(1, 3, 8, 8).SerializeToString(), 64)
 
 

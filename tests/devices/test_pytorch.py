@@ -86,7 +86,7 @@ def test_a_file_is_measured_through_the_module_it_was_exported_from_and_not_with
 def test_int8_is_refused_at_once(tiny_fbnet: SearchSpace) -> None:
     assert precisions_of(Torch(1)) == {Precision.FP32}
     architecture = tiny_fbnet.decode(tiny_fbnet.sample(np.random.default_rng(0), 1)[0]).architecture
-    refusal = "torch-1t runs fp32 only, not int8; give --precision fp32 or another --device"
+    refusal = "torch-1t runs fp32 only, not int8; give `precision='fp32'` or another `device`"
     with pytest.raises(DeviceError, match=refusal):
         measure_networks({"a": architecture}, Torch(1), precision=Precision.INT8)
     with pytest.raises(DeviceError, match=refusal):
@@ -113,5 +113,5 @@ def test_compiled_it_times_whole_networks() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a CUDA device here")
 def test_without_a_cuda_device_that_is_an_error() -> None:
-    with pytest.raises(DeviceError, match="torch sees no CUDA device here; --device torch measures on the CPU"):
+    with pytest.raises(DeviceError, match="torch sees no CUDA device here; `device='torch'` measures on the CPU"):
         open_device("torch-cuda")

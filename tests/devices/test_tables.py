@@ -15,6 +15,7 @@ from sculptnet.devices import FileMemo, Measurement, OnnxRuntime, Plan, Quality,
 from sculptnet.devices.graphs import Graphs
 from sculptnet.devices.tables import distinct_networks, leaning_networks, reference_network
 from sculptnet.errors import InvalidValue, NotMeasured
+from sculptnet.records.run_events import TableMeasured
 from sculptnet.spaces import fbnet
 from sculptnet.state import Progress, no_progress
 from sculptnet.testing import FakeDevice
@@ -171,10 +172,10 @@ def test_one_event_tells_what_came_out(small: SearchSpace) -> None:
     events: list[Any] = []
     table = measure_table(small, EXACT, seed=0, num_calibration=2, num_held_out=2, log=events.append)
     (event,) = events
-    assert event["event"] == "table"
-    assert event["name"] == table.name
+    assert isinstance(event, TableMeasured)
+    assert event.name == table.name
     assert table.held_out is not None
-    assert event["mape_percent"] == table.held_out.mape_percent
+    assert event.mape_percent == table.held_out.mape_percent
 
 
 # ---------------------------------------------------------------------- recheck

@@ -66,7 +66,7 @@ def test_the_metrics_are_those_of_the_network_it_leaves(
 def losses(evaluation: ByTraining, candidate: Candidate, job: Job) -> tuple[list[float], Mapping[str, float]]:
     events: list[Any] = []
     metrics = evaluation(candidate, replace(job, log=events.append))
-    return [event["loss"] for event in events], metrics
+    return [event.loss for event in events], metrics
 
 
 def test_the_result_does_not_depend_on_the_trials_number_or_the_process(
@@ -88,9 +88,9 @@ def test_seed_and_replicate_change_it(evaluation: ByTraining, candidate: Candida
 def test_the_jobs_length_rescales_the_recipe(evaluation: ByTraining, candidate: Candidate) -> None:
     events: list[Any] = []
     evaluation(candidate, Job(trial=0, epochs=2, log=events.append))
-    assert [(event["epoch"], event["epochs"]) for event in events] == [(1, 2), (2, 2)]
+    assert [(event.epoch, event.epochs) for event in events] == [(1, 2), (2, 2)]
     # 5 steps an epoch: a quarter of 10 steps, rounded to 2, is warm-up; the last step is the 8th of 8 on the cosine
-    assert events[-1]["learning_rate"] == pytest.approx(0.1 * (1 + np.cos(np.pi * 7 / 8)) / 2)
+    assert events[-1].learning_rate == pytest.approx(0.1 * (1 + np.cos(np.pi * 7 / 8)) / 2)
 
 
 def test_a_killed_trial_goes_on(evaluation: ByTraining, candidate: Candidate, tmp_path: Path) -> None:

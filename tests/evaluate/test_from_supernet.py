@@ -86,7 +86,7 @@ def test_too_few_images_to_recalibrate_are_an_error() -> None:
     assert "batch_size must be at least 2, got 1" in str(caught.value)
     assert (
         "calibration_images must be at most the 42 images there are, got 2000; lower it "
-        "(--set search.calibration_images=42)"
+        "(`search.calibration_images=42`)"
     ) in str(caught.value)
 
 

@@ -77,7 +77,7 @@ def test_my_block_says_what_is_wrong() -> None:
 
 
 def test_my_device_says_what_it_cannot_do() -> None:
-    with pytest.raises(DeviceError, match="one thread, got 2; leave --threads at 1"):
+    with pytest.raises(DeviceError, match="one thread, got 2; leave `threads` at 1"):
         Reference(2)
 
 

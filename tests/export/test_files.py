@@ -64,7 +64,7 @@ def test_the_files_are_what_they_are_said_to_be(
         data = written[file.path.name]
         assert (file.size_bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
         assert OnnxModel(file.path).metadata == Metadata(CLASSES, preprocessing)
-        assert file.to_json()["agreement"] == exported.parities()[file.path.name]
+        assert file.agreement == exported.parities()[file.path.name]
         onnx.checker.check_model(onnx.load_model_from_string(data), full_check=True)
     assert exported.file(Precision.FP32).agreement.max_difference < 1e-5
     assert exported.file(Precision.FP32).agreement.num_images == 6  # all of the calibration

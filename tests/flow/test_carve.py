@@ -26,6 +26,8 @@ from sculptnet.methods import Carve
 from sculptnet.methods.carve import best_scored
 from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN
 from sculptnet.nets import Network, initialise
+from sculptnet.records import of_kind
+from sculptnet.records.run_events import Carved
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
 from sculptnet.search import Limit, Objective, Problem, Results
@@ -81,14 +83,14 @@ def test_a_network_within_the_budget_that_is_smaller_than_the_start_is_shipped(c
     card = carved.card
     assert card is not None
     assert carved.within_budget is True
-    assert (card["method"], card["starting_weights"]) == ("carve", str(start))
-    assert card["macs"] == macs(carved.architecture) < macs(network_of().architecture)
-    assert card["accuracy"]["model.onnx"]["top1"] > 0.8
+    assert (card.method, card.starting_weights) == ("carve", str(start))
+    assert card.macs == macs(carved.architecture) < macs(network_of().architecture)
+    assert card.accuracy["model.onnx"].top1 > 0.8
 
 
 def test_what_is_shipped_was_the_best_of_what_the_library_gives_when_measured(carved: FitResult) -> None:
     run = RunDirectory(carved.folder)
-    trials = [trial["metrics"] for trial in run.trials(print) if trial["error"] is None]
+    trials = [trial.metrics for trial in run.trials(print) if trial.error is None]
     assert 1 <= len(trials) <= 2
     best = max(trials, key=lambda metrics: float(metrics["top1"]))
     assert best["macs"] == macs(carved.architecture)
@@ -100,13 +102,13 @@ def test_what_is_shipped_was_the_best_of_what_the_library_gives_when_measured(ca
 
 
 def test_the_page_says_what_was_cut_where(carved: FitResult) -> None:
-    (event,) = [event for event in RunDirectory(carved.folder).events(print) if event["event"] == "carved"]
+    (event,) = of_kind(RunDirectory(carved.folder).events(print), Carved)
     before, after = dict(network_of().architecture.named()), dict(carved.architecture.named())
-    assert [one["path"] for one in event["blocks"]] == [path for path in before if before[path] != after[path]]
-    assert event["kept"] + len(event["blocks"]) == len(before)
+    assert [one.path for one in event.blocks] == [path for path in before if before[path] != after[path]]
+    assert event.kept + len(event.blocks) == len(before)
     assert carved.report is not None
     page = carved.report.read_text()
-    assert all(f"{one['carved']}" in page for one in event["blocks"])
+    assert all(f"{one.carved}" in page for one in event.blocks)
     assert "Carved" in page
 
 
@@ -169,7 +171,7 @@ def test_the_whole_start_is_among_the_finalists_where_nothing_must_be_cut(
 ) -> None:
     result = run_fit(ask_carve(tmp_path / "run", latency_ms=0.5, listener=listener), until=Stage.SEARCH)
     assert "The budget does not bind: every network fits. A larger start may be better" in said
-    first, *others = (trial["metrics"] for trial in RunDirectory(result.folder).trials(print))
+    first, *others = (trial.metrics for trial in RunDirectory(result.folder).trials(print))
     assert (first["kl_nats"], first["macs"]) == (0, macs(network_of().architecture))
     assert all(one["kl_nats"] > 0 for one in others)
 
@@ -179,7 +181,7 @@ def test_limits_beside_latency_hold(ask_carve: Ask, tmp_path: Path) -> None:
     result = run_fit(ask_carve(tmp_path / "run", latency_ms=0.5, limits=(f"macs={at_most}",)), until=Stage.SEARCH)
     trials = RunDirectory(result.folder).trials(print)
     assert trials
-    assert all(trial["metrics"]["macs"] <= at_most for trial in trials)
+    assert all(trial.metrics["macs"] <= at_most for trial in trials)
 
 
 def test_each_round_keeps_more_distance_to_the_budget(carved: FitResult) -> None:
@@ -200,7 +202,7 @@ def test_each_round_keeps_more_distance_to_the_budget(carved: FitResult) -> None
 def test_a_budget_below_all_that_can_be_carved_is_an_error_before_anything_is_trained(
     ask_carve: Ask, tmp_path: Path
 ) -> None:
-    with pytest.raises(Infeasible, match="lower --resolution, or start from a smaller network"):
+    with pytest.raises(Infeasible, match="lower `resolution`, or start from a smaller network"):
         run_fit(ask_carve(tmp_path / "run", latency_ms=0.05))
     assert not (tmp_path / "run" / "checkpoints").exists()
 
@@ -209,17 +211,23 @@ def test_a_budget_below_all_that_can_be_carved_is_an_error_before_anything_is_tr
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"start": None}, "the start is missing: method carve makes a trained network smaller; give start, such as"),
+        ({"start": None}, "the start is missing: method carve makes a trained network smaller; give `start`, such as"),
         ({"start": "mobilenet_v4"}, "unknown network 'mobilenet_v4'; did you mean mobilenet_v2"),
         ({"start": "mobilenet_v2=none.pth"}, "none.pth does not exist; give NAME=FILE"),
-        ({"latency_ms": None}, "the budget is missing; give latency_ms"),
-        ({"space": "fbnet", "settings": ()}, "opens a space of its own; leave the space out"),
-        ({"settings": ("space.depth=1",)}, "space.depth is unknown"),
-        ({"baselines": True}, "and method carve takes that one from a start that is trained; leave it out"),
-        ({"check_proxy": True}, "check_proxy: method carve trains no trials; leave it out"),
-        ({"full_trials": 2}, "full_trials: method carve takes its network from a start that is trained; leave it out"),
-        ({"settings": ("recipe.epochs=3",)}, "recipe.epochs: method carve trains the start for search.start_epochs"),
-        ({"workers": "2"}, "workers 2: method carve trains no trials that could be shared; leave it out"),
+        ({"latency_ms": None}, "the budget is missing; give `latency_ms`"),
+        ({"space": "fbnet", "settings": ()}, "opens a space of its own; leave `space` out"),
+        ({"settings": ("space.depth=1",)}, "`space.depth` is unknown"),
+        (
+            {"baselines": True},
+            "`baselines`: method carve takes its network from a start that is trained, and",
+        ),
+        ({"check_proxy": True}, "`check_proxy`: method carve compares no trials with longer training; leave it out"),
+        (
+            {"full_trials": 2},
+            "`full_trials` 2: method carve takes its network from a start that is trained;",
+        ),
+        ({"settings": ("recipe.epochs=3",)}, "`recipe.epochs`: method carve trains the start for search.start_epochs"),
+        ({"workers": "2"}, "`workers` 2: method carve trains no trials that could be shared; leave it out"),
         ({"from_run": Path("x")}, "method carve uses no predictor; method fbnetv3 does"),
         (
             {"limits": ("peak_memory_bytes=1e6",)},
@@ -244,7 +252,7 @@ def test_settings_that_can_be_changed_are_those_of_what_can_be_carved(command: C
     ]
     assert defaults["recipe.frozen_statistics"] == "True"
     code, _, err = command("show", "settings", "--method", "carve", "--space", "fbnet")
-    assert "space fbnet: method carve opens a space around its start; leave the space out" in err
+    assert "space fbnet: method carve opens a space around its start; leave --space out" in err
 
 
 def test_settings_out_of_range_are_named_together() -> None:
@@ -267,8 +275,9 @@ def test_another_networks_weights_and_too_few_images_are_named_before_anything_i
     weights = f"mobilenet_v2={start / 'weights.safetensors'}"
     with pytest.raises(InvalidValue) as caught:
         run_fit(ask_carve(tmp_path / "run", start=weights, settings=settings))
-    assert "images must be at most the 45 that weights are trained on here, got 46; lower it (--set" in str(
-        caught.value
+    assert (
+        "images must be at most the 45 that weights are trained on here, got 46; lower it (`search.images=45`)"
+        in str(caught.value)
     )
     assert "mobilenet_v2" in str(caught.value).split("search.images=45")[1]
     assert not RunDirectory(tmp_path / "run").table.exists()

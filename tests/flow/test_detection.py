@@ -31,6 +31,8 @@ from sculptnet.listening import Listener
 from sculptnet.nets import Network, initialise
 from sculptnet.options import Accelerator, DetectOptions
 from sculptnet.plain import from_command, to_command
+from sculptnet.records import to_plain
+from sculptnet.records.card import Budget
 from sculptnet.runs import RunDirectory
 from sculptnet.tasks.detect_network import beginning_of
 from sculptnet.tasks.detect_open import opened
@@ -86,17 +88,17 @@ def finished(asked_here: DetectOptions) -> DetectionResult:
 def test_everything_is_shipped_and_described(finished: DetectionResult) -> None:
     card = finished.card
     assert {path.name for path in RunDirectory(finished.folder).model.iterdir()} == SHIPPED
-    assert card["kind"] == "detector"
-    assert card["classes"] == ["disk", "square"]
-    assert set(card["measured"]) == {"model.onnx", "without NMS"}
-    assert card["measured"]["model.onnx"]["latency_ms"] > card["measured"]["without NMS"]["latency_ms"]
-    assert (card["within_budget"], finished.within_budget) == (False, False)
-    assert card["budget"] == {"at_most": 0.001, "file": "model.onnx"}
-    assert [row["name"] for row in card["detection"]["per_class"]] == ["disk", "square"]
-    assert 0 <= card["detection"]["map"] <= card["detection"]["map50"] <= 1
-    assert card["parity"]["model.onnx"]["same"] >= 0.98
-    assert [card["data"][f"{name}_images"] for name in ("train", "monitor", "test")] == [8, 2, 4]
-    assert card["starting_weights"] == "weights.safetensors"
+    assert card.kind == "detector"
+    assert card.classes == ("disk", "square")
+    assert set(card.measured) == {"model.onnx", "without NMS"}
+    assert card.measured["model.onnx"].latency_ms > card.measured["without NMS"].latency_ms
+    assert (card.within_budget, finished.within_budget) == (False, False)
+    assert card.budget == Budget(at_most=0.001, file="model.onnx")
+    assert [row.name for row in card.detection.classes] == ["disk", "square"]
+    assert 0 <= card.detection.ap <= card.detection.ap50 <= 1
+    assert card.parity["model.onnx"].same >= 0.98
+    assert (card.data.train_images, card.data.monitor_images, card.data.test_images) == (8, 2, 4)
+    assert card.starting_weights == "weights.safetensors"
     assert finished.detector().plan.score_threshold == 0.05
     assert "mAP@0.5" in finished.summary()
 
@@ -130,10 +132,10 @@ def test_the_file_is_compared_and_timed_on_photographs_that_were_drawn(
 
 
 def test_the_file_is_judged_beside_the_weights_on_the_same_photographs(finished: DetectionResult) -> None:
-    compared = finished.card["compared"]["model.onnx"]
-    assert compared["against"] == "weights.safetensors"
-    assert abs(compared["difference"]) < 0.01
-    assert finished.card["warnings"] == []
+    compared = finished.card.compared["model.onnx"]
+    assert compared.against == "weights.safetensors"
+    assert abs(compared.difference) < 0.01
+    assert finished.card.warnings == ()
 
 
 def test_a_run_goes_on_with_renamed_photographs(asked_here: DetectOptions, work: Path, tmp_path: Path) -> None:
@@ -149,7 +151,7 @@ def test_the_page_shows_photographs_with_boxes(finished: DetectionResult) -> Non
     text = finished.report.read_text(encoding="utf-8")
     assert text.count("data:image/jpeg;base64,") == 4
     dashed = len(re.findall(r"<rect [^>]*stroke-dasharray", text))
-    assert dashed == finished.card["data"]["test_boxes"]
+    assert dashed == finished.card.data.test_boxes
     assert set(re.findall(r'<svg [^>]*aria-labelledby="(\w+)-title', text)) == {"precision", "training"}
     assert "Over budget" in text
     assert "sculptnet detect" in text
@@ -164,7 +166,7 @@ def test_the_same_request_again_and_the_directory_alone_read_the_result(
     assert run_detect(asked_here).card == finished.card
     code, out, _ = command("detect", str(finished.folder), "--json")
     assert code == 3  # over its budget
-    assert json.loads(out)["card"] == finished.card
+    assert json.loads(out)["card"] == to_plain(finished.card)
     assert {path: path.read_bytes() for path in before} == before
     command_there = RunDirectory(finished.folder).info().command
     assert from_command(DetectOptions, command_there, {"run_dir": finished.folder, "listener": SILENT}) == asked_here
@@ -250,16 +252,14 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
 
 
 def test_everything_wrong_with_a_request_is_told_at_once(work: Path) -> None:
-    with pytest.raises(InvalidValue) as raised:
-        DetectOptions("mobilenet_v2", work / "voc", -1.0, minutes=0.0)
-    for part in ("latency_ms must be above 0, got -1", "minutes must be above 0, got 0"):
-        assert part in str(raised.value)
     settings: dict[str, Any] = {"recipe": {"epoch": 3}, "detector": {"overlap": "much"}}
     with pytest.raises(InvalidValue) as raised:
         run_detect(
             DetectOptions(
                 "mobilenet_v22",
                 work / "voc",
+                -1.0,
+                minutes=0.0,
                 size=300,
                 device="onnxruntim",
                 pretrained=True,
@@ -268,17 +268,19 @@ def test_everything_wrong_with_a_request_is_told_at_once(work: Path) -> None:
             )
         )
     for part in (
+        "`latency_ms` must be above 0, got -1",
+        "`minutes` must be above 0, got 0",
         "size: the input must be a multiple of 32 pixels, got 300; the nearest is 288",
         "unknown network 'mobilenet_v22'; did you mean mobilenet_v2",
-        "pretrained and weights",
+        "`pretrained` and `weights`",
         "unknown device 'onnxruntim'; did you mean onnxruntime?",
         "did you mean epochs",
-        "detector.overlap: must be a number",
+        "`detector.overlap`: must be a number",
     ):
         assert part in str(raised.value)
     with pytest.raises(InvalidValue) as raised:
         run_detect(DetectOptions(work / "gone.json", "x", **settings))
-    for part in ("gone.json does not exist", "did you mean epochs", "detector.overlap: must be a number"):
+    for part in ("gone.json does not exist", "did you mean epochs", "`detector.overlap`: must be a number"):
         assert part in str(raised.value)
 
 

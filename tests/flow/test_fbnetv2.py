@@ -14,6 +14,8 @@ from sculptnet.devices.tables import MOST_ENTRIES
 from sculptnet.errors import InvalidValue
 from sculptnet.methods import FBNetV2
 from sculptnet.nets import MaskedSupernet
+from sculptnet.records import of_kind
+from sculptnet.records.run_events import TableMeasured
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
 from sculptnet.spaces import fbnetv2
@@ -39,16 +41,16 @@ def test_what_is_shipped_is_within_the_budget_and_has_the_widths_that_were_chose
     assert finished.architecture.resolution in (12, 16)
     assert finished.architecture.stem.out_channels in (8, 12, 16)
     assert finished.card is not None
-    assert finished.card["preprocessing"]["resolution"] == finished.architecture.resolution
-    assert finished.card["accuracy"]["model.onnx"]["top1"] > 0.6
+    assert finished.card.preprocessing.resolution == finished.architecture.resolution
+    assert finished.card.accuracy["model.onnx"].top1 > 0.6
 
 
 @pytest.mark.slow
 def test_some_blocks_are_measured_and_the_others_predicted(finished: FitResult) -> None:
-    (event,) = [event for event in RunDirectory(finished.folder).events(print) if event["event"] == "table"]
-    assert event["entries"] > FEWEST_ENTRIES
+    (event,) = of_kind(RunDirectory(finished.folder).events(print), TableMeasured)
+    assert event.entries > FEWEST_ENTRIES
     assert finished.report is not None
-    predicted = f"{event['entries'] - FEWEST_ENTRIES} of {event['entries']} blocks were not measured but predicted"
+    predicted = f"{event.entries - FEWEST_ENTRIES} of {event.entries} blocks were not measured but predicted"
     assert predicted in finished.report.read_text()
 
 

@@ -24,15 +24,16 @@ from sculptnet.methods.finalists import SPEED_MARGIN
 from sculptnet.methods.planning import length_notes
 from sculptnet.methods.refining import refined_search
 from sculptnet.options import FitOptions
+from sculptnet.records import Event, of_kind
+from sculptnet.records.search_events import SearchRefined, SearchRound, SearchStop
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory, RunInfo
 from sculptnet.search import FineStage, Learning, Limit, Objective, Problem, Results, TrialRecord
 from sculptnet.search.joint_search.predictor import pretrain
 from sculptnet.search.records import of_one_length
 from sculptnet.stages.plan import Speed, Wishes, make_plan
-from sculptnet.state import Event
-from sculptnet.tasks.classify import check, opened
-from sculptnet.verbs import run_fit
+from sculptnet.tasks.classify import opened
+from sculptnet.verbs import check, run_fit
 
 BUDGET_MS, TIGHTER_MS = 0.2, 0.15
 SMALL = (
@@ -72,28 +73,29 @@ def test_later_rounds_are_as_short_as_the_first_has_shown_and_finalists_are_trai
 ) -> None:
     run = RunDirectory(finished.folder)
     trials, events = run.trials(print), run.events(print)
-    (stop,) = [event for event in events if event["event"] == "search_stop"]
-    assert 1 <= stop["epochs"] < 10
-    lengths = [trial["epochs"] for trial in sorted(trials, key=lambda one: int(one["trial"]))]
-    assert lengths == [None] * 5 + [stop["epochs"]] * 5 + [None] * 2
-    trained = [trial for trial in trials if trial["error"] is None]
-    assert [len(trial["curve"]) for trial in trained] == [trial["epochs"] or 10 for trial in trained]
-    rounds = [event for event in events if event["event"] == "search_round"]
-    assert [event["stage"] for event in rounds] == ["coarse", "coarse", "fine"]
+    (stop,) = of_kind(events, SearchStop)
+    assert stop.epochs is not None
+    assert 1 <= stop.epochs < 10
+    lengths = [trial.epochs for trial in sorted(trials, key=lambda one: int(one.trial))]
+    assert lengths == [None] * 5 + [stop.epochs] * 5 + [None] * 2
+    trained = [trial for trial in trials if trial.error is None]
+    assert [len(trial.curve) for trial in trained] == [trial.epochs or 10 for trial in trained]
+    rounds = of_kind(events, SearchRound)
+    assert [event.stage for event in rounds] == ["coarse", "coarse", "fine"]
 
 
 @pytest.mark.slow
 def test_what_is_shipped_is_within_the_budget_and_was_trained_with_its_recipe(finished: FitResult) -> None:
     run = RunDirectory(finished.folder)
     assert finished.within_budget is True
-    whole = [one for one in run.trials(print) if one["error"] is None and one["epochs"] is None]
-    within = [one for one in whole if one["metrics"]["measured_latency_high_ms"] <= BUDGET_MS / SPEED_MARGIN]
-    best = max(within, key=lambda one: one["metrics"]["top1"])
+    whole = [one for one in run.trials(print) if one.error is None and one.epochs is None]
+    within = [one for one in whole if one.metrics["measured_latency_high_ms"] <= BUDGET_MS / SPEED_MARGIN]
+    best = max(within, key=lambda one: one.metrics["top1"])
     space = spaces.with_recipe(
         spaces.fbnetv3(3, 16, width=0.125, round_to=8, fewer_layers=9, head_channels=32),
         replace(spaces.fbnetv3_recipe(batch_size=16, learning_rate_factor=0.5), epochs=12),
     )
-    candidate = space.decode(best["choices"])
+    candidate = space.decode(best.choices)
     recipe = json.loads((run.model / "recipe.json").read_text())
     assert candidate.architecture == finished.architecture
     assert (recipe["epochs"], recipe["dropout"]) == (12, candidate.recipe.dropout)
@@ -121,11 +123,11 @@ def test_another_budget_is_served_from_the_predictor_without_a_trial_of_the_sear
     run = RunDirectory(result.folder)
     assert result.within_budget is True
     assert result.card is not None
-    assert result.card["measured"]["model.onnx"]["latency_ms"] <= TIGHTER_MS
-    events = [event for event in run.events(print) if event["event"] == "search_refined"]
+    assert result.card.measured["model.onnx"].latency_ms <= TIGHTER_MS
+    events = of_kind(run.events(print), SearchRefined)
     assert events
     assert not (result.folder / "predictor").exists()
-    trained = [trial for trial in run.trials(print) if "top1" in trial["metrics"]]
+    trained = [trial for trial in run.trials(print) if "top1" in trial.metrics]
     assert 1 <= len(trained) <= 2
     assert {f"space.{name}={text}" for name, text in run.info().command["space"]["settings"].items()} == {*SMALL[:4]}
     before = (run.folder / "trials.jsonl").read_bytes()
@@ -142,8 +144,8 @@ def request(**values: Any) -> tuple[FitOptions, Searching[Any]]:
     """Options and the method in them, checked as far as they can be before images are read."""
     plain: dict[str, Any] = {"data": "images", "latency_ms": 1.0, "device": "sculptnet.testing:fake_device"}
     options = asked(FitOptions, **(plain | {"method": "fbnetv3"} | values))
+    check(options)
     method = made(options.method, FBNetV3)
-    check(options, method)
     assert isinstance(method, Searching)
     return options, method
 
@@ -181,12 +183,15 @@ def test_settings_reach_the_predictor_and_the_fine_stage() -> None:
     ("setting", "message"),
     [
         ("search.learning.samples=1", "samples must be at least 10, got 1"),
-        ("search.learning.sample=1", r"search\.learning\.sample: Learning has no field 'sample'; did you mean samples"),
+        (
+            "search.learning.sample=1",
+            r"`search\.learning\.sample`: Learning has no field 'sample'; did you mean samples",
+        ),
         ("search.fine.kept=0", "kept must be at least 1, got 0"),
         ("search.finalists=200", r"finalists must be at most FineStage\.kept \(96\), got 200"),
         ("recipe.dropout=2", r"Recipe\.dropout must be at least 0 and at most 1, got 2"),
-        ("space.open_recipe=false", r"space\.open_recipe: method fbnetv3 opens recipes in any space; set search\.rec"),
-        ("space.open_recipe=true", r"space\.open_recipe: method fbnetv3 opens recipes in any space; set search\.rec"),
+        ("space.open_recipe=false", r"`space\.open_recipe`: method fbnetv3 opens recipes in any space; set `search"),
+        ("space.open_recipe=true", r"`space\.open_recipe`: method fbnetv3 opens recipes in any space; set `search"),
     ],
 )
 def test_wrong_settings_are_told_before_images_are_read(setting: str, message: str) -> None:
@@ -198,7 +203,7 @@ def test_a_run_without_a_predictor_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"is no run directory \(no run\.json\)"):
         request(from_run=tmp_path)
     RunDirectory(tmp_path).open(RunInfo("fit", {"resolution": 16}, {"method": "random"}), fresh=False)
-    with pytest.raises(InvalidValue, match=r"has no predictor of accuracies; .* --method fbnetv3` learns one"):
+    with pytest.raises(InvalidValue, match=r"has no predictor of accuracies; .* method='fbnetv3'\)` learns one"):
         request(from_run=tmp_path)
 
 
@@ -213,14 +218,17 @@ def searched(folder: Path, **command: Any) -> Path:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"settings": ("space.width=0.5",)}, r"space: the predictor belongs to the space of .*run; leave it out"),
-        ({"settings": ("recipe.epochs=5",)}, r"recipe: the predictor belongs to the recipe of .*run; leave it out"),
-        ({"settings": ("search.rounds=3",)}, r"search\.rounds: nothing is learned; search\.finalists and search\.fine"),
-        ({"settings": ("search.finalists=0",)}, r"search\.finalists=0: what is shipped is one of them"),
-        ({"settings": ("search.recipes=false",)}, r"search\.recipes must be True, as .*run has learned, got False"),
-        ({"seed": 7}, r"seed 7: .*run has learned with 0; leave it out"),
-        ({"resolution": 32}, r"resolution 32: .*run has learned with 16; leave it out"),
-        ({"space": "fbnet"}, r"space: the predictor belongs to the space of .*run; leave it out"),
+        ({"settings": ("space.width=0.5",)}, r"`space`: the predictor belongs to the space of .*run; leave it out"),
+        ({"settings": ("recipe.epochs=5",)}, r"`recipe`: the predictor belongs to the recipe of .*run; leave it out"),
+        (
+            {"settings": ("search.rounds=3",)},
+            r"`search\.rounds`: nothing is learned; `search\.finalists` and",
+        ),
+        ({"settings": ("search.finalists=0",)}, r"`search\.finalists=0`: what is shipped is one of them"),
+        ({"settings": ("search.recipes=false",)}, r"`search\.recipes` must be True, as .*run has learned, got False"),
+        ({"seed": 7}, r"`seed` 7: .*run has learned with 0; leave it out"),
+        ({"resolution": 32}, r"`resolution` 32: .*run has learned with 16; leave it out"),
+        ({"space": "fbnet"}, r"`space`: the predictor belongs to the space of .*run; leave it out"),
         ({"method": "random"}, r"method random uses no predictor; method fbnetv3 does"),
     ],
 )
@@ -242,7 +250,7 @@ def test_what_goes_with_a_predictor_is_taken_whatever_its_run_was_given_as_value
     assert (decided.space, decided.resolution, decided.data) == (options.space, 16, plain.data)
     without = searched(tmp_path / "without", method={"method": "fbnetv3", "settings": {"recipes": "False"}})
     request(from_run=without, settings=("search.recipes=false",))
-    with pytest.raises(InvalidValue, match=r"search\.recipes must be False, as .*without has learned, got True"):
+    with pytest.raises(InvalidValue, match=r"`search\.recipes` must be False, as .*without has learned, got True"):
         request(from_run=without)
 
 
@@ -253,9 +261,9 @@ def test_all_that_does_not_go_with_a_predictor_is_told_at_once(command: Command,
     assert code == cli.BAD_REQUEST
     for text in (
         "the budget is missing",
-        f"space: the predictor belongs to the space of {run}; leave it out",
-        f"recipe: the predictor belongs to the recipe of {run}; leave it out",
-        f"seed 7: {run} has learned with 0; leave it out",
+        f"--space: the predictor belongs to the space of {run}; leave it out",
+        f"`recipe`: the predictor belongs to the recipe of {run}; leave it out",
+        f"--seed 7: {run} has learned with 0; leave it out",
     ):
         assert text in error
 
@@ -350,4 +358,4 @@ def test_a_predictor_s_favourites_are_different_architectures_within_a_limit_tha
     assert (costs[len(first) :] <= limit / 1.03**2).all()
     with pytest.raises(StopIteration):
         search.send(answer([0.5] + [2.0] * (len(first) - 1)))
-    assert [(event["event"], event["round"]) for event in events] == [("search_refined", 1), ("search_refined", 2)]
+    assert [event.round for event in of_kind(events, SearchRefined)] == [1, 2]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 import torch
@@ -22,6 +22,8 @@ from sculptnet.methods.fine_tuning import FEWEST, FINE_TUNING, probe_images, pro
 from sculptnet.methods.given import probes, recipe_of
 from sculptnet.nets import Network, calibrate, initialise
 from sculptnet.options import Accelerator, TrainOptions
+from sculptnet.records import Event, of_kind
+from sculptnet.records.training_events import FineTuned, ProbeFitted
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
 from sculptnet.verbs import run_train
@@ -74,8 +76,11 @@ def shipped(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(RunDirectory(folder).model / "weights.safetensors")
 
 
-def events(folder: Path, name: str) -> list[Any]:
-    return [event for event in RunDirectory(folder).events(print) if event["event"] == name]
+E = TypeVar("E", bound=Event)
+
+
+def events(folder: Path, kind: type[E]) -> list[E]:
+    return of_kind(RunDirectory(folder).events(print), kind)
 
 
 def test_the_recipe_is_for_trained_weights_and_gives_way_to_the_users(ask_to_tune: Ask, tmp_path: Path) -> None:
@@ -110,10 +115,10 @@ def test_the_plan_says_what_is_done() -> None:
 
 
 def test_all_weights_learn_and_statistics_stay(ask_to_tune: Ask, tuned: FitResult, tmp_path: Path) -> None:
-    (probe,), (judged,) = events(tuned.folder, "probe"), events(tuned.folder, "fine_tuned")
-    assert probe["images"] == IMAGES
-    assert probe["top1"] == judged["probe_top1"] > 0.6
-    assert judged["ships_probe"] is False
+    (probe,), (judged,) = events(tuned.folder, ProbeFitted), events(tuned.folder, FineTuned)
+    assert probe.images == IMAGES
+    assert probe.top1 == judged.probe_top1 > 0.6
+    assert judged.ships_probe is False
     weights = ask_to_tune(tmp_path).weights
     assert weights is not None
     before, after = load_file(weights), shipped(tuned.folder)
@@ -136,7 +141,7 @@ def test_a_fine_tuning_that_was_stopped_ends_with_the_same_weights(
     with pytest.raises(Stopped):
         run_train(ask_to_tune(tmp_path / "run", listener=Listener(SILENT.say, stop)), Stage.TRAIN)
     resumed = run_train(ask_to_tune(tmp_path / "run"), Stage.TRAIN)
-    assert len(events(resumed.folder, "probe")) == 1  # what was fitted is read
+    assert len(events(resumed.folder, ProbeFitted)) == 1  # what was fitted is read
     for name in ("probe", "final"):
         once, again = (RunDirectory(one.folder).checkpoint(name).load() for one in (tuned, resumed))
         assert once is not None
@@ -153,8 +158,8 @@ def test_a_training_that_spoils_the_network_is_not_shipped(ask_to_tune: Ask, tmp
         listener=Listener(said.append),
     )
     result = run_train(options, Stage.EXPORT)
-    (judged,) = events(result.folder, "fine_tuned")
-    assert judged["ships_probe"] is True
+    (judged,) = events(result.folder, FineTuned)
+    assert judged.ships_probe is True
     assert any("no less than a logistic regression on the features of 51 images" in text for text in said)
     assert any("Warning: fine-tuning made the network worse; it is shipped as it was" in text for text in said)
     assert options.weights is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.flow.conftest import SMALL, Ask
+from tests.flow.conftest import SMALL, Ask, Command
 from tests.process import state_of_the_process
 
 import sculptnet
@@ -20,10 +20,12 @@ from sculptnet import cost
 from sculptnet.errors import Infeasible, InvalidValue, RunError
 from sculptnet.job import Stage
 from sculptnet.listening import Listener
-from sculptnet.options import FitOptions, RecipeOptions
+from sculptnet.options import RecipeOptions
+from sculptnet.records import of_kind
+from sculptnet.records.codec import read_record
+from sculptnet.records.run_events import BaselineJudged
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
-from sculptnet.runs.codec import read_record
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.verbs import go_on, run_fit, run_recipe
 
@@ -41,13 +43,13 @@ def test_the_shipped_model_is_within_the_budget_and_counted(finished: FitResult)
     card = finished.card
     assert card is not None
     assert finished.within_budget is True
-    assert card["measured"]["model.onnx"]["latency_ms"] <= 0.2
-    assert card["macs"] == cost.macs(finished.architecture)
-    assert card["parameters"] == sum(p.numel() for p in finished.network().parameters())
-    assert set(card["accuracy"]) == {"weights.safetensors", "model.onnx", "model.int8.onnx"}
-    assert card["accuracy"]["model.onnx"]["top1"] > 0.8
-    assert card["parity"]["model.onnx"]["max_difference"] < 1e-4
-    assert card["classes"] == ["blue", "green", "red"]
+    assert card.measured["model.onnx"].latency_ms <= 0.2
+    assert card.macs == cost.macs(finished.architecture)
+    assert card.parameters == sum(p.numel() for p in finished.network().parameters())
+    assert set(card.accuracy) == {"weights.safetensors", "model.onnx", "model.int8.onnx"}
+    assert card.accuracy["model.onnx"].top1 > 0.8
+    assert card.parity["model.onnx"].max_difference < 1e-4
+    assert card.classes == ("blue", "green", "red")
 
 
 def test_everything_a_run_promises_is_there(finished: FitResult) -> None:
@@ -78,10 +80,10 @@ def test_the_stand_alone_script_classifies_a_photo(finished: FitResult, photos: 
 
 def test_finalists_are_measured_before_any_is_trained(finished: FitResult) -> None:
     trials = RunDirectory(finished.folder).trials(print)
-    kinds = ["top1" in trial["metrics"] for trial in trials]
+    kinds = ["top1" in trial.metrics for trial in trials]
     assert kinds == sorted(kinds)
     assert kinds.count(True) == 2
-    assert all("measured_latency_ms" in trial["metrics"] for trial in trials)
+    assert all("measured_latency_ms" in trial.metrics for trial in trials)
 
 
 def test_without_time_to_compare_finalists_one_is_measured_and_shipped(ask: Ask, tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_without_time_to_compare_finalists_one_is_measured_and_shipped(ask: Ask,
     run = RunDirectory(result.folder)
     plan = read_record(run.record("plan"), SearchPlan)
     assert (plan.trials, plan.trial_epochs) == (1, 0)
-    assert not any("top1" in trial["metrics"] for trial in run.trials(print))
+    assert not any("top1" in trial.metrics for trial in run.trials(print))
     assert result.within_budget is True
     assert result.report is not None
     assert "model.int8.onnx" in result.report.read_text()
@@ -105,9 +107,9 @@ def test_as_many_of_the_best_are_trained_in_full_as_was_asked_for(
     kept = tuple(one for one in SMALL if method == "fbnet" or not one.startswith("search."))
     values = {"method": method, "minutes": 0.05, "settings": (*kept, "recipe.epochs=3"), "listener": listener}
     run_fit(ask(tmp_path / "run", **values, full_trials=2), Stage.SEARCH)
-    full = [one for one in RunDirectory(tmp_path / "run").trials(print) if one["epochs"] == 3]
+    full = [one for one in RunDirectory(tmp_path / "run").trials(print) if one.epochs == 3]
     assert len(full) == 2
-    assert all("top1" in one["metrics"] for one in full)
+    assert all("top1" in one.metrics for one in full)
     assert any("the best 2 for 3 epochs" in text for text in said)
     with pytest.raises(RunError, match="holds another run"):
         run_fit(ask(tmp_path / "run", **values), Stage.SEARCH)
@@ -116,9 +118,9 @@ def test_as_many_of_the_best_are_trained_in_full_as_was_asked_for(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"full_trials": 0}, "full_trials must be at least 1, got 0"),
+        ({"full_trials": 0}, "`full_trials` must be at least 1, got 0"),
         ({"full_trials": 2, "method": "ofa", "settings": ()}, "method ofa takes its network from a supernet"),
-        ({"full_trials": 3}, "full_trials 3: the settings of search make only 2 trials"),
+        ({"full_trials": 3}, "`full_trials` 3: the settings of search make only 2 trials"),
     ],
 )
 def test_a_number_of_full_trainings_that_cannot_be_is_refused(
@@ -148,7 +150,7 @@ def test_another_request_in_the_same_directory_is_refused(finished: FitResult, a
         {"latency_ms": 0.3},
         {"settings": (*SMALL, "search.beta=1.0")},
     ):
-        with pytest.raises(RunError, match="holds another run; give another run_dir, or fresh=True"):
+        with pytest.raises(RunError, match="holds another run; give another `run_dir`, or `fresh=True`"):
             run_fit(ask(finished.folder, **changed))
     assert (finished.folder / "report.html").exists()
 
@@ -158,7 +160,7 @@ def test_a_budget_under_the_fastest_network_names_the_fastest(finished: FitResul
     with pytest.raises(Infeasible) as caught:
         run_fit(options)
     assert "the budget of 0.001 ms is under the fastest network of this space on fake-1t, 0.0" in str(caught.value)
-    assert "raise --latency-ms above that" in str(caught.value)
+    assert "raise `latency_ms` above that" in str(caught.value)
 
 
 def test_a_budget_far_from_the_space_is_refused_before_its_blocks_are_measured(
@@ -189,65 +191,80 @@ def test_a_given_table_is_checked_and_a_strange_one_refused(finished: FitResult,
     assert not RunDirectory(tmp_path / "slow").measurements.exists(), "the next command measures again"
 
 
-def test_every_number_that_breaks_its_rule_is_named_at_once(photos: Path) -> None:
-    with pytest.raises(InvalidValue) as caught:
-        FitOptions(
-            photos,
-            -1.0,
-            minutes=0,
-            test_fraction=1.5,
-            accelerator="gpu",  # type: ignore[arg-type]
-            resolution=2,
-            threads=0,
-            full_trials=0,
-        )
-    for expected in (
-        "latency_ms must be above 0, got -1.0",
-        "minutes must be above 0, got 0",
-        "resolution must be at least 8, got 2",
-        "test_fraction must be above 0 and below 1, got 1.5",
-        "accelerator must be auto or cpu or cuda, got 'gpu'",
-        "threads must be at least 1, got 0",
-        "full_trials must be at least 1, got 0",
-    ):
-        assert expected in str(caught.value)
+NUMBERS: dict[str, Any] = {
+    "minutes": 0,
+    "test_fraction": 1.5,
+    "accelerator": "gpu",
+    "resolution": 2,
+    "threads": "all",
+    "full_trials": 0,
+    "baselines": "yes",
+}
+NUMBERS_TOLD = (
+    "`latency_ms` must be above 0, got -1.0",
+    "`minutes` must be above 0, got 0",
+    "`resolution` must be at least 8, got 2",
+    "`test_fraction` must be above 0 and below 1, got 1.5",
+    "`accelerator` must be auto or cpu or cuda, got 'gpu'",
+    "`threads` must be a whole number, got 'all'",
+    "`full_trials` must be at least 1, got 0",
+    "`baselines` must be True or False, got 'yes'",
+)
 
 
 @pytest.mark.parametrize("method", ["fbnett", "random"])
-def test_every_part_that_is_not_there_is_named_at_once(method: str, photos: Path, tmp_path: Path) -> None:
-    options = FitOptions(
-        photos,
-        1.0,
-        device="onnxruntim",
-        method=method,
-        space="fbnt",
-        limits=("macz=1",),
-        workers="many",
-        table=tmp_path / "table.json",
-        recipe={"epoch": 3},
-        run_dir=tmp_path / "run",
-    )
+def test_everything_that_is_wrong_is_named_at_once(method: str, photos: Path, tmp_path: Path) -> None:
+    parts: dict[str, Any] = {
+        "device": "onnxruntim",
+        "method": method,
+        "space": "fbnt",
+        "limits": ("macz=1",),
+        "workers": "many",
+        "table": tmp_path / "table.json",
+        "recipe": {"epoch": 3},
+    }
     with pytest.raises(InvalidValue) as caught:
-        run_fit(options)
+        sculptnet.fit(photos, -1.0, run_dir=tmp_path / "run", **parts, **NUMBERS)
     text = str(caught.value)
     assert ("unknown method 'fbnett'; did you mean fbnet or fbnetv3 or fbnetv2?" in text) is (method == "fbnett")
+    assert text.startswith(f"The request: {14 + (method == 'fbnett')} problems")
     for expected in (
+        *NUMBERS_TOLD,
         "unknown device 'onnxruntim'; did you mean onnxruntime?",
         "unknown space 'fbnt'; did you mean fbnet or fbnetv3 or fbnetv2?",
         "unknown limit 'macz'; did you mean macs?",
-        "--workers must be a number of processes, ray, or ray:NAME=VALUE,...; got 'many'",
+        "`workers` must be a number of processes, ray, or ray:NAME=VALUE,...; got 'many'",
         "table.json does not exist; name a latency table; `sculptnet measure SPACE --out FILE` makes one",
-        "recipe.epoch: Recipe has no field 'epoch'; did you mean epochs?",
+        "`recipe.epoch`: Recipe has no field 'epoch'; did you mean epochs?",
     ):
         assert text.count(expected) == 1, expected
     assert not (tmp_path / "run").exists()
+
+
+def test_the_command_line_names_everything_in_its_own_spelling(command: Command, photos: Path, tmp_path: Path) -> None:
+    words = ("--method", "random", "--device", "onnxruntim", "--workers", "many", "--threads", "0")
+    sets = ("--set", "tau=5", "--set", "recipe.epoch=3", "--set", "search.batch=few", "--run-dir", str(tmp_path / "r"))
+    code, _, err = command("fit", str(photos), *words, *sets)
+    assert code == 2
+    for expected in (
+        "The request: 7 problems",
+        "--threads must be at least 1, got 0",
+        "the budget is missing; give --latency-ms, milliseconds",
+        "unknown device 'onnxruntim'; did you mean onnxruntime?",
+        "--workers must be a number of processes",
+        "setting 'tau=5' must read GROUP.NAME=VALUE",
+        "--set recipe.epoch: Recipe has no field 'epoch'; did you mean epochs?",
+        "--set search.batch: must be a whole number, got 'few'",
+    ):
+        assert err.count(expected) == 1, expected
+    assert not (tmp_path / "r").exists()
 
 
 def test_so_is_what_a_search_of_recipes_lacks(photos: Path, tmp_path: Path) -> None:
     options = RecipeOptions("mobilenet", photos, device="torsh", workers="many", run_dir=tmp_path / "run")
     with pytest.raises(InvalidValue) as caught:
         run_recipe(options)
-    for expected in ("unknown network 'mobilenet'", "unknown device 'torsh'", "--workers must be a number"):
+    for expected in ("unknown network 'mobilenet'", "unknown device 'torsh'", "`workers` must be a number"):
         assert expected in str(caught.value)
     assert not (tmp_path / "run").exists()
 
@@ -332,6 +349,6 @@ def test_ctrl_c_saves_and_exits_with_130(photos: Path, tmp_path: Path) -> None:
 def test_comparisons_are_added_to_a_finished_run_once(finished: FitResult, ask: Ask) -> None:
     for _ in range(2):
         run_fit(ask(finished.folder, baselines=True))
-    events = [event for event in RunDirectory(finished.folder).events(print) if event["event"] == "baseline"]
-    assert [event["name"] for event in events] == ["mobilenet_v2", "random"]
-    assert all(event["latency_ms"] > 0 for event in events)
+    events = of_kind(RunDirectory(finished.folder).events(print), BaselineJudged)
+    assert [event.name for event in events] == ["mobilenet_v2", "random"]
+    assert all(event.latency_ms > 0 for event in events)

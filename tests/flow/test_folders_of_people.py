@@ -62,7 +62,7 @@ def test_a_run_inside_its_data_goes_on_also_when_the_data_are_renamed(
     run = RunDirectory(photos.with_name("elsewhere") / "runs" / first["card"]["name"])
     code, _, err = command("train", str(run.folder))
     assert code == 2
-    assert "which does not exist any more; if they were moved or renamed, give the command again" in err
+    assert "which does not exist any more; if they were moved or renamed, give the call again" in err
 
 
 def test_photos_of_such_names_are_classified_and_folders_for_runs_refused(
@@ -71,7 +71,7 @@ def test_photos_of_such_names_are_classified_and_folders_for_runs_refused(
     odd = photos.parent / os.fsdecode(b"r\xfcn")
     code, _, err = command("train", network, str(photos), *TINY, "--run-dir", str(odd))
     assert code == 2
-    assert r"r\xfcn is no UTF-8, and runtimes open no such files; give another run_dir" in err
+    assert r"r\xfcn is no UTF-8, and runtimes open no such files; give another --run-dir" in err
     run = photos.parent / "run"
     code, out, err = command("train", network, str(photos), *TINY, *QUICK[:-1], "--run-dir", str(run))
     assert code == 0
@@ -105,7 +105,7 @@ def test_a_run_in_the_place_of_data_is_told(network: str, photos: Path, command:
     for words in (("train", network), ("detect", "mobilenet_v2")):
         code, _, err = command(*words, str(run.folder), *TINY)
         assert code == 2
-        assert "is a run of SculptNet" in err
+        assert "is a run directory, not data; `sculptnet train" in err
 
 
 def test_data_that_nothing_can_be_learned_from_begin_no_run(

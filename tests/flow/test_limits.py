@@ -14,6 +14,7 @@ from sculptnet.errors import DeviceError, Infeasible, InvalidValue, RunError
 from sculptnet.files import read_json
 from sculptnet.job import Stage
 from sculptnet.listening import Listener
+from sculptnet.records.card import LimitCost
 from sculptnet.runs import RunDirectory
 from sculptnet.search import Limit
 from sculptnet.stages.limits import COSTS, NAMES, make_limits, parse_limits
@@ -88,15 +89,15 @@ def test_a_network_is_fitted_to_all_limits(ask: Ask, said: list[str], listener: 
     result = run_fit(ask(tmp_path / "run", limits=both, listener=listener), Stage.EXPORT)
     assert result.card is not None
     assert result.within_budget is True
-    assert result.card["limits"] == {
-        "macs": {"at_most": 330e3, "value": cost.macs(result.architecture)},
-        "peak_memory_bytes": {"at_most": 45e3, "value": cost.peak_memory_bytes(result.architecture)},
+    assert result.card.limits == {
+        "macs": LimitCost(330e3, cost.macs(result.architecture)),
+        "peak_memory_bytes": LimitCost(45e3, cost.peak_memory_bytes(result.architecture)),
     }
-    assert all(one["value"] <= one["at_most"] for one in result.card["limits"].values())
+    assert all(one.value <= one.at_most for one in result.card.limits.values())
     assert any("of random networks meet latency_ms@fake-1t <= 0.2 and macs <= 330000 and peak" in line for line in said)
     assert f"macs is {cost.macs(result.architecture):,}, within the limit of 330,000" in result.summary()
     trials = RunDirectory(result.folder).trials(print)
-    assert all(trial["metrics"]["macs"] <= 330e3 for trial in trials if trial["error"] is None)
+    assert all(trial.metrics["macs"] <= 330e3 for trial in trials if trial.error is None)
     with pytest.raises(RunError, match="holds another run"):
         run_fit(ask(tmp_path / "run", limits=both[:1], listener=listener), Stage.EXPORT)
 
@@ -112,13 +113,14 @@ def test_a_network_is_fitted_to_a_limited_energy(ask: Ask, said: list[str], tmp_
     assert energy["watts"] == pytest.approx(15.0, rel=1e-3)
     assert "Power: 15.0 W over 4 networks; energy of 4 others off by" in "\n".join(said)
     assert said.count("Measuring the power of fake-1t") == 1, "kept with the run"
-    limit = result.card["limits"]["predicted_energy_mj"]
-    assert limit["at_most"] == 1.2
-    assert limit["value"] == pytest.approx(energy["watts"] * result.card["predicted"]["latency_ms"])
-    assert limit["value"] <= 1.2
-    assert result.card["limits"]["macs"]["value"] <= 330e3
-    assert f"predicted_energy_mj is {limit['value']:.3g}, within the limit of 1.2" in result.summary()
-    trials = [trial["metrics"] for trial in run.trials(print) if trial["error"] is None]
+    limit = result.card.limits["predicted_energy_mj"]
+    assert result.card.predicted is not None
+    assert limit.at_most == 1.2
+    assert limit.value == pytest.approx(energy["watts"] * result.card.predicted.latency_ms)
+    assert limit.value <= 1.2
+    assert result.card.limits["macs"].value <= 330e3
+    assert f"predicted_energy_mj is {limit.value:.3g}, within the limit of 1.2" in result.summary()
+    trials = [trial.metrics for trial in run.trials(print) if trial.error is None]
     assert all(metrics["predicted_energy_mj"] <= 1.2 for metrics in trials)
     again = run_fit(options, Stage.EXPORT, machine.clock, tmp_path / "nothing")
     assert again.card == result.card, "a finished run needs no counter"
@@ -126,7 +128,7 @@ def test_a_network_is_fitted_to_a_limited_energy(ask: Ask, said: list[str], tmp_
 
 def test_energy_that_nothing_counts_stops_before_the_table(ask: Ask, listener: Listener, tmp_path: Path) -> None:
     options = ask(tmp_path / "run", limits=("energy_mj=1",), listener=listener)
-    with pytest.raises(DeviceError, match=r"has no energy counter of a processor .* leave .*--limit energy_mj out"):
+    with pytest.raises(DeviceError, match=r"has no energy counter of a processor .* leave .*the limit energy_mj out"):
         run_fit(options, Stage.SEARCH, powercap=tmp_path / "powercap")
     run = RunDirectory(tmp_path / "run")
     assert not run.table.exists()

@@ -32,7 +32,7 @@ def table(job: FitJob) -> LatencyTable:
 
 @pytest.mark.parametrize(
     ("at_most_ms", "advice"),
-    [(0.5, r"\(--set space\.width=[\d.]+\)$"), (5000.0, r"width=4\), and .* the budget is [\d,]+ times the slowest")],
+    [(0.5, r"\(`space\.width=[\d.]+`\)$"), (5000.0, r"width=4`\), and .* the budget is [\d,]+ times the slowest")],
 )
 def test_a_budget_that_does_not_bind_is_told_apart_from_one_in_the_wrong_unit(
     job: FitJob, table: LatencyTable, said: list[str], at_most_ms: float, advice: str

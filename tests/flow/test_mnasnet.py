@@ -14,9 +14,11 @@ from sculptnet.errors import InvalidValue
 from sculptnet.job import Stage
 from sculptnet.methods import FBNet, MnasNet
 from sculptnet.methods.finalists import SPEED_MARGIN
+from sculptnet.records import of_kind
+from sculptnet.records.codec import from_plain, to_plain
+from sculptnet.records.search_events import SearchBatch
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
-from sculptnet.runs.codec import from_plain, to_plain
 from sculptnet.stages.plan import SearchPlan, Speed, Wishes, make_plan
 from sculptnet.verbs import run_fit
 
@@ -50,32 +52,32 @@ def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
 def test_every_trial_is_trained_and_the_best_within_the_budget_again_in_full(finished: FitResult) -> None:
     run = RunDirectory(finished.folder)
     trials = run.trials(print)
-    short = [trial for trial in trials if trial["epochs"] is None]
-    full = [trial for trial in trials if trial["epochs"] is not None]
-    assert all("top1" in trial["metrics"] for trial in trials)
-    over = [trial for trial in short if trial["metrics"]["measured_latency_ms"] > BUDGET_MS]
+    short = [trial for trial in trials if trial.epochs is None]
+    full = [trial for trial in trials if trial.epochs is not None]
+    assert all("top1" in trial.metrics for trial in trials)
+    over = [trial for trial in short if trial.metrics["measured_latency_ms"] > BUDGET_MS]
     assert 0 < len(over) < len(short) <= 8
-    assert {trial["epochs"] for trial in full} == {3}
+    assert {trial.epochs for trial in full} == {3}
     limit = BUDGET_MS / SPEED_MARGIN
-    within = [trial for trial in short if trial["metrics"]["measured_latency_high_ms"] <= limit]
-    best = sorted(within, key=lambda trial: -trial["metrics"]["top1"])[:3]
-    assert [trial["choices"] for trial in full] == [trial["choices"] for trial in best]
+    within = [trial for trial in short if trial.metrics["measured_latency_high_ms"] <= limit]
+    best = sorted(within, key=lambda trial: -trial.metrics["top1"])[:3]
+    assert [trial.choices for trial in full] == [trial.choices for trial in best]
 
 
 @pytest.mark.slow
 def test_what_is_shipped_is_within_the_budget(finished: FitResult) -> None:
     assert finished.within_budget is True
     assert finished.card is not None
-    assert finished.card["measured"]["model.onnx"]["latency_ms"] <= BUDGET_MS
+    assert finished.card.measured["model.onnx"].latency_ms <= BUDGET_MS
 
 
 @pytest.mark.slow
 def test_the_controller_learned_from_measured_latencies_and_the_page_shows_it(finished: FitResult) -> None:
     run = RunDirectory(finished.folder)
-    events = [event for event in run.events(print) if event["event"] == "search_batch"]
-    assert [event["batch"] for event in events] == [1, 2]  # the last results came back, too
-    measured = {trial["metrics"]["measured_latency_ms"] for trial in run.trials(print)}
-    assert {cost for event in events for cost in event["costs"]} <= measured
+    events = of_kind(run.events(print), SearchBatch)
+    assert [event.batch for event in events] == [1, 2]  # the last results came back, too
+    measured = {trial.metrics["measured_latency_ms"] for trial in run.trials(print)}
+    assert {cost for event in events for cost in event.costs or ()} <= measured
     assert finished.report is not None
     figures = set(re.findall(r'<svg [^>]*aria-labelledby="(\w+)-title', finished.report.read_text()))
     assert {"reward", "latencies_around"} <= figures

@@ -25,6 +25,8 @@ from sculptnet.methods.supernet_search import ends_of
 from sculptnet.nets import calibrate
 from sculptnet.nets.elastic_range import largest, smallest
 from sculptnet.options import FitOptions
+from sculptnet.records import kind_of, of_kind
+from sculptnet.records.training_events import AccuracyPredictorChecked
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
 from sculptnet.streams import stream, stream_seed
@@ -41,9 +43,9 @@ def test_the_network_that_is_shipped_is_within_the_budget(supernet_run: FitResul
     card = supernet_run.card
     assert card is not None
     assert supernet_run.within_budget is True
-    assert card["method"] == "ofa"
-    assert card["macs"] == cost.macs(supernet_run.architecture)
-    assert card["accuracy"]["model.onnx"]["top1"] > 0.5
+    assert card.method == "ofa"
+    assert card.macs == cost.macs(supernet_run.architecture)
+    assert card.accuracy["model.onnx"].top1 > 0.5
 
 
 def test_the_shipped_weights_are_the_supernets_recalibrated(supernet_run: FitResult, ask_ofa: Ask) -> None:
@@ -61,19 +63,19 @@ def test_the_shipped_weights_are_the_supernets_recalibrated(supernet_run: FitRes
 def test_the_run_keeps_what_its_networks_are_cut_out_of(supernet_run: FitResult) -> None:
     run = RunDirectory(supernet_run.folder)
     assert len(run.samples.read_text().splitlines()) == 25
-    events = {event["event"] for event in run.events(print)}
+    events = {kind_of(event) for event in run.events(print)}
     assert {"supernet_epoch", "shrink_phase", "accuracy_predictor"} <= events
     assert supernet_run.report is not None
     page = supernet_run.report.read_text()
     assert "The supernet, phase by phase" in page
     assert "Predicted against true accuracy" in page
-    (checked,) = [event for event in run.events(print) if event["event"] == "accuracy_predictor"]
-    assert (len(checked["pairs"]), checked["learned"]) == (5, 20)
+    (checked,) = of_kind(run.events(print), AccuracyPredictorChecked)
+    assert (len(checked.pairs), checked.learned) == (5, 20)
 
 
 def test_the_ends_of_the_space_are_measured_where_the_limits_allow(supernet_run: FitResult, ask_ofa: Ask) -> None:
     job = opened(ask_ofa(supernet_run.folder))
-    trials = {tuple(trial["choices"]) for trial in job.run.trials(print)}
+    trials = {tuple(trial.choices) for trial in job.run.trials(print)}
     low, high = (tuple(row) for row in ends_of(job.space).tolist())
     assert low in trials
     assert job.space.decode(low).architecture == smallest(job.space)
@@ -88,8 +90,10 @@ def test_a_supernet_of_another_space_is_refused(supernet_run: FitResult) -> None
         "holds the supernet of another space: stages.1.0.kernel_size is choice(3, 5) there and choice(3, 5, 7"
         in str(caught.value)
     )
-    assert "use the space and the settings that it was trained with, or train another (--fresh)" in str(caught.value)
-    with pytest.raises(RunError, match="holds no supernet; `sculptnet fit DATA --method ofa` trains one"):
+    assert "use the space and the settings that it was trained with, or train another (`fresh=True`)" in str(
+        caught.value
+    )
+    with pytest.raises(RunError, match=r"holds no supernet; `fit\(DATA, latency_ms=X, method='ofa'\)` trains one"):
         load_supernet(RunDirectory(supernet_run.folder / "nowhere").supernet, other)
 
 
@@ -116,16 +120,16 @@ def test_wrong_settings_are_named_with_what_they_may_be(ask_ofa: Ask, tmp_path: 
     for settings, expected in (
         (
             "search.fine_tune_epoch=1",
-            "search.fine_tune_epoch: OnceForAll has no field 'fine_tune_epoch'; did you mean fine_tune_epochs?",
+            "`search.fine_tune_epoch`: OnceForAll has no field 'fine_tune_epoch'; did you mean fine_tune_epochs?",
         ),
-        ("search.populatio=1", "search.populatio: OnceForAll has no field 'populatio'; did you mean population?"),
+        ("search.populatio=1", "`search.populatio`: OnceForAll has no field 'populatio'; did you mean population?"),
         ("search.samples=3", "samples must be at least 25, got 3"),
-        ("search.schedule=sandwitch", "search.schedule: got 'sandwitch'; did you mean sandwich?"),
+        ("search.schedule=sandwitch", "`search.schedule`: got 'sandwitch'; did you mean sandwich?"),
     ):
         with pytest.raises(InvalidValue) as caught:
             run_fit(ask_ofa(tmp_path / "run", settings=(settings,)), Stage.SEARCH)
         assert expected in str(caught.value)
-    with pytest.raises(InvalidValue, match="takes that one from a supernet; leave it out"):
+    with pytest.raises(InvalidValue, match="takes its network from a supernet, and comparisons are trained"):
         run_fit(ask_ofa(tmp_path / "run", settings=(), baselines=True), Stage.SEARCH)
     assert not (tmp_path / "run").exists()
 

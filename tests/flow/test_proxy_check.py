@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
@@ -17,13 +17,14 @@ from sculptnet.job import Stage
 from sculptnet.methods import FBNet, OnceForAll, Random
 from sculptnet.methods.proxy_check import spread_out
 from sculptnet.options import FitOptions
+from sculptnet.records.codec import read_record, write_record
+from sculptnet.records.training_events import ProxyChecked, RankCorrelation
 from sculptnet.runs import RunDirectory
-from sculptnet.runs.codec import read_record, write_record
 from sculptnet.search import TrialRecord
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.ray_workers import RayWorkers
 from sculptnet.stages.plan import SearchPlan, Speed, Wishes, make_plan
-from sculptnet.stages.proxy import Correlation, ProxyCheck, rank_correlations
+from sculptnet.stages.proxy import ProxyCheck, newest_check, rank_correlations
 from sculptnet.stages.trade_off import describe, trade_offs
 from sculptnet.stages.workers import on_accelerator, parse_workers
 from sculptnet.tasks.classify import opened
@@ -103,10 +104,10 @@ def test_workers_are_a_number_or_ray_with_its_arguments() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("0", "--workers must be at least 1, got 0; 1 trains in this process"),
-        ("many", "--workers must be a number of processes, ray, or ray:NAME=VALUE,...; got 'many'"),
-        ("ray:cpus=2", "--workers ray:cpus=2: ray.cpus is unknown; "),
-        ("ray:number=0", "--workers ray:number=0: Ray workers: number must be at least 1, got 0"),
+        ("0", "`workers` must be at least 1, got 0; 1 trains in this process"),
+        ("many", "`workers` must be a number of processes, ray, or ray:NAME=VALUE,...; got 'many'"),
+        ("ray:cpus=2", "`workers` ray:cpus=2: `ray.cpus` is unknown; "),
+        ("ray:number=0", "`workers` ray:number=0: Ray workers: number must be at least 1, got 0"),
     ],
 )
 def test_workers_that_are_none_are_refused(text: str, expected: str) -> None:
@@ -117,19 +118,19 @@ def test_workers_that_are_none_are_refused(text: str, expected: str) -> None:
 
 def test_requests_that_cannot_be_compared_say_so_all_at_once(ask: Ask, tmp_path: Path) -> None:
     with pytest.raises(
-        InvalidValue, match=r"proxy_networks must be at least 4, got 2; fewer have no ranks to speak of"
+        InvalidValue, match=r"`proxy_networks` must be at least 4, got 2; fewer have no ranks to speak of"
     ):
-        ask(tmp_path, check_proxy=True, proxy_networks=2)
+        run_fit(ask(tmp_path / "run", check_proxy=True, proxy_networks=2))
     with pytest.raises(InvalidValue) as caught:
         run_fit(ask(tmp_path / "run", method="ofa", settings=(), check_proxy=True, workers="-1"))
-    for text in ("--workers must be at least 1, got -1", "check_proxy: method ofa trains no trials; leave it out"):
+    for text in ("`workers` must be at least 1, got -1", "`check_proxy`: method ofa compares no trials with"):
         assert text in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_plan_whose_trials_are_no_shorter_is_refused_before_the_search(ask: Ask, tmp_path: Path) -> None:
     settings = (*BY_TRIALS, "recipe.epochs=1")
-    with pytest.raises(InvalidValue, match=r"--check-proxy: trials are trained for \d+ epochs and the network that is"):
+    with pytest.raises(InvalidValue, match=r"`check_proxy`: trials are trained for \d+ epochs and the network that is"):
         run_fit(ask(tmp_path / "run", method="random", settings=settings, check_proxy=True), Stage.SEARCH)
     assert RunDirectory(tmp_path / "run").trials(print) == []
 
@@ -158,7 +159,7 @@ def test_the_proxy_is_checked_side_by_side_and_once(asked_twice: FitOptions) -> 
     assert len(check.pairs) >= 4
     assert (check.epochs, check.longer_epochs) == (plan.trial_epochs, plan.epochs)
     assert str(check) in found.summary()
-    assert found.to_json()["proxy"] == check.to_json()
+    assert found.to_json()["proxy"] == asdict(check)
     assert found.to_json()["front"]
     trials = run.trials(print)
     again = run_fit(two)
@@ -169,8 +170,11 @@ def test_the_proxy_is_checked_side_by_side_and_once(asked_twice: FitOptions) -> 
 
 
 def test_a_check_is_read_as_it_was_written() -> None:
-    check = ProxyCheck(5, 30, ((0, 0.5, 0.7), (3, 0.6, 0.8)), Correlation(1.0, 0.5, 1.0), Correlation(1.0, 0.4, 1.0))
-    assert ProxyCheck.from_json(check.to_json()) == check
+    both = RankCorrelation(1.0, 0.5, 1.0), RankCorrelation(1.0, 0.4, 1.0)
+    check = ProxyCheck(5, 30, ((0, 0.5, 0.7), (3, 0.6, 0.8)), *both)
+    logged = ProxyChecked(2, check.epochs, check.longer_epochs, check.pairs, *both)
+    assert newest_check([ProxyChecked(3, 1, 2, (), *both), logged]) == check
+    assert newest_check([logged], asked=3) is None
     assert str(check) == (
         "Proxy: 2 networks after 5 epochs and after 30: rank correlation 1.00 (0.50 to 1.00) by Spearman, "
         "1.00 (0.40 to 1.00) by Kendall (95 % intervals)"

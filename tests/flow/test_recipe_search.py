@@ -89,7 +89,7 @@ def search(**values: Any) -> None:
         ),
         ({"method": "ofa"}, "method ofa does not learn from trials alone; random, evolution and optuna try recipes"),
         ({"method": "mnasnet"}, "method mnasnet searches architectures; random, evolution and optuna try recipes"),
-        ({"settings": ("recipe.dropout=2",)}, r"recipe\.dropout: .*Recipe\.dropout must be at least 0 and at most 1"),
+        ({"settings": ("recipe.dropout=2",)}, r"`recipe\.dropout`: .*Recipe\.dropout must be at least 0 and at most 1"),
     ],
 )
 def test_what_is_wrong_is_said_before_images_are_read(values: dict[str, Any], message: str) -> None:
@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said_before_images_are_read(values: dict[str, Any], me
 
 
 def test_a_search_for_a_network_needs_a_budget() -> None:
-    with pytest.raises(InvalidValue, match="the budget is missing; give latency_ms"):
+    with pytest.raises(InvalidValue, match="the budget is missing; give `latency_ms`"):
         run_fit(asked(FitOptions, data="images", method="random", device="sculptnet.testing:fake_device"))
 
 
@@ -153,4 +153,4 @@ def test_a_recipe_is_found_shipped_and_reported_and_the_same_command_reads_it_ag
     assert (run / "trials.jsonl").read_bytes() == before
     code, _, error = command(*words, "--set", "recipe.optimizer.learning_rate=0.1", "--run-dir", str(run) + "2")
     assert code == cli.BAD_REQUEST
-    assert "recipe.optimizer.learning_rate: optimizer is open; decide it too, such as optimizer=Sgd" in error
+    assert "--set recipe.optimizer.learning_rate: optimizer is open; decide it too, such as optimizer=Sgd" in error

@@ -15,12 +15,14 @@ from typer.main import get_command
 import sculptnet
 from sculptnet import cli
 from sculptnet.cli.measure_options import MeasureOptions
+from sculptnet.cli.spelling import spelled
 from sculptnet.option_fields import Options, typed_of
 from sculptnet.options import (
     Accelerator,
     DetectOptions,
     FitOptions,
     RecipeOptions,
+    ResumeOptions,
     SpecializeOptions,
     TrainOptions,
 )
@@ -28,7 +30,6 @@ from sculptnet.plain import from_command, to_command
 from sculptnet.precision import Precision
 
 ARCHITECTURES = {"space", "table", "baselines", "limits", "start", "from_run", "check_proxy", "proxy_networks"}
-ARGUMENTS = {"data", "network", "run"}
 VALUES = {"recipe", "detector"}  # whole values: a command changes them with --set
 
 
@@ -50,6 +51,7 @@ def plain(value: object) -> object:
         (sculptnet.search_recipe, RecipeOptions),
         (sculptnet.detect, DetectOptions),
         (sculptnet.specialize, SpecializeOptions),
+        (sculptnet.resume, ResumeOptions),
     ],
 )
 def test_the_keywords_of_a_call_are_the_fields_of_its_options(call: Callable[..., object], kind: type[Options]) -> None:
@@ -88,11 +90,11 @@ def test_the_options_of_a_verb_are_the_fields_of_its_options(verb: str, kind: ty
     assert ("set_" in options) is bool(settable)
     options.pop("set_", None)
     known = {name: field for name, field in fields_of(kind).items() if typed_of(field).kind is not None}
-    assert {*options} == {*known} - ARGUMENTS
+    assert {*options} == {name for name, field in known.items() if field.default is not MISSING}
     assert {*fields_of(kind)} - {*known} <= {"given", "listener", "space", *VALUES}
     for name, option in options.items():
         assert plain(option.default) == plain(known[name].default), name
-        assert option.help == typed_of(known[name]).help
+        assert option.help == spelled(typed_of(known[name]).help)
 
 
 def test_options_take_what_calls_and_files_say() -> None:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.cards import CLASSIFIER, MEASURED
 
+from sculptnet.records.card import ClassifierCard
 from sculptnet.result import FitResult
 from sculptnet.zoo import mobilenet_v2
 
 
-def card(latency_ms: float, reference_ms: float) -> dict[str, Any]:
+def card(latency_ms: float, reference_ms: float) -> ClassifierCard:
     """Of a network for 1 ms, searched when the reference network took 0.5 ms."""
-    return {
-        "budget": {"at_most": 1.0, "file": "model.onnx"},
-        "within_budget": latency_ms <= 1.0,
-        "predicted": {"latency_ms": 0.9, "reference_ms": 0.5},
-        "measured": {"model.onnx": {"latency_ms": latency_ms, "loop_ms": 0.8, "reference_ms": reference_ms}},
-        "accuracy": {"model.onnx": {"top1": 0.9, "top1_interval": [0.89, 0.91], "balanced": 0.7}},
-        "device": {"name": "phone"},
-    }
+    timing = replace(MEASURED, latency_ms=latency_ms, reference_ms=reference_ms, loop_ms=0.8)
+    return replace(CLASSIFIER, within_budget=latency_ms <= 1.0, measured={"model.onnx": timing}, limits={}, warnings=())
 
 
 @pytest.mark.parametrize(
@@ -41,6 +37,6 @@ def test_the_verdict_says_by_how_much_and_how_much_of_it_is_the_device(
 ) -> None:
     result = FitResult(Path("run"), mobilenet_v2(10, 32), card(latency_ms, reference_ms), None)
     first, second, *_ = result.summary().splitlines()
-    assert first.endswith("ms (0.800 in a loop)   top-1 90.00% (89.00% to 91.00%), balanced 70.00%")
+    assert first.endswith("ms (0.800 in a loop)   top-1 90.00% (82.56% to 94.48%), balanced 90.00%")
     assert second == verdict
     assert result.within_budget is (latency_ms <= 1.0)

@@ -24,14 +24,14 @@ def test_a_network_is_fitted_to_pytorch_and_the_float32_file_is_timed_through_it
     options = ask(tmp_path / "run", device="torch", latency_ms=1000.0, settings=small, listener=listener)
     card = run_fit(options).card
     assert card is not None
-    assert set(card["measured"]) == {"model.onnx"}
-    assert set(card["accuracy"]) == {"weights.safetensors", "model.onnx", "model.int8.onnx"}
-    assert card["device"]["name"] == "torch-1t"
+    assert set(card.measured) == {"model.onnx"}
+    assert set(card.accuracy) == {"weights.safetensors", "model.onnx", "model.int8.onnx"}
+    assert card.device.name == "torch-1t"
     assert "torch-1t runs no int8: model.int8.onnx is not timed" in said
 
 
 def test_int8_on_pytorch_is_refused_before_anything_starts(ask: Ask, tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue, match="torch-1t runs fp32 only, not int8; give --precision fp32 or another"):
+    with pytest.raises(InvalidValue, match="torch-1t runs fp32 only, not int8; give `precision='fp32'` or another"):
         run_fit(ask(tmp_path / "run", device="torch", precision=Precision.INT8))
     assert not (tmp_path / "run").exists()
 

@@ -23,6 +23,9 @@ from sculptnet.methods import OnceForAll, made
 from sculptnet.methods.supernet_learning import load_supernet
 from sculptnet.nets import calibrate
 from sculptnet.options import SpecializeOptions
+from sculptnet.records import of_kind
+from sculptnet.records.run_events import FrontFound
+from sculptnet.records.training_events import TrainEpoch
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory, write_record
 from sculptnet.specialized import Specialized
@@ -74,10 +77,8 @@ def test_the_page_shows_every_network_and_the_front(specialized: Specialized) ->
     for network in specialized.networks:
         assert network.network in page
     assert (specialized.report.parent / "figures" / "specialized.png").read_bytes().startswith(b"\x89PNG")
-    (front,) = [
-        event for event in RunDirectory(specialized.report.parent / DEVICE).events(print) if event["event"] == "front"
-    ]
-    latencies, accuracies = zip(*front["points"], strict=True)
+    (front,) = of_kind(RunDirectory(specialized.report.parent / DEVICE).events(print), FrontFound)
+    latencies, accuracies = zip(*front.points, strict=True)
     assert list(latencies) == sorted(latencies)
     assert list(accuracies) == sorted(accuracies)
 
@@ -114,7 +115,7 @@ def test_unreachable_budgets_name_the_fastest(specialized: Specialized) -> None:
     with pytest.raises(Infeasible) as caught:
         sculptnet.specialize(specialized.run, [0.001, 0.002, 0.2], threads=2, listener=SILENT)
     assert "0.001 ms and 0.002 ms: under the fastest network of this supernet on fake-2t, 0.1" in str(caught.value)
-    assert "raise latency_ms above that" in str(caught.value)
+    assert "raise `latency_ms` above that" in str(caught.value)
 
 
 def test_what_cannot_be_reached_leaves_nothing_behind(specialized: Specialized) -> None:
@@ -141,7 +142,7 @@ def test_a_fine_tuned_network_is_shipped_beside_the_one_that_was_cut_out(
     assert (tuned.folder.name, tuned.asked) == ("0.24ms-2epochs", "0.24 ms, 2 epochs")
     assert (tuned.network, tuned.held_out_top1) == (plain.network, plain.held_out_top1)
     events = RunDirectory(tuned.folder).events(print)
-    assert [event["epoch"] for event in events if event["event"] == "train_epoch"] == [1, 2]
+    assert [event.epoch for event in of_kind(events, TrainEpoch)] == [1, 2]
     weights = [load_network(network.folder / "model").state_dict() for network in (plain, tuned)]
     assert not all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
     recipe = json.loads((tuned.folder / "model" / "recipe.json").read_text())
@@ -188,21 +189,34 @@ def test_a_run_without_a_supernet_is_refused(supernet_run: FitResult, tmp_path: 
         run_specialize(SpecializeOptions(tmp_path, (1.0,), listener=SILENT))
     shutil.copytree(supernet_run.folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "supernet")
-    with pytest.raises(RunError, match=r"has no supernet \(a run of `fit`\); `sculptnet fit DATA"):
+    with pytest.raises(
+        RunError, match=r"has no supernet \(a run of `fit`\); `fit\(DATA, latency_ms=X, method='ofa'\)` trains"
+    ):
         run_specialize(SpecializeOptions(tmp_path / "run", (1.0,), listener=SILENT))
 
 
-def test_wrong_requests_are_refused(supernet_run: FitResult, tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue, match="the budgets are missing; give latency_ms"):
-        SpecializeOptions(tmp_path, ())
-    with pytest.raises(InvalidValue, match="fine_tune_epochs must be at least 0, got -1"):
-        SpecializeOptions(tmp_path, (1.0,), fine_tune_epochs=-1)
-    with pytest.raises(InvalidValue, match="latency_ms 2 is given twice"):
-        SpecializeOptions(tmp_path, (2.0, 1.0, 2.0))
+def test_wrong_requests_are_refused_with_all_that_is_wrong(supernet_run: FitResult) -> None:
+    with pytest.raises(InvalidValue, match="the budgets are missing; give `latency_ms`"):
+        run_specialize(SpecializeOptions(supernet_run.folder, ()))
+    with pytest.raises(InvalidValue, match="`fine_tune_epochs` must be at least 0, got -1"):
+        run_specialize(SpecializeOptions(supernet_run.folder, (1.0,), fine_tune_epochs=-1))
+    with pytest.raises(InvalidValue, match="`latency_ms` 2 is given twice"):
+        run_specialize(SpecializeOptions(supernet_run.folder, (2.0, 1.0, 2.0)))
     with pytest.raises(InvalidValue, match="unknown device 'onnxruntim'; did you mean onnxruntime"):
         run_specialize(SpecializeOptions(supernet_run.folder, (1.0,), device="onnxruntim", listener=SILENT))
-    with pytest.raises(InvalidValue, match="latency_ms must be above 0, got -1"):
+    with pytest.raises(InvalidValue, match="`latency_ms` must be above 0, got -1"):
         run_specialize(SpecializeOptions(supernet_run.folder, (-1.0,), listener=SILENT))
+    with pytest.raises(InvalidValue) as caught:
+        sculptnet.specialize(
+            supernet_run.folder, [0.0, 0.2], device="onnxruntim", limits=["macz=1"], fine_tune_epochs=-1
+        )
+    for part in (
+        "`latency_ms` must be above 0, got 0",
+        "`fine_tune_epochs` must be at least 0, got -1",
+        "unknown device 'onnxruntim'; did you mean onnxruntime",
+        "unknown limit 'macz'; did you mean macs?",
+    ):
+        assert str(caught.value).count(part) == 1, part
 
 
 def test_a_budget_names_its_folder() -> None:

@@ -57,7 +57,7 @@ def test_images_are_normalised_as_the_card_beside_the_weights_says(
 ) -> None:
     job, _ = opened(ask_start(tmp_path / "run", listener=listener))
     assert supernet_run.card is not None
-    assert list(job.preprocessing.mean) == pytest.approx(list(supernet_run.card["preprocessing"]["mean"]))
+    assert list(job.preprocessing.mean) == pytest.approx(list(supernet_run.card.preprocessing.mean))
     assert any("Images are normalised as for the weights" in line for line in said)
 
 
@@ -90,8 +90,8 @@ def test_wrong_beginnings_are_named(ask_ofa: Ask, tmp_path: Path) -> None:
             {"start": "mobilenet_v2", "method": "fbnet"},
             "fbnet starts from drawn weights; methods ofa and carve do not",
         ),
-        ({"start": "mobilenet_v2", "space": "ofa_proxyless"}, "opens a space of its own; leave the space out"),
-        ({"start": "mobilenet_v2", "settings": ("space.depth=1",)}, "space.depth is unknown"),
+        ({"start": "mobilenet_v2", "space": "ofa_proxyless"}, "opens a space of its own; leave `space` out"),
+        ({"start": "mobilenet_v2", "settings": ("space.depth=1",)}, "`space.depth` is unknown"),
     ):
         with pytest.raises(InvalidValue) as caught:
             run_fit(ask_ofa(tmp_path / "run", **({"settings": ()} | changed)), Stage.SEARCH)
@@ -105,4 +105,4 @@ def test_a_network_is_specialised_from_it(schedule: str, ask_start: Ask, tmp_pat
     result = run_fit(ask_start(tmp_path / "run", latency_ms=0.16, settings=settings))
     assert result.within_budget is True
     assert result.card is not None
-    assert result.card["accuracy"]["model.onnx"]["top1"] > 0.5
+    assert result.card.accuracy["model.onnx"].top1 > 0.5

@@ -18,9 +18,9 @@ from sculptnet.options import TrainOptions
 from sculptnet.stages.unused import recipe_problems, unused_crops
 from sculptnet.verbs import run_fit, run_train
 
-DISTILLATION = "recipe.distillation: no command has a teacher, and without one it does nothing; leave it out"
+DISTILLATION = "`recipe.distillation`: there is no teacher, and without one it does nothing; leave it out"
 RANDAUGMENT = (
-    "recipe.augmentation.randaugment_magnitude: RandAugment is off; set recipe.augmentation.randaugment_layers"
+    "`recipe.augmentation.randaugment_magnitude`: RandAugment is off; set `recipe.augmentation.randaugment_lay"
 )
 
 
@@ -28,20 +28,20 @@ RANDAUGMENT = (
     ("values", "message"),
     [
         ({"settings": ("recipe.distillation=0.5",)}, DISTILLATION),
-        ({"root": Path("files")}, "root is where the files of a data set by name are, and .* is a folder"),
-        ({"proxy_networks": 8}, "proxy_networks 8 is for check_proxy; give both, or none"),
+        ({"root": Path("files")}, "`root` is where the files of a data set by name are, and .* is a folder"),
+        ({"proxy_networks": 8}, "`proxy_networks` 8 is for `check_proxy`; give both, or none"),
         (
             {"method": "ofa", "settings": ("recipe.epochs=3",)},
-            "recipe.epochs: method ofa trains a supernet for search.ep",
+            "`recipe.epochs`: method ofa trains a supernet for search.ep",
         ),
-        ({"method": "ofa", "settings": (), "workers": "2"}, "workers 2: method ofa trains no trials"),
+        ({"method": "ofa", "settings": (), "workers": "2"}, "`workers` 2: method ofa trains no trials"),
         (
             {"data": "fashion_mnist", "skip_broken": True},
-            "skip_broken is for folders, and fashion_mnist is a data set",
+            "`skip_broken` is for folders, and fashion_mnist is a data set",
         ),
         (
             {"settings": ("recipe.epochs=1",), "full_trials": 2},
-            "full_trials 2: with recipe.epochs=1 every trial is trained in full",
+            "`full_trials` 2: with `recipe.epochs=1` every trial is trained in full",
         ),
     ],
 )

@@ -91,7 +91,7 @@ def test_folders_called_like_methods_and_devices_change_nothing(
 
 def test_what_no_file_brings_back_is_said(photos: Path) -> None:
     command = to_command(FitOptions(str(photos), 1.0, limits=(Limit(Macs(), 1e6), "parameters=1e6")))
-    with pytest.raises(RunError, match="was begun by a program that gave limits as values; go on with the same call"):
+    with pytest.raises(RunError, match="was begun by a program that gave limits as values, which no file brings back"):
         from_command(FitOptions, command, {})
 
 
@@ -111,7 +111,10 @@ def test_a_finished_run_takes_what_can_be_added_and_nothing_else(
     photos_again = moved / "photos0"
     moved.mkdir()
     photos_again.symlink_to(photos)
-    with pytest.raises(InvalidValue, match="has its options already; leave out minutes"):
+    with pytest.raises(
+        InvalidValue,
+        match=r"leave out `minutes`, .* still be given: `accelerator`, `baselines`",
+    ):
         go_on(folder, {"minutes": 3})
     resumed = sculptnet.resume(folder)
     assert resumed.to_json() == result.to_json()
@@ -138,5 +141,8 @@ def test_a_run_of_one_network_has_no_trials_to_share(ask: Ask, photos: Path, tmp
     from sculptnet.verbs import run_train
 
     run_train(options, Stage.SEARCH)
-    with pytest.raises(InvalidValue, match="has its options already; leave out workers"):
+    with pytest.raises(
+        InvalidValue,
+        match=r"leave out `workers`, .* still be given: `accelerator`, `fresh`",
+    ):
         go_on(tmp_path / "run", {"workers": 2})

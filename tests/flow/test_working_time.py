@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from sculptnet.errors import Infeasible, RunError
 from sculptnet.job import OpenRun
 from sculptnet.listening import Listener
+from sculptnet.records import Event, OtherEvent
+from sculptnet.records.run_events import CommandBegun, CommandEnded, DataSeen
 from sculptnet.runs import RunDirectory
 from sculptnet.stages.working_time import timed, worked_s
 
@@ -27,26 +30,28 @@ def test_commands_that_fail_count_as_those_that_end_well(tmp_path: Path, error: 
     with timed(last := opened(tmp_path, 10), "report"):
         assert worked_s(last.run.events(print), 25) == 4 + 25
     assert worked_s(last.run.events(print), 1) == 4 + 20 + 1
-    kinds = [(event["event"], event["until"], event["seconds"]) for event in last.run.events(print)]
-    assert kinds == [(kind, "report", seconds) for seconds, kind in ((2, "command_begun"), (4, "command"))] + [
-        (kind, "report", seconds) for seconds, kind in ((10, "command_begun"), (20, "command"))
-    ]
+    kinds = [replace(event, time=None) for event in last.run.events(print)]
+    first = [CommandBegun("report", 2), CommandEnded("report", 4)]
+    assert kinds == [*first, CommandBegun("report", 10), CommandEnded("report", 20)]
+
+
+def begun(at: float) -> CommandBegun:
+    return CommandBegun("report", 3.0, time=at)
 
 
 def test_a_killed_command_counts_up_to_its_last_event() -> None:
-    begun, ended = {"event": "command_begun", "seconds": 3.0}, {"event": "command", "seconds": 50.0}
-    killed = [{"time": 1000.0, **begun}, {"time": 1040.0, "event": "data"}, {"time": 1060.0, "event": "train_epoch"}]
-    at_once = [{"time": 2000.0, **begun}]
-    now = [{"time": 9000.0, **begun}, {"time": 9990.0, "event": "train_epoch"}]
+    killed: list[Event] = [begun(1000.0), DataSeen((), time=1040.0), OtherEvent("own", {}, time=1060.0)]
+    at_once, ended = [begun(2000.0)], CommandEnded("report", 50.0)
+    now: list[Event] = [begun(9000.0), OtherEvent("own", {}, time=9990.0)]
     assert worked_s([*killed, *now], 7.0) == 3 + 60 + 7
     assert worked_s([*killed, *at_once, *now], 7.0) == 3 + 60 + 3 + 7
-    assert worked_s([*killed, *at_once, {"time": 2050.0, **ended}, *now], 7.0) == 3 + 60 + 50 + 7
-    assert worked_s([ended, {"time": 5.0, "event": "data"}], 7.0) == 50 + 7  # nothing says when the second one began
+    assert worked_s([*killed, *at_once, replace(ended, time=2050.0), *now], 7.0) == 3 + 60 + 50 + 7
+    assert worked_s([ended, DataSeen((), time=5.0)], 7.0) == 50 + 7  # nothing says when the second one began
 
 
 def test_a_clock_that_was_put_back_takes_no_time_away() -> None:
-    killed = [{"time": 1000.0, "event": "command_begun", "seconds": 3.0}, {"time": 400.0, "event": "data"}]
-    assert worked_s([*killed, {"time": 500.0, "event": "command_begun", "seconds": 0.0}], 7.0) == 3 + 7
+    killed: list[Event] = [begun(1000.0), DataSeen((), time=400.0)]
+    assert worked_s([*killed, CommandBegun("report", 0.0, time=500.0)], 7.0) == 3 + 7
 
 
 def test_an_error_is_told_though_nothing_can_be_noted(tmp_path: Path) -> None:

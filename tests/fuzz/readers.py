@@ -17,6 +17,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from safetensors.torch import save
+from tests.cards import CLASSIFIER, DETECTOR
 from tests.search.joint_toy import QUICK, SPACE, TOP1
 
 from sculptnet import settings
@@ -43,10 +44,13 @@ from sculptnet.files import read_given
 from sculptnet.learn import fit_accuracy_predictor, load_accuracy_predictor
 from sculptnet.nets import Network
 from sculptnet.networks import published_of
+from sculptnet.records import TrialRecord
+from sculptnet.records.card import read_card
+from sculptnet.records.codec import read_record, to_line, to_plain
+from sculptnet.records.events import event_to_line
+from sculptnet.records.training_events import TrainEpoch
 from sculptnet.runs import FileCheckpoint, RunDirectory, RunInfo
-from sculptnet.runs.codec import read_record, to_plain
 from sculptnet.search.joint_search.predictor import load_joint_predictor, pretrain
-from sculptnet.search.records import TrialRecord
 from sculptnet.spaces import fbnet
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.verbs import options_of
@@ -125,24 +129,15 @@ COMMAND = {
 RUN = to_plain(RunInfo("fit", IDENTITY, COMMAND))
 PLAN = to_plain(SearchPlan(1, 0, 8, 1, 2, 1, 3, {"training": 1.0}, 1024, 1))
 PREPROCESSING = Preprocessing(8, 8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
-CARD = {
-    "measured": {"model.onnx": {"latency_ms": 1.0, "loop_ms": 0.9}},
-    "accuracy": {"model.onnx": {"top1": 0.5, "balanced": 0.5, "top1_interval": [0.4, 0.6]}},
-    "within_budget": True,
-    "preprocessing": to_json(PREPROCESSING),
-}
-TRIAL = TrialRecord(0, (1, 2), 3, 0, {"top1": 0.5}, ({"epoch": 1},), None).to_json()
+CARD = to_plain(CLASSIFIER)
+EVENT = event_to_line(TrainEpoch(1, 2, 0.5, 0.1, 3.0, metrics={"top1": 0.5}, trial="final", time=1.5))
+TRIAL = to_line(TrialRecord(0, (1, 2), 3, 0, {"top1": 0.5}, ({"epoch": 1},), None))
 
 
 def continue_run(path: Path) -> None:
     """What shows a run and what goes on with it, up to its options."""
     show_target(path.parent)
     options_of(path.parent, {})
-
-
-def read_trials(path: Path) -> None:
-    for row in RunDirectory(path.parent).trials(saying):
-        TrialRecord.from_json(row)
 
 
 # ---------------------------------------------------------------------- models
@@ -280,10 +275,12 @@ READERS: Mapping[str, Reader] = {
     "card": Reader(
         "model/card.json", text(CARD), lambda path: show_target(path.parent.parent), lambda: {"run.json": text(RUN)()}
     ),
+    "detector's card": Reader("card.json", text(to_plain(DETECTOR)), read_card),
     "card of weights": Reader(
         "card.json", text(CARD), lambda path: normalisation_of(path.with_name("w.pth"), BY_NAME["fbnet_a"])
     ),
-    "trials": Reader("trials.jsonl", text(TRIAL), read_trials),
+    "trials": Reader("trials.jsonl", text(TRIAL), lambda path: RunDirectory(path.parent).trials(saying)),
+    "events": Reader("metrics.jsonl", text(EVENT), lambda path: RunDirectory(path.parent).events(saying)),
     "measurements": Reader("m.jsonl", lambda: MEMO * 2, FileMemo, mends=True),
     "settings": Reader("settings", lambda: SETTINGS, bound),
     "onnx": Reader("a.onnx", graph, lambda path: sized("a.onnx", read_onnx(path), 8)),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -17,6 +17,8 @@ from sculptnet.learn import BatchSource, Machine, Trained, train_network
 from sculptnet.learn.by_recipe import RecipeTraining
 from sculptnet.learn.objective import Objective
 from sculptnet.nets import set_dropout
+from sculptnet.records import Log, no_log
+from sculptnet.records.training_events import TrainEpoch
 from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_progress
 
 NewNetwork = Callable[[int], nn.Module]
@@ -35,7 +37,7 @@ class Training:
         checkpoint: Checkpoint = NoCheckpoint(),  # noqa: B008
         progress: Progress = no_progress,
         checkpoint_seconds: float = 3.0,
-        log: Callable[[Mapping[str, Any]], None] = lambda event: None,
+        log: Log = no_log,
     ) -> Trained:
         ticks = count()
         return train_network(
@@ -134,15 +136,15 @@ def test_log_curve_and_progress(plain: Training) -> None:
     told: list[tuple[str, int, int]] = []
     trained = plain(progress=lambda *what: told.append(what), log=events.append)
     assert told == [("training", step, 8) for step in range(1, 9)]
-    assert [event["epoch"] for event in events] == [1, 2]
+    assert [event.epoch for event in events] == [1, 2]
     for event, entry in zip(events, trained.curve, strict=True):
-        assert event["event"] == "train_epoch"
-        assert event["epochs"] == 2
-        assert event["images_per_second"] == 4 * 12 / event["seconds"]
-        told_twice = {name: event[name] for name in ("epoch", "loss", "learning_rate", "weights")}
-        assert told_twice == entry
+        assert isinstance(event, TrainEpoch)
+        assert event.epochs == 2
+        assert event.images_per_second == 4 * 12 / event.seconds
+        numbers = {"epoch": event.epoch, "loss": event.loss, "learning_rate": event.learning_rate}
+        assert {**numbers, **event.metrics} == entry
     averaged = float(next(trained.network.parameters()).detach().sum())
-    assert events[-1]["weights"] == pytest.approx(averaged, rel=1e-6)  # summed in another order
+    assert events[-1].metrics["weights"] == pytest.approx(averaged, rel=1e-6)  # summed in another order
 
 
 def test_it_learns(new_network: NewNetwork, colours: Any) -> None:

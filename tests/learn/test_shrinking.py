@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
@@ -33,7 +33,9 @@ from sculptnet.learn.shrinking_phases import widths_of
 from sculptnet.learn.shrinking_state import Point, require_same_point, teacher_of
 from sculptnet.learn.shrinking_steps import SupernetTraining, resized
 from sculptnet.nets import ElasticSupernet, Network, calibrate, largest, smallest, sort_channels
-from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_log, no_progress
+from sculptnet.records import Event, Log, no_log
+from sculptnet.records.training_events import ShrinkPhase, SupernetEpoch
+from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_progress
 from sculptnet.streams import stream_seed
 from sculptnet.testing import tiny_images
 
@@ -44,7 +46,7 @@ def run(
     name: str = "progressive",
     checkpoint: Checkpoint = NoCheckpoint(),  # noqa: B008
     progress: Progress = no_progress,
-    log: Callable[[Mapping[str, Any]], None] = no_log,
+    log: Log = no_log,
     supernet: ElasticSupernet | None = None,
     phases: tuple[Phase, ...] = (),
     seed: int = 7,
@@ -80,17 +82,16 @@ def same(left: Shrunk, right: Shrunk) -> bool:
 
 # ---------------------------------------------------------------------- what it leaves
 def test_one_call_runs_all_phases_and_says_so() -> None:
-    events: list[Mapping[str, Any]] = []
+    events: list[Event] = []
     told: list[tuple[str, int, int]] = []
     shrunk = run(log=events.append, progress=lambda *what: told.append(what))
     names = ["full", "kernel", "depth 1", "depth 2", "width 1", "width 2"]
-    assert [(event["event"], event["phase"]) for event in events] == [
-        (kind, name) for name in names for kind in ("train_epoch", "shrink_phase")
-    ]
-    assert [entry["phase"] for entry in shrunk.phases] == names
+    seen = [(type(event), event.phase) for event in events if isinstance(event, (SupernetEpoch, ShrinkPhase))]
+    assert seen == [(kind, name) for name in names for kind in (SupernetEpoch, ShrinkPhase)]
+    assert len(seen) == len(events)
+    assert [entry.phase for entry in shrunk.phases] == names
     assert told == [(f"training: {names[step // 4]}", step + 1, 24) for step in range(24)]
-    assert events[-1]["networks"] == shrunk.phases[-1]["networks"]
-    assert (events[-1]["number"], events[-1]["phases"]) == (6, 6)
+    assert events[-1] == ShrinkPhase("width 2", 6, 6, shrunk.phases[-1].networks)
     assert not shrunk.supernet.training
     assert same(shrunk, whole("progressive"))  # a function of its arguments
 
@@ -98,13 +99,13 @@ def test_one_call_runs_all_phases_and_says_so() -> None:
 def test_every_phase_looks_at_the_largest_the_smallest_and_random_networks_with_statistics_of_their_own() -> None:
     shrunk = whole("progressive")
     for entry in shrunk.phases:
-        assert [looked["network"] for looked in entry["networks"]] == ["largest", "smallest", "random 1"]
-    space, networks = shrunk.supernet.space, shrunk.phases[-1]["networks"]
+        assert [looked.network for looked in entry.networks] == ["largest", "smallest", "random 1"]
+    space, networks = shrunk.supernet.space, shrunk.phases[-1].networks
     for looked in networks:
-        architecture = space.decode(looked["choices"]).architecture
+        architecture = space.decode(looked.choices).architecture
         batches = ((resized(images, architecture.resolution), labels) for images, labels in COLOURS.epoch(6))
         network = calibrate(shrunk.supernet.subnet(architecture), batches, images=24)
-        assert looked["metrics"] == tell_apart(network)
+        assert looked.metrics == tell_apart(network)
 
 
 def test_a_phase_trains_what_is_open_and_nothing_else() -> None:
@@ -141,9 +142,9 @@ def test_images_in_memory_train_a_supernet_whose_evaluation_reads_each_resolutio
     images = TrainingBatches(data.train, preprocessing, Augmentation(flip=False), 12, seed=0)
     (phase,) = sandwich(space, batch_size=12, epochs=3, learning_rate=30.0, warmup_epochs=0, subnets=1, dropout=0)
     shrunk = shrink(tiny_supernet(), (phase,), images, evaluate=evaluate, seed=0, calibration_images=100)
-    networks = {looked["network"]: looked for looked in shrunk.phases[0]["networks"]}
+    networks = {looked.network: looked for looked in shrunk.phases[0].networks}
     assert len(networks) == 5
-    assert networks["largest"]["metrics"]["top1"] >= 0.75  # 12 images of two classes
+    assert networks["largest"].metrics["top1"] >= 0.75  # 12 images of two classes
 
 
 # ---------------------------------------------------------------------- resumed
@@ -159,7 +160,7 @@ def test_resumed_is_uninterrupted(name: str, step: int) -> None:
     assert step - 4 < saved < step
     assert same(run(name, memory, lambda what, now, total: done.append(now)), whole(name))
     assert done == list(range(saved + 1, done[-1] + 1))
-    assert done[-1] == 4 * sum(len(entry["curve"]) for entry in whole(name).phases)
+    assert done[-1] == 4 * sum(len(entry.curve) for entry in whole(name).phases)
 
 
 def steps_of(state: Mapping[str, Any]) -> int:
@@ -181,8 +182,8 @@ def test_averages_mixup_and_dropped_paths_are_resumed_too(step: int) -> None:
 def test_a_kill_while_networks_are_looked_at_costs_no_training() -> None:
     memory, done = Memory(), list[int]()
 
-    def log(event: Mapping[str, Any]) -> None:
-        if event["event"] == "shrink_phase" and event["number"] == 2:
+    def log(event: Event) -> None:
+        if isinstance(event, ShrinkPhase) and event.number == 2:
             raise KillError
 
     with pytest.raises(KillError):

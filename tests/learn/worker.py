@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 
 from conftest import CLASSES, RECIPES, Colours, tiny_network  # type: ignore[import-not-found]
 from sculptnet.learn import open_machine, train_network
+from sculptnet.records.events import event_to_line
 from sculptnet.runs import FileCheckpoint
 
 
@@ -40,7 +41,7 @@ def main(folder: Path, recipe: str, kill_at: int | None = None) -> None:
         checkpoint=FileCheckpoint(folder / "checkpoints"),
         checkpoint_seconds=3.0,
         clock=lambda: float(next(ticks)),
-        log=lambda event: print(json.dumps(event), flush=True),
+        log=lambda event: print(json.dumps(event_to_line(event)), flush=True),
         progress=progress,
     )
     if machine.rank == 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,8 @@ from torch import Tensor
 
 from sculptnet.cost import Macs, macs
 from sculptnet.nets import MaskedSupernet
+from sculptnet.records import Event, of_kind
+from sculptnet.records.search_events import SearchEpoch
 from sculptnet.search import Dnas, Limit, Objective, Problem
 from sculptnet.search.differentiable.loss import gumbel_noise, sampled
 from sculptnet.streams import stream
@@ -38,7 +39,7 @@ class Stripes:
 @pytest.mark.parametrize("branches", [None, 1])
 def test_a_search_on_a_masked_supernet_learns_every_decision_and_draws_within_the_budget(branches: int | None) -> None:
     space = masked_space()
-    at_most, events = 60_000.0, list[dict[str, Any]]()
+    at_most, events = 60_000.0, list[Event]()
     problem = Problem(space, (Objective("top1"),), (Limit(Macs(), at_most),))
     search = Dnas(epochs=3, warmup_epochs=1, branches=branches, draws=8).search(
         problem,
@@ -46,15 +47,15 @@ def test_a_search_on_a_masked_supernet_learns_every_decision_and_draws_within_th
         supernet=MaskedSupernet(space),
         weight_batches=Stripes(1),
         theta_batches=Stripes(2),
-        log=lambda event: events.append(dict(event)),
+        log=events.append,
     )
     proposed = next(search).choices
     assert len(proposed) == 8
     assert all(macs(space.decode(row).architecture) <= at_most for row in proposed)
-    epochs = [event for event in events if event["event"] == "search_epoch"]
-    for path, chances in epochs[-1]["probabilities"].items():
+    epochs = of_kind(events, SearchEpoch)
+    for path, chances in epochs[-1].probabilities.items():
         assert max(chances) > 1.001 / len(chances), path  # it has moved from where it started
-    assert np.isfinite([event["loss"] for event in epochs]).all()
+    assert np.isfinite([event.loss for event in epochs]).all()
 
 
 def test_sampled_branches_leave_all_widths_of_a_masked_supernet() -> None:

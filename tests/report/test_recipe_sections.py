@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.report.made_up import text_of
 
 from sculptnet import settings
-from sculptnet.arch import Cosine, Exponential, Recipe, RmsProp, SearchSpace, Sgd, Steps, between, choice, to_json
+from sculptnet.arch import Cosine, Exponential, Recipe, RmsProp, SearchSpace, Sgd, Steps, between, choice
 from sculptnet.learn import rescaled
 from sculptnet.methods import FBNetV3
-from sculptnet.report import ReportData, write_report
-from sculptnet.report.importance import LEAST_TRIALS, importances, ridge
-from sculptnet.report.parts import Absent, Section
-from sculptnet.report.recipe_sections import recipes, scored_trials, set_options
+from sculptnet.records import TrialRecord
+from sculptnet.records.search_events import SearchRound
+from sculptnet.report import Absent, ReportData, Section, write_report
+from sculptnet.report.importance import LEAST_TRIALS
+from sculptnet.report.recipe_options import set_options
+from sculptnet.report.recipe_sections import features_of, scored_trials, setting_name
+from sculptnet.report.sections import recipe_is_open, recipes
 from sculptnet.spaces import with_recipe
 from sculptnet.zoo import BY_NAME
 
@@ -28,47 +32,19 @@ SPACE = with_recipe(
 )
 
 
-def trials(space: SearchSpace, count: int) -> list[dict[str, Any]]:
+ROUND = SearchRound(stage="coarse", round=1, candidates=8, failed=0, epochs=None)
+
+
+def trials(space: SearchSpace, count: int, noise: float = 0.003) -> list[TrialRecord]:
     """Dropout is best at 0.2, averaging is a little worse, the rest does nothing."""
     rng = np.random.default_rng(3)
     found = []
     for number, row in enumerate(space.sample(rng, count)):
         recipe = space.decode(row).recipe
-        top1 = 0.8 - 2.5 * (recipe.dropout - 0.2) ** 2 - 0.01 * (recipe.ema > 0) + float(rng.normal(0, 0.003))
+        top1 = 0.8 - 2.5 * (recipe.dropout - 0.2) ** 2 - 0.01 * (recipe.ema > 0) + float(rng.normal(0, noise))
         metrics = {"top1": top1, "measured_latency_ms": 1.0}
-        found.append({"trial": number, "choices": row.tolist(), "epochs": 3, "metrics": metrics, "error": None})
+        found.append(TrialRecord(number, tuple(row.tolist()), epochs=3, metrics=metrics))
     return found
-
-
-def test_a_ridge_regression_finds_a_plane() -> None:
-    inputs = np.random.default_rng(0).normal(size=(30, 3))
-    scores = inputs @ [1.0, -2.0, 0.0] + 5
-    assert ridge(inputs, scores)(np.eye(3)) == pytest.approx([6, 3, 5], abs=0.01)
-
-
-def test_the_share_that_a_setting_explains_is_lost_without_it_and_no_other_share_is() -> None:
-    rng = np.random.default_rng(0)
-    inputs = {name: rng.random((400, 1)) for name in ("much", "little", "none")}
-    scores = 3 * inputs["much"][:, 0] + inputs["little"][:, 0]
-    found = importances(inputs, scores)
-    assert found is not None
-    assert found.explained == pytest.approx(1, abs=1e-3)
-    # swapped values are independent of the scores: twice the setting's share of the variance, 0.9 and 0.1
-    assert found.lost["much"] == pytest.approx(1.8, abs=0.1)
-    assert found.lost["little"] == pytest.approx(0.2, abs=0.03)
-    assert found.lost["none"] == pytest.approx(0, abs=1e-3)
-
-
-def test_the_best_of_a_range_may_lie_inside_it() -> None:
-    values = np.linspace(0, 1, 50)[:, None]
-    found = importances({"range": values}, -((values[:, 0] - 0.5) ** 2))
-    assert found is not None
-    assert found.explained > 0.99
-
-
-def test_few_or_equal_trials_say_nothing() -> None:
-    assert importances({"one": np.ones((LEAST_TRIALS - 1, 1))}, np.arange(LEAST_TRIALS - 1.0)) is None
-    assert importances({"one": np.ones((LEAST_TRIALS, 1))}, np.full(LEAST_TRIALS, 0.5)) is None
 
 
 @pytest.mark.parametrize(
@@ -88,26 +64,27 @@ def test_the_options_make_the_recipe_again(recipe: Recipe) -> None:
 
 def test_trials_of_another_length_and_those_that_diverged_do_not_count() -> None:
     logged = trials(SPACE, 6)
-    logged[1]["epochs"] = 30
-    logged[2] |= {"error": "the loss is nan in epoch 1", "metrics": {}}
+    logged[1] = replace(logged[1], epochs=30)
+    logged[2] = replace(logged[2], error="the loss is nan in epoch 1", metrics={})
+    logged.append(TrialRecord(6, (0,), epochs=3, metrics={"top1": 0.5}))  # of another space
     assert len(scored_trials(ReportData(space=SPACE, trials=logged))) == 4
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     logged = trials(SPACE, 60)
-    best = max(logged, key=lambda trial: trial["metrics"]["top1"])
-    shipped = SPACE.decode(best["choices"])
+    best = max(logged, key=lambda trial: trial.metrics["top1"])
+    shipped = SPACE.decode(best.choices)
     data = ReportData(
         space=SPACE,
         trials=logged,
         architecture=shipped.architecture,
-        recipe=to_json(rescaled(shipped.recipe, 12)),
+        recipe=rescaled(shipped.recipe, 12),
         events=(
-            {"event": "search_round", "stage": "coarse", "round": 1},
-            {"event": "search_round", "stage": "coarse", "round": 2, "pairs": [[0.7, 0.72]]},
-            {"event": "search_round", "stage": "coarse", "round": 2, "pairs": [[0.7, 0.73]]},
-            {"event": "search_round", "stage": "fine", "round": 3, "pairs": [[0.75, 0.74]]},
+            ROUND,
+            replace(ROUND, round=2, pairs=((0.7, 0.72),)),
+            replace(ROUND, round=2, pairs=((0.7, 0.73),)),
+            replace(ROUND, round=3, stage="fine", pairs=((0.75, 0.74),)),
         ),
     )
     folder = tmp_path_factory.mktemp("report")
@@ -122,27 +99,19 @@ def test_the_page_names_the_most_important_setting_first(page: str) -> None:
 
 def test_the_page_has_the_best_recipe_as_options(page: str) -> None:
     assert '<th scope="row">dropout</th><td>0.0 to 0.4, 5 values</td><td>0.2</td>' in page
-    block = re.search(r"<pre>(.*?)</pre>", page, re.DOTALL)
+    block = re.search(r"<pre><code>(--set .*?)</code></pre>", page, re.DOTALL)
     assert block is not None
-    lines = html.unescape(re.sub("<.*?>", "", block.group(1))).split(" \\\n  ")
+    lines = html.unescape(block.group(1)).split(" \\\n  ")
     assert "--set recipe.epochs=12" in lines
     assert "--set recipe.dropout=0.2" in lines
 
 
-def text_of(part: object) -> str:
-    assert isinstance(part, Section)
-    return part.markup().markup
-
-
 def test_the_best_recipe_is_that_of_the_longest_trainings_as_long_as_nothing_is_shipped() -> None:
     logged = trials(SPACE, 12)
-    for number, trial in enumerate(logged):
+    for number, record in enumerate(logged):
         length = 2 if number < 8 else 6
-        trial |= {
-            "epochs": length,
-            "curve": [{}] * length,
-            "metrics": {"top1": 0.9 - 0.1 * (length == 6) + number / 1000},
-        }
+        metrics = {"top1": 0.9 - 0.1 * (length == 6) + number / 1000}
+        logged[number] = replace(record, epochs=length, curve=({},) * length, metrics=metrics)
     text = text_of(recipes(ReportData(space=SPACE, trials=logged)))
     assert "The recipe of the best trial (81.1" in text
 
@@ -151,8 +120,8 @@ def test_the_shipped_recipe_is_found_where_its_length_and_schedule_were_searched
     kinds: Any = choice(Cosine(), Exponential(0.9, 1.0))
     space = with_recipe(SPACE.architecture, replace(SPACE.recipe, epochs=choice(4, 8), schedule=kinds))
     logged = trials(space, 20)
-    shipped = space.decode(logged[7]["choices"])
-    recipe = to_json(rescaled(shipped.recipe, 12))
+    shipped = space.decode(logged[7].choices)
+    recipe = rescaled(shipped.recipe, 12)
     data = ReportData(space=space, trials=logged, architecture=shipped.architecture, recipe=recipe)
     text = text_of(recipes(data))
     assert "The recipe of the network that is shipped" in text
@@ -171,7 +140,7 @@ def test_whole_trainings_are_compared_with_predictions_of_whole_trainings(
     lengths: tuple[int | None, ...], count: int, told: str | None
 ) -> None:
     events = [
-        {"event": "search_round", "round": number, "epochs": epochs, "pairs": [[0.7, 0.6 + number / 10]] * (4 - number)}
+        replace(ROUND, round=number, epochs=epochs, pairs=((0.7, 0.6 + number / 10),) * (4 - number))
         for number, epochs in enumerate(lengths, start=1)
     ]
     text = text_of(recipes(ReportData(space=SPACE, trials=trials(SPACE, 3), events=events)))
@@ -191,3 +160,41 @@ def test_only_searches_of_recipes_have_the_section() -> None:
     found, plain = FBNetV3().sections(ReportData(space=SPACE)), FBNetV3().sections(ReportData())
     assert recipes in found
     assert plain == tuple(one for one in found if one is not recipes)
+
+
+def test_settings_are_named_by_their_path_and_by_the_option_that_they_belong_to() -> None:
+    names = [setting_name(SPACE, path) for path in SPACE.decisions]
+    assert names == ["optimizer", "optimizer[Sgd].learning_rate", "dropout", "ema"]
+
+
+def test_a_setting_has_a_column_for_a_range_and_one_for_each_category() -> None:
+    features = features_of(SPACE, [record.choices for record in trials(SPACE, 5)])
+    assert {name: columns.shape for name, columns in features.items()} == {
+        "optimizer": (5, 2),
+        "optimizer[Sgd].learning_rate": (5, 1),
+        "dropout": (5, 1),
+        "ema": (5, 2),
+    }
+
+
+def test_a_setting_that_another_one_switches_off_has_no_best() -> None:
+    logged = trials(SPACE, 12)
+    best = max(logged, key=lambda trial: trial.metrics["top1"])
+    optimizer = SPACE.decode(best.choices).recipe.optimizer
+    text = text_of(recipes(ReportData(space=SPACE, trials=[replace(one, curve=({},)) for one in logged])))
+    assert type(optimizer).__name__ in text
+    rate = "0.1 to 0.5, 5 values"
+    assert (f"{rate}\u2014" in text) == isinstance(optimizer, RmsProp)
+
+
+def test_bars_that_say_nothing_are_said_to() -> None:
+    rng = np.random.default_rng(0)
+    noise = [replace(one, metrics={"top1": float(rng.random())}) for one in trials(SPACE, LEAST_TRIALS)]
+    assert "so the bars say nothing" in text_of(recipes(ReportData(space=SPACE, trials=noise)))
+    assert "so the bars say nothing" not in text_of(recipes(ReportData(space=SPACE, trials=trials(SPACE, 60))))
+
+
+def test_a_space_of_architectures_alone_opens_no_recipe(full_run: ReportData) -> None:
+    assert recipe_is_open(ReportData(space=SPACE))
+    assert not recipe_is_open(full_run)
+    assert not recipe_is_open(ReportData())

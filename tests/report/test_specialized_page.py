@@ -6,7 +6,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from sculptnet.report import DeviceFront, SpecializedNetwork, write_specialized
+from tests.report.made_up import Outline
+
+from sculptnet.report.specialized_page import DeviceFront, SpecializedNetwork, write_specialized
 
 NETWORK = SpecializedNetwork(
     device="onnxruntime-1t",
@@ -56,3 +58,20 @@ def test_what_is_wrong_with_a_network_is_said_beside_the_table(tmp_path: Path) -
     page = write_specialized("demo", [DeviceFront(NETWORK.device, FRONT, (NETWORK, worse))], tmp_path).read_text()
     assert page.count("Warning: 5 ms on onnxruntime-1t: model.int8.onnx is less accurate than model.onnx") == 1
     assert "70.0" in page
+
+
+def test_a_device_without_a_front_and_hostile_names_are_shown(tmp_path: Path) -> None:
+    nasty = replace(NETWORK, device="<i>&", network="<b>")
+    page = write_specialized('"<u>', [DeviceFront("<i>&", (), (nasty,))], tmp_path).read_text(encoding="utf-8")
+    outline = Outline(page)
+    assert not {tag for tag, _ in outline.tags} & {"i", "b", "u"}
+    assert "<code>&lt;b&gt;</code>" in page
+    assert "front, predicted" not in page
+
+
+def test_devices_of_very_different_speed_have_axes_of_their_own(tmp_path: Path) -> None:
+    slow = replace(NETWORK, device="slow", budget_ms=500.0, latency_ms=480.0, predicted_ms=470.0)
+    fronts = [DeviceFront("fast", FRONT, (NETWORK,)), DeviceFront("slow", ((30.0, 0.5), (470.0, 0.83)), (slow,))]
+    page = write_specialized("demo", fronts, tmp_path).read_text(encoding="utf-8")
+    assert "slow, 500 ms: 81.0" in page
+    assert (tmp_path / "figures" / "specialized.png").exists()

@@ -5,6 +5,8 @@ import math
 import pytest
 
 from sculptnet.report.text import (
+    amount,
+    cost_name,
     count,
     duration,
     interval,
@@ -13,6 +15,7 @@ from sculptnet.report.text import (
     percent,
     percent_interval,
     plain,
+    rounded,
     short,
     signed,
     significant,
@@ -67,3 +70,18 @@ def test_long_names_end_in_an_ellipsis() -> None:
     assert short("ankle boot", 20) == "ankle boot"
     assert short("a very long class name indeed", 10) == "a very lo\u2026"
     assert len(short("x" * 99, 10)) == 10
+
+
+def test_amounts_are_counts_from_a_hundred_on() -> None:
+    assert [amount(value) for value in (9.87654, 99.96, 100.0, 2_500_000.0)] == ["9.88", "100.0", "100", "2.50\u202fM"]
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.12345, "0.12"), (-1.0, "\u22121.00"), (math.nan, "\u2014")])
+def test_what_is_no_number_has_no_decimals(value: float, shown: str) -> None:
+    assert rounded(value) == shown
+
+
+def test_the_latency_of_any_device_is_a_latency() -> None:
+    assert cost_name("latency_ms@onnxruntime-1t") == "latency (ms)"
+    assert cost_name("macs") == "macs"
+    assert cost_name("a cost with a very long name") == "a cost with a very\u2026"

@@ -11,12 +11,13 @@ import torch
 from sculptnet.arch import Architecture, IntMatrix, Recipe, SearchSpace, Sgd, between, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import FactoredCost, Macs
+from sculptnet.records import Log, no_log
 from sculptnet.search import Limit, Objective, Problem, Proposals, Results, Search
 from sculptnet.search.joint_search.fine_stage import FineStage
 from sculptnet.search.joint_search.learning import Learning
 from sculptnet.search.joint_search.method import Joint
 from sculptnet.search.protocol import Columns
-from sculptnet.state import Checkpoint, Log, NoCheckpoint, no_log
+from sculptnet.state import Checkpoint, NoCheckpoint
 
 LAYERS = tuple(Conv(4, choice(1, 3, 5, 7)) for _ in range(6))
 RECIPE = Recipe(optimizer=Sgd(learning_rate=choice(0.1, 0.2, 0.4)), dropout=between(0.0, 0.4, 0.1))

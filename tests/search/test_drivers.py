@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from sculptnet.arch import Architecture, Candidate, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs, Parameters, cost_of
 from sculptnet.errors import InvalidValue
+from sculptnet.records import Event
+from sculptnet.records.codec import from_line, to_line
+from sculptnet.records.training_events import TrainEpoch
 from sculptnet.search import (
     Evolution,
     Job,
@@ -41,6 +45,9 @@ SPACE = SearchSpace(
 PROBLEM = Problem(SPACE, (Objective("top1"),), (Limit(Macs(), 80_000),))
 
 
+EPOCH = TrainEpoch(1, 1, 0.5, 0.1, 1.0)
+
+
 class Evaluations:
     """Parameters as accuracy; remembers what it was asked."""
 
@@ -52,7 +59,7 @@ class Evaluations:
         self.jobs.append(job)
         if job.trial in self.failing:
             raise RuntimeError(f"trial {job.trial} went wrong")
-        job.log({"event": "train_epoch", "epoch": 1})
+        job.log(EPOCH)
         job.keep_curve(({"epoch": 1, "loss": 0.5},))
         return {"top1": cost_of(Parameters(), candidate.architecture) / 1e4}
 
@@ -114,7 +121,7 @@ def test_a_search_that_proposes_nothing_new_ends() -> None:
 
 
 def test_records_hold_costs_curves_folders_and_events_their_trial(tmp_path: Path) -> None:
-    events: list[Mapping[str, Any]] = []
+    events: list[Event] = []
     folders: list[Path | None] = []
 
     def search() -> Search:
@@ -136,10 +143,20 @@ def test_records_hold_costs_curves_folders_and_events_their_trial(tmp_path: Path
     assert records[1].metrics["macs"] == cost_of(Macs(), SPACE.decode((3, 1, 0, 0)).architecture)
     assert records[1].curve == ({"epoch": 1, "loss": 0.5},)
     assert folders == [job.folder for job in evaluate.jobs] == [tmp_path / "000000", tmp_path / "000001"]
-    assert events == [{"event": "train_epoch", "epoch": 1, "trial": trial} for trial in (0, 1)]
+    assert events == [replace(EPOCH, trial=trial) for trial in (0, 1)]
 
 
 # ---------------------------------------------------------------------- failures
+def test_an_evaluation_that_logs_no_event_is_recorded_with_what_to_do() -> None:
+    def evaluate(candidate: Candidate, job: Job) -> Mapping[str, float]:
+        job.log({"event": "began"})  # type: ignore[arg-type]
+        return {"top1": 0.5}
+
+    (record,) = run(RandomSearch().search(PROBLEM, 0), PROBLEM, evaluate, 1)
+    assert record.error is not None
+    assert "a run logs events, got dict; log a frozen dataclass below sculptnet.records.Event" in record.error
+
+
 def test_a_failing_evaluation_is_recorded_and_the_search_goes_on() -> None:
     seen: list[Results] = []
 
@@ -192,7 +209,7 @@ def test_an_interrupt_stops_the_run_and_closes_the_search() -> None:
 @pytest.mark.parametrize("done", [0, 5, 8, 13, 16])
 def test_resumed_is_uninterrupted_and_evaluates_the_rest_only(done: int) -> None:
     whole = run(small_evolution(), PROBLEM, Evaluations(failing=(4,)), 16)
-    log = [TrialRecord.from_json(json.loads(json.dumps(record.to_json()))) for record in whole[:done]]
+    log = [from_line(json.loads(json.dumps(to_line(record))), TrialRecord) for record in whole[:done]]
     evaluate = Evaluations(failing=(4,))
     resumed = run(small_evolution(), PROBLEM, evaluate, 16, known=log, log=log.append)
     assert resumed == whole

@@ -26,6 +26,8 @@ from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import FactoredCost, Macs
 from sculptnet.cost.model import Reduce
 from sculptnet.errors import Infeasible, InvalidValue
+from sculptnet.records import Event, of_kind
+from sculptnet.records.search_events import SearchRound, SearchStop
 from sculptnet.search import Limit, Objective, Problem, Proposals, Results, Search, drive
 from sculptnet.search.joint_search.early_stop import correlations, shortest
 from sculptnet.search.joint_search.fine_stage import FineStage
@@ -33,7 +35,6 @@ from sculptnet.search.joint_search.learning import Learning
 from sculptnet.search.joint_search.method import Joint
 from sculptnet.search.joint_search.pool import sobol_pool
 from sculptnet.search.joint_search.predictor import load_joint_predictor
-from sculptnet.state import Event
 from sculptnet.testing import SearchSuite
 
 
@@ -95,9 +96,9 @@ def test_later_rounds_are_trained_as_long_as_the_first_has_shown_and_finalists_i
     events: list[Event] = []
     lengths = [epochs for _, epochs in answered(quick(Problem(SPACE, TOP1), log=events.append), curved)]
     assert lengths == [None, 2, 2, None]
-    stop = next(event for event in events if event["event"] == "search_stop")
-    assert stop["epochs"] == 2
-    assert stop["correlations"]["2"] == pytest.approx(1.0)
+    (stop,) = of_kind(events, SearchStop)
+    assert stop.epochs == 2
+    assert stop.correlations["2"] == pytest.approx(1.0)
     assert [epochs for _, epochs in answered(quick(Problem(SPACE, TOP1)))] == [None] * 4  # no curves
 
 
@@ -122,7 +123,7 @@ def test_the_predictions_of_a_round_were_made_before_it_and_are_its_best() -> No
     unasked = np.array([row for row in sobol_pool(problem, 0, 256).tolist() if row not in first.choices.tolist()])
     assert sorted(predictor.of(second))[0] >= np.sort(predictor.of(unasked))[-10] - 1e-12
     search.send(plain(Proposals(second)))
-    pairs = np.array(events[-1]["pairs"])
+    pairs = np.array(of_kind(events, SearchRound)[-1].pairs)
     np.testing.assert_array_equal(pairs[:, 0], predictor.of(second))
     np.testing.assert_array_equal(pairs[:, 1], likeness(second)["top1"])
 

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,8 @@ import pytest
 from sculptnet.arch import Architecture, Candidate, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.errors import DeviceError, InvalidValue, WorkerFailed
+from sculptnet.records import Event, OtherEvent
+from sculptnet.records.codec import from_line
 from sculptnet.search import Job, Objective, Problem, Proposals, RandomSearch, Search, TrialRecord, run
 from sculptnet.search.local_workers import LocalWorkers
 
@@ -44,7 +45,7 @@ class Failing:
     def __call__(self, candidate: Candidate, job: Job) -> Mapping[str, float]:
         tried = len(list(self.folder.glob(f"{job.trial}-*"))) + 1
         (self.folder / f"{job.trial}-{tried}").touch()
-        job.log({"event": "began", "try": tried})
+        job.log(OtherEvent("began", {"try": tried}))
         if job.trial == 1:
             raise ValueError("no luck")
         if job.trial == 2 or (job.trial == 3 and tried == 1):
@@ -55,7 +56,7 @@ class Failing:
 
 
 def test_a_worker_that_fails_costs_one_retry_and_what_raises_none(tmp_path: Path) -> None:
-    events: list[Mapping[str, Any]] = []
+    events: list[Event] = []
     records = run(all_rows(), PROBLEM, Failing(tmp_path), 6, workers=2, events=events.append)
     assert [record.error for record in records] == [
         None,
@@ -66,7 +67,9 @@ def test_a_worker_that_fails_costs_one_retry_and_what_raises_none(tmp_path: Path
         None,
     ]
     assert [len(list(tmp_path.glob(f"{trial}-*"))) for trial in range(6)] == [1, 1, 2, 2, 2, 2]
-    counted = [(event["trial"], event["try"]) for event in events]  # of the try that counted
+    counted = [
+        (event.trial, event.values["try"]) for event in events if isinstance(event, OtherEvent)
+    ]  # of the try that counted
     assert sorted(counted) == [(0, 1), (1, 1), (2, 2), (3, 2), (5, 2)]
     alone = run(all_rows(), PROBLEM, kernel_size, 6)
     assert [records[trial] for trial in (0, 3, 5)] == [alone[trial] for trial in (0, 3, 5)]
@@ -75,6 +78,7 @@ def test_a_worker_that_fails_costs_one_retry_and_what_raises_none(tmp_path: Path
 DRIVER = """
 import json, os, signal, sys
 from pathlib import Path
+from sculptnet.records.codec import to_line
 from sculptnet.search import run
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.ray_workers import RayWorkers
@@ -85,7 +89,7 @@ folder = Path(sys.argv[1])
 
 def keep(record):
     with (folder / "log").open("a") as file:
-        file.write(json.dumps(record.to_json()) + "\\n")
+        file.write(json.dumps(to_line(record)) + "\\n")
     if len((folder / "log").read_text().splitlines()) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -115,7 +119,7 @@ def test_a_killed_driver_goes_on_without_evaluating_anything_twice(workers: str,
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert done.stdout == ""
-    known = [TrialRecord.from_json(json.loads(line)) for line in (tmp_path / "log").read_text().splitlines()]
+    known = [from_line(json.loads(line), TrialRecord) for line in (tmp_path / "log").read_text().splitlines()]
     assert len(known) == 3
     assert run(all_rows(), PROBLEM, Counting(tmp_path), 6, known=known) == run(all_rows(), PROBLEM, kernel_size, 6)
     assert all(len(list(tmp_path.glob(f"{record.trial}-*"))) == 1 for record in known)

@@ -12,8 +12,8 @@ from sculptnet.arch import SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs, Parameters
 from sculptnet.errors import Infeasible, InvalidValue
+from sculptnet.pareto import front
 from sculptnet.search import Evolution, Limit, Objective, Problem, Proposals, RandomSearch, drive
-from sculptnet.search.pareto import front
 
 LAYERS = 10
 SPACE = SearchSpace(

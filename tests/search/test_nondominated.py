@@ -11,8 +11,8 @@ from sculptnet.arch import Architecture, IntMatrix, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs
 from sculptnet.errors import Infeasible, InvalidValue
+from sculptnet.pareto import front
 from sculptnet.search import Limit, Nsga2, Objective, Problem, Results, Search, drive
-from sculptnet.search.pareto import front
 from sculptnet.search.protocol import Columns
 from sculptnet.search.survival import survivors
 from sculptnet.testing import SearchSuite

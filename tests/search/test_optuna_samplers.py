@@ -14,8 +14,8 @@ from sculptnet.cost import Macs
 from sculptnet.errors import Infeasible, InvalidValue, MissingExtra
 from sculptnet.method import NamedMethod
 from sculptnet.methods import FBNet, Optuna, made
+from sculptnet.pareto import front
 from sculptnet.search import Limit, Objective, OptunaSearch, Problem, RandomSearch, Sampler, Search, drive
-from sculptnet.search.pareto import front
 from sculptnet.search.protocol import Columns
 from sculptnet.testing import SearchSuite
 

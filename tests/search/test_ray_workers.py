@@ -15,6 +15,7 @@ from tests.search.test_local_workers import PROBLEM, all_rows, kernel_size
 
 from sculptnet.arch import Candidate
 from sculptnet.errors import DeviceError, InvalidValue, MissingExtra
+from sculptnet.records import Event, OtherEvent
 from sculptnet.search import Evaluate, Job, run
 from sculptnet.search.ray_cluster import joined
 from sculptnet.search.ray_workers import RayWorkers
@@ -64,7 +65,7 @@ def killed_at(trial: int, tries: int, folder: Path) -> Evaluate:
     def evaluate(candidate: Candidate, job: Job) -> Mapping[str, float]:
         tried = len(list(folder.glob(f"{job.trial}-*"))) + 1
         (folder / f"{job.trial}-{tried}-{os.getpid()}").touch()
-        job.log({"event": "began"})
+        job.log(OtherEvent("began", {}))
         if job.trial == trial and tried <= tries:
             os.kill(os.getpid(), signal.SIGKILL)
         return {"top1": (candidate.architecture.stages[0][1].kernel_size - 1) / 2 + 0.5}  # type: ignore[attr-defined]
@@ -75,10 +76,10 @@ def killed_at(trial: int, tries: int, folder: Path) -> Evaluate:
 def test_a_killed_worker_costs_one_retry_and_nothing_shows(
     cluster: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    handler, events = signal.getsignal(signal.SIGTERM), list[Mapping[str, Any]]()
+    handler, events = signal.getsignal(signal.SIGTERM), list[Event]()
     records = run(all_rows(), PROBLEM, killed_at(2, 1, tmp_path), 6, workers=RayWorkers(number=2), events=events.append)
     assert records == run(all_rows(), PROBLEM, kernel_size, 6)
-    assert sorted(event["trial"] for event in events) == [0, 1, 2, 3, 4, 5]
+    assert sorted(str(event.trial) for event in events) == ["0", "1", "2", "3", "4", "5"]
     assert [len(list(tmp_path.glob(f"{trial}-*"))) for trial in range(6)] == [1, 1, 2, 1, 1, 1]
     processes = {path.name.split("-")[2] for path in tmp_path.iterdir()}
     assert str(os.getpid()) not in processes

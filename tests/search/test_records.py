@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from sculptnet.cost import Macs
@@ -14,22 +12,6 @@ LIMIT = Limit(Macs(), 100)
 
 def record(trial: int, error: str | None = None, **metrics: float) -> TrialRecord:
     return TrialRecord(trial, (trial,), metrics=metrics, error=error)
-
-
-def test_records_come_back_from_json() -> None:
-    made = TrialRecord(3, (0, 2), 5, 1, {"top1": 0.5}, ({"epoch": 1, "loss": 2.5},), "ValueError: no")
-    assert TrialRecord.from_json(json.loads(json.dumps(made.to_json()))) == made
-
-
-def test_every_problem_of_a_line_is_told() -> None:
-    data = record(0).to_json() | {"trial": -1, "choices": "abc"}
-    del data["error"]
-    with pytest.raises(InvalidValue) as caught:
-        TrialRecord.from_json(data)
-    for text in ("3 problems", "trial is -1", "choices is 'abc'", "error is missing"):
-        assert text in str(caught.value)
-    with pytest.raises(InvalidValue, match="a trial record is a JSON object, got 3"):
-        TrialRecord.from_json(3)
 
 
 def test_the_best_meets_the_limits_and_did_not_fail() -> None:

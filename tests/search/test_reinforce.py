@@ -12,11 +12,12 @@ from sculptnet.arch import Architecture, IntMatrix, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv
 from sculptnet.cost import Macs, Parameters
 from sculptnet.errors import Infeasible, InvalidValue
+from sculptnet.records import Event, Log, no_log, of_kind
+from sculptnet.records.search_events import SearchBatch
 from sculptnet.search import Limit, Objective, Problem, RandomSearch, Reinforce, Results, Reward, Search, drive
 from sculptnet.search.protocol import Columns
 from sculptnet.search.reinforcement.reward import HARD, SOFT
 from sculptnet.spaces import mnasnet
-from sculptnet.state import Event, Log, no_log
 from sculptnet.testing import SearchSuite
 
 LAYERS = 10
@@ -95,9 +96,11 @@ def test_it_finds_what_random_search_does_not() -> None:
     assert drawn.column("top1").max() < 0.75
 
 
-def run_logged(problem: Problem, rounds: int, score: Any = likeness, **settings: Any) -> tuple[Results, list[Event]]:
+def run_logged(
+    problem: Problem, rounds: int, score: Any = likeness, **settings: Any
+) -> tuple[Results, list[SearchBatch]]:
     events: list[Event] = []
-    return drive(fast(problem, log=events.append, **settings), score, rounds), events
+    return drive(fast(problem, log=events.append, **settings), score, rounds), of_kind(events, SearchBatch)
 
 
 def test_the_hard_reward_keeps_to_the_target_and_the_soft_one_weighs_it() -> None:
@@ -111,10 +114,10 @@ def test_the_hard_reward_keeps_to_the_target_and_the_soft_one_weighs_it() -> Non
 
     _, hard = run_logged(problem, 30, growing, alpha=0.0, beta=-1.0)
     _, soft = run_logged(problem, 30, growing)
-    last = [np.mean([event["costs"] for event in events[-5:]]) / (0.9 * median) for events in (hard, soft)]
+    last = [np.mean([event.costs or () for event in events[-5:]]) / (0.9 * median) for events in (hard, soft)]
     assert last[0] == pytest.approx(1.0, abs=0.1)
     assert last[1] > 1.2
-    assert np.mean([event["within"] for event in soft[-5:]]) < 0.2
+    assert np.mean([event.within or 0.0 for event in soft[-5:]]) < 0.2
 
 
 def test_what_is_logged_of_a_batch_is_what_came_back() -> None:
@@ -126,20 +129,20 @@ def test_what_is_logged_of_a_batch_is_what_came_back() -> None:
         return likeness(choices)
 
     _, events = run_logged(problem, 3, score, batch=7)
-    assert [event["batch"] for event in events] == [1, 2]  # the third was not answered
-    assert [event["candidates"] for event in events] == [7, 14]
+    assert [event.batch for event in events] == [1, 2]  # the third was not answered
+    assert [event.candidates for event in events] == [7, 14]
     first, costs = events[0], problem.costs(rows[0])
     assert len(rows[0]) == 7  # none came twice
     expected = SOFT.of(likeness(rows[0])["top1"], [(costs["macs"], 90_000.0), (costs["parameters"], 500.0)])
-    assert first["reward"] == pytest.approx(expected.mean())
-    assert first["best_reward"] == expected.max()
-    assert first["value"] == pytest.approx(likeness(rows[0])["top1"].mean())
-    assert first["costs"] == costs["macs"].tolist()
-    assert (first["cost"], first["at_most"], first["failed"]) == ("macs", 90_000.0, 0)
-    assert first["within"] == problem.feasible(rows[0]).mean()
-    assert 0.9 * np.log(4) < first["entropy"] <= np.log(4)
-    assert "baseline" not in first
-    assert events[1]["baseline"] == pytest.approx(first["reward"])
+    assert first.reward == pytest.approx(expected.mean())
+    assert first.best_reward == expected.max()
+    assert first.value == pytest.approx(likeness(rows[0])["top1"].mean())
+    assert first.costs == tuple(costs["macs"])
+    assert (first.cost, first.at_most, first.failed) == ("macs", 90_000.0, 0)
+    assert first.within == problem.feasible(rows[0]).mean()
+    assert 0.9 * np.log(4) < first.entropy <= np.log(4)
+    assert first.baseline is None
+    assert events[1].baseline == pytest.approx(first.reward)
 
 
 def test_a_measured_cost_stands_for_the_first_limit() -> None:
@@ -149,8 +152,8 @@ def test_a_measured_cost_stands_for_the_first_limit() -> None:
         return {**likeness(rows), "measured": np.arange(1.0, len(rows) + 1)}
 
     _, events = run_logged(problem, 2, measured, batch=5, cost_metric="measured")
-    assert events[0]["costs"] == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert events[0]["within"] == 1.0
+    assert events[0].costs == (1.0, 2.0, 3.0, 4.0, 5.0)
+    assert events[0].within == 1.0
 
 
 def replies(search: Search, values: list[list[float]]) -> list[IntMatrix]:
@@ -165,14 +168,15 @@ def replies(search: Search, values: list[list[float]]) -> list[IntMatrix]:
 
 
 def test_failed_and_hopeless_candidates_are_left_out_of_what_is_learned() -> None:
-    problem, events = Problem(SPACE, TOP1), list[Event]()
-    search = fast(problem, batch=3, log=events.append)
+    problem, logged = Problem(SPACE, TOP1), list[Event]()
+    search = fast(problem, batch=3, log=logged.append)
     nan = float("nan")
     replies(search, [[0.5, nan, 0.0], [nan, nan, nan], [0.2, 0.4, 0.6]])
-    assert [event["failed"] for event in events] == [2, 3, 0]
-    assert events[0]["reward"] == 0.5
-    assert "reward" not in events[1]
-    assert events[2]["baseline"] == 0.5
+    events = of_kind(logged, SearchBatch)
+    assert [event.failed for event in events] == [2, 3, 0]
+    assert events[0].reward == 0.5
+    assert events[1].reward is None
+    assert events[2].baseline == 0.5
 
 
 def test_it_ends_after_its_batches() -> None:

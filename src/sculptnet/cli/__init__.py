@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from sculptnet.cli.app import app
 from sculptnet.cli.console import INTERRUPTED, print_anything
+from sculptnet.cli.spelling import spelled
 from sculptnet.errors import SculptNetError
 from sculptnet.failures import failure_of
 
@@ -25,13 +26,15 @@ def main() -> None:
     try:
         app()
     except (SculptNetError, OSError) as error:  # a full disk, for one
-        _fail({"error": str(error), "kind": type(error).__name__}, f"Error: {error}", BAD_REQUEST)
+        text = spelled(str(error))
+        _fail({"error": text, "kind": type(error).__name__}, f"Error: {text}", BAD_REQUEST)
     except SystemExit as stopped:
         _tell_misuse(stopped)
         raise
     except Exception as error:  # nobody foresaw it
         failure = failure_of(_command(), error)
-        _fail(failure.document(), f"Error: {failure.line()}", UNFORESEEN)
+        document = {**failure.document(), "error": spelled(failure.line())}
+        _fail(document, f"Error: {document['error']}", UNFORESEEN)
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

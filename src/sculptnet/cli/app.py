@@ -15,7 +15,7 @@ import typer
 from sculptnet._version import __version__
 from sculptnet.cli.console import Console
 from sculptnet.cli.looking import list_devices, measure, predict, show, show_zoo
-from sculptnet.cli.typed import refuse_beside_a_run, typed_in, values_of, with_options
+from sculptnet.cli.typed import refuse_beside_a_run, typed_fields, typed_in, values_of, with_options
 from sculptnet.errors import InvalidValue
 from sculptnet.files import AS_WRITTEN, at_home, reading
 from sculptnet.listening import Listener
@@ -73,7 +73,7 @@ def _go_on(
 
     refuse_other_verb(Path(folder), verbs)
     refuse_beside_a_run(folder, context, added)
-    given = {name: context.params[name] for name in ("fresh", *added) if name in typed_in(context)}
+    given = {name: context.params[name] for name in added if name in typed_in(context)}
     with Console(context.params["as_json"]) as console:
         _finish(console, go_on(Path(folder), {**given, "listener": _listening(console)}, Stage(until)))
 
@@ -83,15 +83,17 @@ def _flow_command(until: str, text: str) -> Callable[..., None]:
 
     def command(context: typer.Context, data: Data) -> None:
         from sculptnet.job import Stage
-        from sculptnet.verbs import is_run, run_fit
+        from sculptnet.verbs import check, is_run, run_fit
 
         data = at_home(data)
         if is_run(data):
             _go_on(context, data, ("fit", "search-recipe"), until, added_to(context))
             return
-        values = values_of(FitOptions, context)
+        values, problems = values_of(FitOptions, context)
         with Console(context.params["as_json"]) as console:
             options = FitOptions(**values, data=data, listener=_listening(console))
+            if problems:
+                check(options, problems)
             _finish(console, run_fit(options, Stage(until)))
 
     command.__doc__ = text
@@ -171,9 +173,9 @@ def _two(
 
 def added_to(context: typer.Context) -> tuple[str, ...]:
     """What runs of this verb can still be given."""
-    from sculptnet.plain import FREE
+    from sculptnet.options import ResumeOptions
 
-    return tuple(name for name in FREE if name in context.params)
+    return tuple(field.name for field in typed_fields(ResumeOptions) if field.name in context.params)
 
 
 def _until_of(folder: str, until: str) -> str:
@@ -190,9 +192,13 @@ def _train_with(
     data: str,
     run: Callable[[Any], FitResult | DetectionResult],
 ) -> None:
-    values = values_of(kind, context)  # type: ignore[arg-type]
+    from sculptnet.verbs import check
+
+    values, problems = values_of(kind, context)  # type: ignore[arg-type]
     with Console(context.params["as_json"]) as console:
         options = kind(**values, network=network, data=data, listener=_listening(console))
+        if problems:
+            check(options, problems)
         _finish(console, run(options))
 
 
@@ -209,7 +215,7 @@ def specialize(
     """
     from sculptnet.verbs import run_specialize
 
-    values = values_of(SpecializeOptions, context)
+    values, _ = values_of(SpecializeOptions, context)  # it has no settings
     with Console(context.params["as_json"]) as console:
         result = run_specialize(SpecializeOptions(**values, run=run, listener=_listening(console)))
         console.finish(result.summary(), result.to_json())

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from sculptnet.cli.spelling import spelled
 from sculptnet.errors import SculptNetError
 from sculptnet.failures import AT_THE_START, Stopped
 from sculptnet.files import printable
@@ -79,6 +80,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Prints lines to standard error; they are broken where a terminal ends, and not in files and pipes."""
+        text = spelled(text)
         if not text.startswith(REMARKS):
             self.stage = text.partition("\n")[0]
         self.rich.print(printable(text), soft_wrap=not self.rich.is_terminal)
@@ -111,4 +113,4 @@ class Console:
     def finish(self, text: str, document: Any) -> None:
         """Prints the result: `document` as JSON if that was asked for, else `text`."""
         self.bars.stop()
-        print(json.dumps(document, indent=1) if self.as_json else printable(text))
+        print(json.dumps(document, indent=1) if self.as_json else printable(spelled(text)))

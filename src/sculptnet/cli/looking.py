@@ -28,10 +28,11 @@ def measure(
     """Measure a latency table of a space, or one network."""
     from sculptnet.cli.measuring_alone import measure_target
 
-    values = values_of(MeasureOptions, context)
+    values, problems = values_of(MeasureOptions, context)
     with Console(context.params["as_json"]) as console:
         options = MeasureOptions(**values)
-        console.finish(*measure_target(target, options, Listener(console.say, console.progress, console.opened)))
+        listener = Listener(console.say, console.progress, console.opened)
+        console.finish(*measure_target(target, options, listener, problems=problems))
 
 
 def show(

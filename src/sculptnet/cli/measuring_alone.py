@@ -5,6 +5,7 @@ It returns what people read and what machines read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,10 +22,11 @@ from sculptnet.devices.energy import POWERCAP, open_rapl, power_of
 from sculptnet.devices.measure import check_precision, graphs_of, onnx_model
 from sculptnet.devices.onnx_files import read_onnx
 from sculptnet.devices.opening import REMOTE
-from sculptnet.errors import InvalidValue, collected
+from sculptnet.errors import InvalidValue
 from sculptnet.files import at_home, read_given, reading, write_json
 from sculptnet.listening import Listener
 from sculptnet.named import is_part
+from sculptnet.rules import raised, require
 from sculptnet.runs import RunDirectory
 from sculptnet.spaces.named import NamedSpace
 from sculptnet.stages.table import describe_error
@@ -34,7 +36,13 @@ Result: TypeAlias = tuple[str, Any]
 DEFAULT_RESOLUTION, DEFAULT_CLASSES = 224, 1000
 
 
-def measure_target(target: str, options: MeasureOptions, listener: Listener, powercap: Path = POWERCAP) -> Result:
+def measure_target(
+    target: str,
+    options: MeasureOptions,
+    listener: Listener,
+    powercap: Path = POWERCAP,
+    problems: Sequence[str] = (),
+) -> Result:
     """A latency table, if `target` is a space; one measurement, if it is a zoo name, an architecture file or .onnx.
 
     While a table is measured, its chunks are kept beside `options.out`; the same call goes on after a kill.
@@ -44,10 +52,14 @@ def measure_target(target: str, options: MeasureOptions, listener: Listener, pow
         options: as on the command line.
         listener: whom to tell.
         powercap: where the counters of energy are.
+        problems: what is known to be wrong already.
+
+    Raises:
+        InvalidValue: with everything that is wrong with what was asked.
     """
     target = at_home(target)
     is_space = target in spaces.BY_NAME or is_part(target)
-    _check(target, is_space, options)
+    _check(target, is_space, options, problems)
     if not is_space:
         return _measure_network(target, options, listener, powercap)
     resolution = options.resolution or DEFAULT_RESOLUTION
@@ -69,17 +81,21 @@ def measure_target(target: str, options: MeasureOptions, listener: Listener, pow
     return _written(table_of_bundle(wish, options.from_bundle, listener), options.out)
 
 
-def _check(target: str, is_space: bool, options: MeasureOptions) -> None:
-    """Raises `InvalidValue` for options that contradict each other, or that the target has no use for."""
-    problems = _space_problems(options) if is_space else _network_problems(target, options)
+def _check(target: str, is_space: bool, options: MeasureOptions, others: Sequence[str]) -> None:
+    """Raises `InvalidValue` for options that break rules, contradict each other, or that the target has no use for."""
+    problems = [*others, *options.problems()]
+    options = options.sound()
+    problems += _space_problems(target, options) if is_space else _network_problems(target, options)
     if options.energy and str(options.device).startswith(REMOTE):
         problems.append(f"--energy reads counters of this machine, and {options.device} is another one; measure there")
-    if problems:
-        raise InvalidValue(collected(problems, f"measure {target}"))
+    require(list(dict.fromkeys(problems)), f"measure {target}")
 
 
-def _space_problems(options: MeasureOptions) -> list[str]:
-    problems = []
+def _space_problems(target: str, options: MeasureOptions) -> list[str]:
+    texts = options.space.settings if options.space else {}
+    problems = raised(lambda: NamedSpace(target, texts))
+    if options.bundle is None and options.from_bundle is None:  # else the runtime, which is elsewhere
+        problems += raised(lambda: check_precision(device_of(options), options.precision))
     if options.bundle is not None and options.from_bundle is not None:
         problems.append("--bundle writes and --from-bundle reads; give one of them")
     if options.bundle is not None and options.out is not None:
@@ -90,7 +106,9 @@ def _space_problems(options: MeasureOptions) -> list[str]:
 
 
 def _network_problems(target: str, options: MeasureOptions) -> list[str]:
-    problems = []
+    problems = raised(lambda: check_precision(device_of(options), options.precision))
+    if Path(target).suffix != ".onnx":
+        problems += raised(lambda: find_architecture(target))
     if options.bundle is not None or options.from_bundle is not None:
         problems.append("--bundle and --from-bundle are for tables; name a space")
     if options.space:

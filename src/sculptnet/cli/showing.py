@@ -23,13 +23,14 @@ from sculptnet.devices.measure import precisions_of
 from sculptnet.errors import DeviceError, InvalidValue, collected
 from sculptnet.export import detector_standalone, predict
 from sculptnet.export.session import open_session
-from sculptnet.files import AS_WRITTEN, at_home, read_given, read_json, reading
+from sculptnet.files import AS_WRITTEN, at_home, read_given, reading
 from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.methods import FBNet, Searching, made
 from sculptnet.nets.ssdlite import DetectorSettings
 from sculptnet.networks import LARGE_BATCH_RESOLUTION
+from sculptnet.records import to_plain
+from sculptnet.records.card import AnyCard, DetectorCard, read_card
 from sculptnet.runs import RunDirectory, RunInfo
-from sculptnet.runs.codec import to_plain
 from sculptnet.settings import Setting
 
 SHOWN_CLASSES = 3
@@ -110,9 +111,10 @@ def show_target(path: Path) -> Result:
     if path.is_dir():
         run = RunDirectory(path)
         info = run.info()
-        card = read_json(run.card) if run.card.exists() else None
-        with reading(f"{path}/model/card.json", AS_WRITTEN):
-            return describe_run(run, info, card), {"run": to_plain(info), "card": card}
+        card = read_card(run.card) if run.card.exists() else None
+        document = {"run": to_plain(info), "card": None if card is None else to_plain(card)}
+        with reading(run.description, AS_WRITTEN):
+            return describe_run(run, info, card), document
     _check_shown(path)
     data = read_given(path, SHOWN)
     if isinstance(data, dict) and "entries" in data:
@@ -137,7 +139,7 @@ def _check_shown(path: Path) -> None:
     raise InvalidValue(f"{name} does not exist; {f'did you mean {near[0]}?' if near else f'name {SHOWN}'}")
 
 
-def describe_run(run: RunDirectory, info: RunInfo, card: Mapping[str, Any] | None) -> str:
+def describe_run(run: RunDirectory, info: RunInfo, card: AnyCard | None) -> str:
     """What was asked, how far it came, what came out."""
     asked, given = info.identity, info.command.get("network")
     what = given if isinstance(given, str) else "a network" if given else _method_of(asked)
@@ -154,10 +156,9 @@ def describe_run(run: RunDirectory, info: RunInfo, card: Mapping[str, Any] | Non
     lines.append(model)
     if card is not None:
         lines += [
-            f"{name}: {values['latency_ms']:.3f} ms, {_quality(card, name)}"
-            for name, values in card["measured"].items()
+            f"{name}: {timing.latency_ms:.3f} ms, {_quality(card, name)}" for name, timing in card.measured.items()
         ]
-        lines += [f"warning: {warning}" for warning in card.get("warnings", ())]
+        lines += [f"warning: {warning}" for warning in card.warnings]
         lines.append(f"report: {run.report}")
     return "\n".join(lines)
 
@@ -166,11 +167,11 @@ def _method_of(identity: Mapping[str, Any]) -> str:
     return str(identity["method"]["method"])
 
 
-def _quality(card: Mapping[str, Any], file: str) -> str:
-    if "detection" in card:
-        return f"mAP@0.5 {card['detection']['map50']:.2%}"
-    accuracy = card["accuracy"][file]
-    return f"top-1 {accuracy['top1']:.2%}, balanced {accuracy['balanced']:.2%}"
+def _quality(card: AnyCard, file: str) -> str:
+    if isinstance(card, DetectorCard):
+        return f"mAP@0.5 {card.detection.ap50:.2%}"
+    accuracy = card.accuracy[file]
+    return f"top-1 {accuracy.top1:.2%}, balanced {accuracy.balanced:.2%}"
 
 
 def predict_photos(model: Path, photos: Sequence[Path]) -> Result:

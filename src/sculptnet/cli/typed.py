@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
+from sculptnet.cli.spelling import spelled, spelled_option
 from sculptnet.errors import InvalidValue
-from sculptnet.option_fields import Options, typed_of
+from sculptnet.option_fields import Options, is_argument, option_name, typed_of
 from sculptnet.options import ListenGroup
 
 O = TypeVar("O", bound=Options)  # noqa: E741
-ARGUMENTS = ("network", "data", "run")  # fields that are no options
 GROUPS: Mapping[str, tuple[str, ...]] = {  # what `--set` changes, by the fields that a verb has
     "method": ("search",),
     "space": ("space",),
@@ -29,7 +29,7 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON docume
 def typed_fields(kind: type[Options]) -> Iterator[Field[Any]]:
     """The fields that can be typed as options."""
     for field in fields(kind):  # type: ignore[arg-type]
-        if typed_of(field).kind is not None and field.name not in ARGUMENTS:
+        if typed_of(field).kind is not None and not is_argument(field):
             yield field
 
 
@@ -37,11 +37,6 @@ def groups_of(kind: type[Options]) -> tuple[str, ...]:
     """The groups of settings that a verb has."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     return tuple(group for name, groups in GROUPS.items() if name in names for group in groups)
-
-
-def option_of(field: Field[Any]) -> str:
-    """The option as it is typed."""
-    return typed_of(field).name or f"--{field.name.replace('_', '-')}"
 
 
 def with_options(*kinds: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -81,7 +76,7 @@ def _parameter(field: Field[Any]) -> inspect.Parameter:
     else:
         annotation = kind if default is not None else kind | None
         default = str(default) if typed.kind is str and default is not None else default
-    shown = typer.Option(option_of(field), help=typed.help, metavar=typed.metavar)
+    shown = typer.Option(spelled_option(option_name(field)), help=spelled(typed.help), metavar=typed.metavar)
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, shown]
     )
@@ -103,21 +98,29 @@ def typed_in(context: typer.Context) -> list[str]:
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
-def values_of(kind: type[Options], context: typer.Context) -> dict[str, Any]:
-    """What was typed, as values for `kind`, settings included; defaults are left to it.
-
-    Raises:
-        InvalidValue: settings of groups that the verb does not have.
-    """
-    from sculptnet import settings
-
+def values_of(kind: type[Options], context: typer.Context) -> tuple[dict[str, Any], list[str]]:
+    """What was typed, as values for `kind`, settings included; and sentences on settings that are none."""
     given, params = typed_in(context), context.params
     values = {field.name: params[field.name] for field in typed_fields(kind) if field.name in given}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    groups = groups_of(kind)
-    texts = settings.split(params.get("set_") or (), groups) if groups else {}
+    texts, problems = _settings(params.get("set_") or (), groups_of(kind))
     values |= _configured(values, texts)
-    return {**values, "given": frozenset(values)} if issubclass(kind, ListenGroup) else values
+    return ({**values, "given": frozenset(values)} if issubclass(kind, ListenGroup) else values), problems
+
+
+def _settings(given: Sequence[str], groups: tuple[str, ...]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Settings by group, and sentences on those that are none."""
+    from sculptnet import settings
+
+    texts: dict[str, dict[str, str]] = {group: {} for group in groups}
+    problems: list[str] = []
+    for entry in given:
+        try:
+            for group, named in settings.split((entry,), groups).items():
+                texts[group] |= named
+        except InvalidValue as error:
+            problems += error.problems
+    return texts, problems
 
 
 def _configured(values: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -140,7 +143,7 @@ def refuse_beside_a_run(folder: str, context: typer.Context, allowed: tuple[str,
         InvalidValue: options were typed beside it.
     """
     by_name = {one.name: one.opts[0] for one in context.command.params}
-    extra = [by_name[name] for name in typed_in(context) if name not in ("as_json", "fresh", *allowed)]
+    extra = [by_name[name] for name in typed_in(context) if name not in ("as_json", *allowed)]
     if extra:
         raise InvalidValue(
             f"{folder} is a run directory and has its options already; leave out {', '.join(extra)}, or name the data "

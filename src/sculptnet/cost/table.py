@@ -163,8 +163,8 @@ def _remedy(table: LatencyTable) -> str:
     device = table.details.get(OPENED_AS) or table.details.get("runtime", "RUNTIME")
     threads = table.details.get("threads", 1)
     return (
-        f"run `sculptnet measure SPACE --device {device} --threads {threads} --out table.json` with "
-        "the --resolution, --num-classes and --set space... of this space"
+        f"run `sculptnet measure SPACE --device {device} --threads {threads} --out table.json` with the resolution, "
+        "number of classes and settings of this space"
     )
 
 

@@ -43,7 +43,7 @@ def cifar(name: str, source: type[CIFAR10], root: Path | None, downloads: Path) 
     ways = (
         f"get it in one of these ways and run the command again:\n"
         f"  - with access to the internet: it is downloaded by itself\n"
-        f"  - elsewhere: download {source.url} into a folder FOLDER and pass --root FOLDER"
+        f"  - elsewhere: download {source.url} into a folder FOLDER and give `root=FOLDER`"
     )
     try:
         with contextlib.redirect_stdout(sys.stderr):  # torchvision says what it does; stdout belongs to the result

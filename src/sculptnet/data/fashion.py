@@ -32,7 +32,7 @@ WAYS = """get Fashion-MNIST in one of these ways and run the command again:
   - Debian and Ubuntu: apt-get install dataset-fashion-mnist
   - with access to the internet: it is downloaded by itself
   - elsewhere: download the four files *-ubyte.gz of github.com/zalandoresearch/fashion-mnist into a folder FOLDER
-    and pass --root FOLDER"""
+    and give `root=FOLDER`"""
 
 
 def fashion_mnist(

@@ -99,7 +99,7 @@ def _broken_text(path: Path, broken: Sequence[str]) -> str:
     more = [f"and {len(broken) - len(shown)} more"] if len(broken) > len(shown) else []
     return (
         f"{printable(str(path))}: {len(broken)} files cannot be read as images; repair or remove them, or leave them "
-        "out with --skip-broken\n" + "\n".join(f"  - {line}" for line in [*shown, *more])
+        "out with `skip_broken=True`\n" + "\n".join(f"  - {line}" for line in [*shown, *more])
     )
 
 

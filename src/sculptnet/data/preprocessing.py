@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sculptnet.arch import from_json
+from sculptnet.arch import from_json, to_json
 from sculptnet.data.rgb import FULL_WHITE, UnusableError, as_rgb
 from sculptnet.data.white import FULL, WhiteLevels
 from sculptnet.errors import DataError, InvalidValue, collected
@@ -56,6 +56,15 @@ class Preprocessing:
     def levels(self) -> WhiteLevels:
         """Both levels."""
         return WhiteLevels(self.white_level, self.float_white_level)
+
+    def to_json(self) -> Any:
+        """Plain JSON data."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> Preprocessing:
+        """What `to_json` wrote; errors as of `preprocessing_from_json`."""
+        return preprocessing_from_json(data)
 
     def at(self, resolution: int) -> Preprocessing:
         """The same for a network of another resolution: `resize` is scaled with it."""

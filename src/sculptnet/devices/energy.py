@@ -24,7 +24,7 @@ from sculptnet.streams import stream_seed
 POWERCAP = Path("/sys/class/powercap")
 LONG = Quality(rounds=100, chunk_ms=50.0, tries=1)  # ten seconds of one network
 SHORT = Quality(rounds=30, chunk_ms=50.0, tries=1)  # three of each of several: counters move every millisecond
-WITHOUT = "leave --energy or --limit energy_mj out"
+WITHOUT = "leave `energy` or the limit energy_mj out"
 PACKAGES = "intel-rapl:[0-9]*"  # AMD's too; parts of a package have a second number and are in it already
 
 

@@ -143,8 +143,8 @@ def check_precision(device: Device, precision: Precision) -> None:
     able = sorted(one.value for one in precisions_of(device))
     if precision.value not in able:
         raise DeviceError(
-            f"{device.name} runs {' and '.join(able)} only, not {precision.value}; give --precision {able[0]} or "
-            "another --device"
+            f"{device.name} runs {' and '.join(able)} only, not {precision.value}; give `precision={able[0]!r}` or "
+            "another `device`"
         )
 
 

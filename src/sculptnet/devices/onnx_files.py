@@ -135,9 +135,9 @@ def _shape(what: str, sizes: list[int], resolution: int | None) -> tuple[int, ..
             f"{IMAGE_CHANNELS} channels"
         )
     if not opened and resolution is not None:
-        raise InvalidValue(f"{what}, so that --resolution {resolution} does not apply; leave it out")
+        raise InvalidValue(f"{what}, so that `resolution` {resolution} does not apply; leave it out")
     if opened and resolution is None:
-        raise InvalidValue(f"{what}: height and width are open; give them as --resolution PIXELS")
+        raise InvalidValue(f"{what}: height and width are open; give them as `resolution=PIXELS`")
     if resolution is not None and resolution < 1:
-        raise InvalidValue(f"--resolution must be at least 1 pixel, got {resolution}")
+        raise InvalidValue(f"`resolution` must be at least 1 pixel, got {resolution}")
     return (1, *((resolution or 1) if index in opened else size for index, size in enumerate(sizes) if index))

@@ -68,7 +68,7 @@ class Torch:
         if self.compiled and plan.alternate:
             raise DeviceError(
                 f"{self.name} times whole networks, not the blocks of a latency table; make the table with "
-                "--device torch, or give an architecture to measure"
+                "`device='torch'`, or give an architecture to measure"
             )
         chunks = measure_plan(self.name, plan, self._open, progress, cpu_clock=own_cpu_clock(self.threads))
         return _stepwise(chunks, lambda: _with_threads(self.threads))
@@ -101,9 +101,9 @@ class TorchCuda:
 
     def __post_init__(self) -> None:
         if not torch.cuda.is_available():
-            raise DeviceError("torch sees no CUDA device here; --device torch measures on the CPU")
+            raise DeviceError("torch sees no CUDA device here; `device='torch'` measures on the CPU")
         if self.threads != 1:
-            raise DeviceError(f"torch-cuda has no threads to choose, got {self.threads}; leave --threads at 1")
+            raise DeviceError(f"torch-cuda has no threads to choose, got {self.threads}; leave `threads` at 1")
 
     @property
     def name(self) -> str:

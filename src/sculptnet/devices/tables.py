@@ -22,7 +22,9 @@ from sculptnet.devices.memo import Memo
 from sculptnet.devices.plan import Device, Model, Plan, Quality
 from sculptnet.devices.statistics import Timing, held_out
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.state import Log, Progress, no_log, no_progress
+from sculptnet.records import Log, no_log
+from sculptnet.records.run_events import TableMeasured
+from sculptnet.state import Progress, no_progress
 from sculptnet.streams import stream
 
 MOST_ENTRIES = 1000  # about five minutes of blocks at 224 px
@@ -75,7 +77,7 @@ def measure_table(
         most_entries: blocks that are measured; if the space has more, the others are predicted from these and marked
             (`cost.fill`). None measures all.
         memo: keeps every chunk, so that a killed measurement goes on.
-        progress, log: told how far it is; one `table` event at the end.
+        progress, log: told how far it is; one `TableMeasured` at the end.
         clock: seconds.
 
     Raises:
@@ -87,7 +89,7 @@ def measure_table(
     graphs, careful = graphs_of(precision), quality or Quality()
     work = TableWork(space, seed, graphs, careful, num_calibration, num_held_out, most_entries)
     table = work.table(device, memo=memo, progress=progress, seconds=lambda: clock() - start)
-    log({"event": "table", **_summary(table)})
+    log(_summary(table))
     return table
 
 
@@ -223,7 +225,7 @@ def recheck(
     """
     if table.device != device.name:
         raise InvalidValue(
-            f"the table was made on {table.device}, not on {device.name}; measure again or change --device"
+            f"the table was made on {table.device}, not on {device.name}; measure again or change `device`"
         )
     leaning = leaning_networks(space, seed, networks * DRAWN)
     chosen = spread(_predicted(table, leaning), leaning, networks)
@@ -345,16 +347,16 @@ def spread(sizes: Sequence[float] | Vector, architectures: Sequence[Architecture
     return [architectures[index] for index in chosen]
 
 
-def _summary(table: LatencyTable) -> Mapping[str, object]:
+def _summary(table: LatencyTable) -> TableMeasured:
     error = table.held_out
-    return {
-        "name": table.name,
-        "entries": len(table.entries_ms),
-        "slope": table.slope,
-        "constant_ms": table.constant,
-        "seconds": table.seconds,
-        "mape_percent": None if error is None else error.mape_percent,
-        "bias_percent": None if error is None else error.bias_percent,
-        "spearman": None if error is None else error.spearman,
-        "noise_percent": None if error is None else error.noise_percent,
-    }
+    return TableMeasured(
+        name=table.name,
+        entries=len(table.entries_ms),
+        slope=table.slope,
+        constant_ms=table.constant,
+        seconds=table.seconds,
+        mape_percent=None if error is None else error.mape_percent,
+        bias_percent=None if error is None else error.bias_percent,
+        spearman=None if error is None else error.spearman,
+        noise_percent=None if error is None else error.noise_percent,
+    )

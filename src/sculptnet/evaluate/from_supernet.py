@@ -66,7 +66,7 @@ class FromSupernet:
         if self.calibration_images > len(self.train):
             problems.append(
                 f"calibration_images must be at most the {len(self.train)} images there are, got "
-                f"{self.calibration_images}; lower it (--set search.calibration_images={len(self.train)})"
+                f"{self.calibration_images}; lower it (`search.calibration_images={len(self.train)}`)"
             )
         if problems:
             raise InvalidValue(collected(problems, "FromSupernet"))

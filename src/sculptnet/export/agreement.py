@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
-from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,30 +15,9 @@ from sculptnet.errors import DeviceError
 from sculptnet.export.graph import to_onnx
 from sculptnet.export.session import Images, OnnxModel, open_session
 from sculptnet.nets import Network
+from sculptnet.records.card import Agreement
 
 TOLERANCE = 1e-4  # of the largest logit, at least 1: float32 sums in another order
-
-
-@final
-@dataclass(frozen=True)
-class Agreement:
-    """How an exported file and the PyTorch network agree on some images.
-
-    Attributes:
-        max_difference: the largest absolute difference of two logits.
-        largest_logit: the largest absolute logit of the network.
-        same_class: the fraction of images that both put into the same class, 0..1.
-        num_images: how many.
-    """
-
-    max_difference: float
-    largest_logit: float
-    same_class: float
-    num_images: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return asdict(self)
 
 
 def compare(model: OnnxModel, network: nn.Module, images: Images) -> Agreement:

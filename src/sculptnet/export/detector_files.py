@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -32,34 +31,11 @@ from sculptnet.export.weights import ARCHITECTURE, WEIGHTS
 from sculptnet.files import read_json, reading, write_atomic, write_json
 from sculptnet.nets.detector import Detector
 from sculptnet.nets.ssdlite import SsdLite
+from sculptnet.records.card import BoxAgreement, FileFacts
 
 MODEL, PLAN, SCRIPT = "model.onnx", "detector.json", "predict.py"
 CLASSES, PREPROCESSING = "classes", "detector"  # keys of the file's `metadata_props`
 SAME_OVERLAP, SAME_SCORE, LEAST_SAME = 0.98, 2e-3, 0.98  # float32 sums in another order move boxes a little
-
-
-@final
-@dataclass(frozen=True)
-class BoxAgreement:
-    """How an exported file and PyTorch's post-processing agree on some photographs.
-
-    Attributes:
-        same: the fraction of all boxes of both that the other has too: same class, an intersection over union of 0.98
-            at least, probabilities within 0.002.
-        max_score_difference, max_pixels: the largest differences among those; pixels of the input.
-        boxes: that PyTorch found.
-        num_images: how many photographs.
-    """
-
-    same: float
-    max_score_difference: float
-    max_pixels: float
-    boxes: int
-    num_images: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return asdict(self)
 
 
 @final
@@ -112,7 +88,7 @@ def export_detector(
     images: Images,
     *,
     threads: int = 1,
-) -> tuple[dict[str, Any], BoxAgreement]:
+) -> tuple[FileFacts, BoxAgreement]:
     """Writes `model.onnx` with decoding and overlaps inside, and `predict.py`, after the file was checked.
 
     Args:
@@ -153,7 +129,7 @@ def export_detector(
         )
     write_atomic(path, data)
     write_atomic(folder / SCRIPT, shipped_script("detector_standalone"))
-    return {"file": MODEL, "size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}, agreement
+    return FileFacts(MODEL, len(data), hashlib.sha256(data).hexdigest()), agreement
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from onnx import ModelProto
@@ -21,7 +21,7 @@ from sculptnet._version import __version__
 from sculptnet.arch import IMAGE_CHANNELS, TensorShape
 from sculptnet.data.preprocessing import Preprocessing
 from sculptnet.errors import InvalidValue, collected
-from sculptnet.export.agreement import TOLERANCE, Agreement, compare, parity
+from sculptnet.export.agreement import TOLERANCE, compare, parity
 from sculptnet.export.graph import to_onnx
 from sculptnet.export.int8 import quantise
 from sculptnet.export.metadata import Metadata, attach
@@ -29,6 +29,7 @@ from sculptnet.export.scripts import shipped_script
 from sculptnet.export.session import Images, OnnxModel
 from sculptnet.nets import Network
 from sculptnet.precision import Precision
+from sculptnet.records.card import Agreement
 from sculptnet.state import Progress, no_progress
 from sculptnet.streams import stream
 
@@ -56,16 +57,6 @@ class ExportedFile:
     sha256: str
     agreement: Agreement
 
-    def to_json(self) -> dict[str, Any]:
-        """The attributes, the path as the file's name."""
-        return {
-            "file": self.path.name,
-            "precision": self.precision.value,
-            "size_bytes": self.size_bytes,
-            "sha256": self.sha256,
-            "agreement": self.agreement.to_json(),
-        }
-
 
 @final
 @dataclass(frozen=True)
@@ -79,9 +70,9 @@ class Exported:
         """The ONNX files by name."""
         return {file.path.name: file.path for file in self.files}
 
-    def parities(self) -> dict[str, dict[str, Any]]:
-        """How each ONNX file agrees with the PyTorch network, by name, as JSON."""
-        return {file.path.name: file.agreement.to_json() for file in self.files}
+    def parities(self) -> dict[str, Agreement]:
+        """How each ONNX file agrees with the PyTorch network, by name."""
+        return {file.path.name: file.agreement for file in self.files}
 
     def file(self, precision: Precision) -> ExportedFile:
         """The file of that precision; raises `InvalidValue` if it was not exported."""

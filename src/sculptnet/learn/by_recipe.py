@@ -17,7 +17,7 @@ from sculptnet.learn.schedules import scheduler_for
 from sculptnet.learn.state import State
 from sculptnet.learn.training import Training
 from sculptnet.nets import set_dropout
-from sculptnet.state import Event
+from sculptnet.records.training_events import Epoch, TrainEpoch
 
 Evaluate: TypeAlias = Callable[[nn.Module], Mapping[str, float]]
 
@@ -116,16 +116,21 @@ class RecipeTraining(Training):
         with torch.no_grad(), evaluating(network):
             return {name: float(value) for name, value in self.evaluate(network).items()}
 
-    def report(self) -> Event:
-        """A "train_epoch": loss, learning rate, speed and metrics."""
+    def report(self) -> Epoch:
+        """Loss, learning rate, speed and metrics."""
         position, metrics = self.position, self.metrics()
         rate = self.learning_rate(self.steps_per_epoch - 1)
         entry = {"epoch": position.epoch + 1, "loss": self.losses.mean().item(), "learning_rate": rate}
-        speed = {"seconds": position.seconds}
-        if position.seconds > 0:
-            speed["images_per_second"] = position.images / position.seconds
         position.curve = [*position.curve, entry | metrics]
-        return {"event": "train_epoch", "epochs": self.epochs, **entry, **speed, **metrics}
+        return TrainEpoch(
+            epoch=position.epoch + 1,
+            epochs=self.epochs,
+            loss=entry["loss"],
+            learning_rate=rate,
+            seconds=position.seconds,
+            images_per_second=position.images / position.seconds if position.seconds > 0 else None,
+            metrics=metrics,
+        )
 
     def finish(self) -> None:
         """Leaves the network as it is to be used: averaged, without dropout, in eval mode and the usual layout."""

@@ -23,7 +23,8 @@ from sculptnet.learn.networks import Trained
 from sculptnet.learn.objective import Objective
 from sculptnet.learn.schedules import rescaled
 from sculptnet.nets.detector import Detector
-from sculptnet.state import Checkpoint, Log, Progress, no_log, no_progress
+from sculptnet.records import Log, no_log
+from sculptnet.state import Checkpoint, Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from sculptnet.errors import InvalidValue
 from sculptnet.learn.training import Training
-from sculptnet.state import Checkpoint, Log, NoCheckpoint, Progress, no_progress
+from sculptnet.records import Log
+from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_progress
 
 NOWHERE = NoCheckpoint()
 Batch: TypeAlias = tuple[Tensor, Tensor]

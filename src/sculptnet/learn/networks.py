@@ -15,7 +15,8 @@ from sculptnet.learn.by_recipe import Evaluate, RecipeTraining
 from sculptnet.learn.loop import NOWHERE, BatchSource, Surroundings, require_images, run_training
 from sculptnet.learn.machine import Machine, evaluating, open_machine
 from sculptnet.learn.objective import objective_for
-from sculptnet.state import Checkpoint, Log, Progress, no_log, no_progress
+from sculptnet.records import Log, no_log
+from sculptnet.state import Checkpoint, Progress, no_progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from sculptnet.learn.shrinking_phases import Kind, Phase, widths_of
 from sculptnet.learn.shrinking_state import (
     PhaseCheckpoint,
     Point,
+    ShrunkPhase,
     identity_of,
     read_point,
     require_same_point,
@@ -27,7 +28,9 @@ from sculptnet.learn.shrinking_state import (
 from sculptnet.learn.shrinking_steps import SupernetTraining, resized
 from sculptnet.learn.state import copied
 from sculptnet.nets import ElasticSupernet, Network, calibrate, sort_channels
-from sculptnet.state import Checkpoint, Event, Log, Progress, no_log, no_progress
+from sculptnet.records import Event, Log, no_log
+from sculptnet.records.training_events import LookedAt, ShrinkPhase
+from sculptnet.state import Checkpoint, Progress, no_progress
 from sculptnet.streams import stream, stream_seed
 
 Evaluate: TypeAlias = Callable[[Network], Mapping[str, float]]
@@ -39,13 +42,11 @@ class Shrunk:
 
     Attributes:
         supernet: the one that was given, in eval mode.
-        phases: for each phase `phase`, its name; `curve`, as `Trained.curve`; `networks`, those that were looked at
-            when it ended: `network` (largest, smallest, random 1, ...), `choices` (its row in the space) and
-            `metrics`.
+        phases: what each phase left.
     """
 
     supernet: ElasticSupernet
-    phases: tuple[Mapping[str, Any], ...]
+    phases: tuple[ShrunkPhase, ...]
 
 
 def shrink(
@@ -85,7 +86,7 @@ def shrink(
         random_networks: how many are looked at when a phase ends, beside the largest and the smallest.
         calibration_images: that batch-norm statistics are made from, over all processes; epochs are repeated where
             one has fewer.
-        log: told `train_epoch` with the phase after every epoch, `shrink_phase` after every phase.
+        log: told a `SupernetEpoch` after every epoch, a `ShrinkPhase` after every phase.
         checkpoint, checkpoint_seconds, clock, progress, accelerator, precision: as `train_network`.
 
     Raises:
@@ -157,18 +158,13 @@ class _Work:
         seed = stream_seed(self.seed, f"shrink/{phase.name}")
         training = SupernetTraining(supernet, phase, teacher, self.batches.steps_per_epoch, seed, self.machine)
         run_training(training, self._from(point.phase), self._around(point, identity))
-        looked_at = [
-            {
-                "network": name,
-                "choices": list(supernet.space.encode(architecture)),
-                "metrics": self._metrics(architecture, point.phase + 1),
-            }
+        looked_at = tuple(
+            LookedAt(name, supernet.space.encode(architecture), self._metrics(architecture, point.phase + 1))
             for name, architecture in self._looked_at(phase)
-        ]
-        done = {"phase": phase.name, "curve": training.position.curve, "networks": looked_at}
-        event = {"event": "shrink_phase", "phase": phase.name, "number": point.phase + 1, "networks": looked_at}
+        )
+        done = ShrunkPhase(phase.name, tuple(training.position.curve), looked_at)
         following = Point(point.phase + 1, (*point.done, done), point.teacher)
-        return following, {**event, "phases": len(self.phases)}
+        return following, ShrinkPhase(phase.name, point.phase + 1, len(self.phases), looked_at)
 
     def _from(self, phase: int) -> BatchSource:
         return _Later(self.batches, sum(earlier.recipe.epochs for earlier in self.phases[:phase]))
@@ -180,7 +176,6 @@ class _Work:
         return replace(
             around,
             checkpoint=PhaseCheckpoint(around.checkpoint, identity, point),
-            log=lambda event: around.log({**event, "phase": name}),
             progress=lambda what, done, _: around.progress(f"{what}: {name}", before + done, total),
         )
 

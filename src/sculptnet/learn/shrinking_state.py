@@ -17,9 +17,27 @@ from sculptnet.learn.machine import Machine
 from sculptnet.learn.shrinking_phases import Phase
 from sculptnet.learn.state import copied, differences, first_of
 from sculptnet.nets import ElasticSupernet, Network
+from sculptnet.records.codec import from_line, to_line
+from sculptnet.records.training_events import LookedAt
+from sculptnet.records.trials import Curve
 from sculptnet.state import Checkpoint
 
 TEACHER, WEIGHTS = "teacher.", "network."
+
+
+@dataclass(frozen=True)
+class ShrunkPhase:
+    """What a phase of a supernet's training left.
+
+    Attributes:
+        phase: its name.
+        curve: as `Trained.curve`.
+        networks: those that were looked at when it ended.
+    """
+
+    phase: str
+    curve: Curve
+    networks: tuple[LookedAt, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +53,7 @@ class Point:
     """
 
     phase: int = 0
-    done: tuple[Mapping[str, Any], ...] = ()
+    done: tuple[ShrunkPhase, ...] = ()
     teacher: Mapping[str, Tensor] = field(default_factory=dict)
     weights: Mapping[str, Tensor] | None = None
     training: tuple[dict[str, Tensor], Any] | None = None
@@ -52,7 +70,11 @@ class PhaseCheckpoint:
     def save(self, tensors: Mapping[str, Tensor], state: Any) -> None:
         """Replaces what was saved, whatever phase it was of."""
         named = {f"{TEACHER}{name}": tensor for name, tensor in self.point.teacher.items()}
-        around = {"shrinking": self.identity, "phase": self.point.phase, "done": list(self.point.done)}
+        around = {
+            "shrinking": self.identity,
+            "phase": self.point.phase,
+            "done": [to_line(one) for one in self.point.done],
+        }
         self.whole.save({**tensors, **named}, {**around, "training": state})
 
     def save_start(self, supernet: ElasticSupernet) -> None:
@@ -82,10 +104,12 @@ def read_point(saved: tuple[dict[str, Tensor], Any] | None, identity: Mapping[st
     tensors, state = saved
     there = state.get("shrinking")
     if there is None:
-        raise RunError("the checkpoint is not of a supernet's training; choose another folder or start anew (--fresh)")
+        raise RunError(
+            "the checkpoint is not of a supernet's training; choose another folder or start anew (`fresh=True`)"
+        )
     problems = _differences(there, identity)
     if problems:
-        rule = "the checkpoint belongs to another training; use its space and settings or start anew (--fresh)"
+        rule = "the checkpoint belongs to another training; use its space and settings or start anew (`fresh=True`)"
         raise RunError(collected(problems, rule))
     with reading("the checkpoint of this supernet's training", AS_WRITTEN):
         return _point(tensors, state)
@@ -94,7 +118,7 @@ def read_point(saved: tuple[dict[str, Tensor], Any] | None, identity: Mapping[st
 def _point(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Point:
     teacher = {name.removeprefix(TEACHER): t for name, t in tensors.items() if name.startswith(TEACHER)}
     rest = {name: tensor for name, tensor in tensors.items() if not name.startswith(TEACHER)}
-    done = tuple(state["done"])
+    done = tuple(from_line(one, ShrunkPhase) for one in state["done"])
     if state["training"] is not None:
         return Point(state["phase"], done, teacher, training=(rest, state["training"]))
     return Point(state["phase"], done, teacher, {name.removeprefix(WEIGHTS): t for name, t in rest.items()})
@@ -130,7 +154,7 @@ def require_same_point(point: Point, machine: Machine) -> None:
     if not torch.equal(mean, here):
         raise RunError(
             f"process {machine.rank} would go on in phase {point.phase + 1}, others elsewhere; give all processes the "
-            "same checkpoint folder, or start anew (--fresh)"
+            "same checkpoint folder, or start anew (`fresh=True`)"
         )
 
 

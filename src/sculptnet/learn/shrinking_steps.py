@@ -16,6 +16,7 @@ from sculptnet.learn.machine import Machine
 from sculptnet.learn.objective import Objective
 from sculptnet.learn.shrinking_phases import Kind, Phase, Rule
 from sculptnet.nets import ElasticSupernet, Network, set_dropout
+from sculptnet.records.training_events import Epoch, SupernetEpoch
 from sculptnet.streams import stream
 
 
@@ -48,6 +49,10 @@ class SupernetTraining(RecipeTraining):
         largest = phase.extreme(supernet.space, ())
         names = {*supernet.used(largest), *supernet.used(phase.extreme(supernet.space, (Kind.KERNEL,)))}
         self._trained = [parameter for name, parameter in supernet.named_parameters() if name in names]
+
+    def report(self) -> Epoch:
+        """An epoch of the phase."""
+        return SupernetEpoch.of(super().report(), self.phase.name)
 
     def networks(self, step: int) -> list[Architecture]:
         """The networks of a step, counted from the phase's start: the same in every process."""

@@ -87,7 +87,7 @@ class State:
             f"{name} is unknown here" for name in saved if name not in here and not name.startswith(of_optimizers)
         ]
         if problems:
-            rule = "the checkpoint belongs to another network; start anew (--fresh)"
+            rule = "the checkpoint belongs to another network; start anew (`fresh=True`)"
             raise RunError(collected(first_of(problems), rule))
 
 

@@ -14,7 +14,7 @@ from sculptnet.errors import RunError, TrainingDiverged, collected
 from sculptnet.files import AS_WRITTEN, reading
 from sculptnet.learn.machine import Machine
 from sculptnet.learn.state import State, differences
-from sculptnet.state import Event
+from sculptnet.records import Event
 
 CUDA_STEPS_BETWEEN_CHECKS = 50  # there, reading a loss waits for all the work before it
 
@@ -175,15 +175,15 @@ class Training(ABC):
         if not torch.equal(mean, here):
             raise RunError(
                 f"process {self.machine.rank} would go on at epoch {self.position.epoch}, step {self.position.step}, "
-                "others elsewhere; give all processes the same checkpoint folder, or start anew (--fresh)"
+                "others elsewhere; give all processes the same checkpoint folder, or start anew (`fresh=True`)"
             )
 
     def _restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         if "training" not in state:
-            raise RunError(f"{self.subject}, or was saved by another version; start anew (--fresh)")
+            raise RunError(f"{self.subject}, or was saved by another version; start anew (`fresh=True`)")
         problems = differences(state["training"], self.identity())
         if problems:
-            raise RunError(collected(problems, f"{self.subject}; use its settings or start anew (--fresh)"))
+            raise RunError(collected(problems, f"{self.subject}; use its settings or start anew (`fresh=True`)"))
         self.state.restore(tensors)
         self.position = Position(**{name: value for name, value in state.items() if name != "training"})
         self._checked = self.position.step

@@ -1,4 +1,4 @@
-"""Methods, one file each. `ALL` is what `--method` offers by name; anybody's own is named `package.module:Name`."""
+"""Methods, one file each. `ALL` is what is known by name; anybody's own is named `package.module:Name`."""
 
 from __future__ import annotations
 

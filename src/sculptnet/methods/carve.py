@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from sculptnet.methods.searching import Target
 from sculptnet.methods.started import Started
 from sculptnet.nets import Network
 from sculptnet.options import FitOptions
+from sculptnet.records.card import Origin
 from sculptnet.rules import at_least, between, require
 from sculptnet.search import Job, Limit, Problem, Search, TrialRecord
 from sculptnet.spaces.named import SpaceSettings
@@ -46,7 +47,9 @@ from sculptnet.zoo.starting import Start, parse_start, space_around
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
 
-NO_START = "the start is missing: method carve makes a trained network smaller; give start, such as efficientnet_lite0"
+NO_START = (
+    "the start is missing: method carve makes a trained network smaller; give `start`, such as efficientnet_lite0"
+)
 # Of the time of a training step, for one image; seen with EfficientNet-Lite0 at 128 px on a CPU
 OPTION_SHARE = 0.04  # to make an option and to score it
 ASSEMBLY_SHARE = 0.5  # to put a network together and to judge it
@@ -109,7 +112,7 @@ class Carve(Started[CarvePlan]):
 
     def opener(self, space: str | None) -> SpaceMaker:
         if space is not None:
-            raise InvalidValue(f"space {space}: method carve opens a space around its start; leave the space out")
+            raise InvalidValue(f"space {space}: method carve opens a space around its start; leave `space` out")
         return carve_space
 
     def recipe(self, resolution: int) -> Recipe:
@@ -124,8 +127,8 @@ class Carve(Started[CarvePlan]):
         opened = space_around(parse_start(options.start), given, carve_space)
         return lambda num_classes, resolution: replace(opened(num_classes, resolution), recipe=self.recipe(resolution))
 
-    def origin(self, options: FitOptions) -> dict[str, Any]:
-        return {**super().origin(options), "starting_weights": str(options.start)}
+    def origin(self, options: FitOptions) -> Origin:
+        return replace(super().origin(options), starting_weights=str(options.start))
 
     def check(self, job: FitJob) -> None:
         """Whether the start's weights can be had, and whether there are images enough for the library."""
@@ -134,7 +137,7 @@ class Carve(Started[CarvePlan]):
         if self.images > len(weights_part):
             problems.append(
                 f"images must be at most the {len(weights_part)} that weights are trained on here, got {self.images}; "
-                f"lower it (--set search.images={len(weights_part)})"
+                f"lower it (`search.images={len(weights_part)}`)"
             )
         if not (job.run.library / VALUES).exists():
             try:
@@ -232,12 +235,18 @@ class Carve(Started[CarvePlan]):
         )
 
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.result_sections import classes_apart, training_curves
-        from sculptnet.report.search_sections import accuracy_over_latency, network, table_checked
-        from sculptnet.report.summary import budget_in_space, what_was_used
+        from sculptnet.report import sections
 
-        searched = (accuracy_over_latency, network, carved, classes_apart, budget_in_space, table_checked)
-        return (*searched, training_curves, what_was_used)
+        return (
+            sections.accuracy_over_latency,
+            sections.network,
+            carved,
+            sections.classes_apart,
+            sections.budget_in_space,
+            sections.table_checked,
+            sections.training_curves,
+            sections.what_was_used,
+        )
 
 
 # ---------------------------------------------------------------------- what is proposed, and how it is judged

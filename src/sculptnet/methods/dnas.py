@@ -97,13 +97,12 @@ class Differentiable(Dnas, FromScratch):
             fastest = min(record.metrics["measured_latency_ms"] for record in records)
             raise Infeasible(
                 f"none of {len(records)} draws ran within {evaluate.at_most:g} ms on {job.device.name}, the fastest in "
-                f"{fastest:.3g} ms; the table promises too much: raise latency_ms, or stop other programs"
+                f"{fastest:.3g} ms; the table promises too much: raise `latency_ms`, or stop other programs"
             )
         return fitting[: plan.trials]
 
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.page import searched_from_scratch
-        from sculptnet.report.search_sections import search_over_epochs
+        from sculptnet.report.sections import search_over_epochs, searched_from_scratch
 
         return searched_from_scratch(source, search_over_epochs)
 
@@ -147,7 +146,7 @@ def _notes(share: float, plan: SearchPlan, speed: Speed) -> list[str]:
         return []
     return [
         f"this search trains each candidate block in {_about(steps)}; below about {FEW_STEPS} it hardly tells blocks "
-        "apart, and its draws are near random ones within the budget. More --minutes help; --method random trains "
+        "apart, and its draws are near random ones within the budget. More `minutes` help; method random trains "
         "finalists instead"
     ]
 

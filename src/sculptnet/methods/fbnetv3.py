@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -47,6 +47,7 @@ class FBNetV3(Joint, Trials):
 
     name: ClassVar[str] = "fbnetv3"
     default_space: ClassVar[str] = "fbnetv3"
+    serves: ClassVar[frozenset[str]] = Trials.serves | {"from_run"}
 
     recipes: bool = True
 
@@ -61,9 +62,9 @@ class FBNetV3(Joint, Trials):
         return options if options.from_run is None else decided_by(options.from_run, options)
 
     def problems(self, options: FitOptions) -> list[str]:
-        found, space, folder = super().problems(replace(options, from_run=None)), options.space, options.from_run
+        found, space, folder = super().problems(options), options.space, options.from_run
         if isinstance(space, (NamedSpace, SpaceSettings)) and "open_recipe" in space.settings:
-            found.append("space.open_recipe: method fbnetv3 opens recipes in any space; set search.recipes instead")
+            found.append("`space.open_recipe`: method fbnetv3 opens recipes in any space; set `search.recipes` instead")
         if folder is not None:
             reused: list[str] = []
             found += raised(lambda: reused.extend(reuse_problems(folder, options, self)))
@@ -115,7 +116,6 @@ class FBNetV3(Joint, Trials):
         return tried_beyond(job, proposals, problem, evaluate, self.driven(plan.trials))
 
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.joint_sections import joint_rounds
-        from sculptnet.report.page import searched_from_scratch
+        from sculptnet.report.sections import joint_rounds, searched_from_scratch
 
         return searched_from_scratch(source, joint_rounds)

@@ -166,7 +166,7 @@ def run_trials(
     side_by_side: bool = False,
 ) -> Sequence[TrialRecord]:
     """The same with any evaluation; `side_by_side` by the workers that were asked for."""
-    known = [TrialRecord.from_json(line) for line in job.run.trials(job.say)]
+    known = job.run.trials(job.say)
     asked = as_workers(job.options.workers)
     return run(
         search,
@@ -174,7 +174,7 @@ def run_trials(
         evaluate,
         trials,
         known=known,
-        log=lambda record: job.run.log_trial(record.to_json()),
+        log=job.run.log_trial,
         folder=job.run.trial_folder,
         alone=alone,
         workers=on_accelerator(asked, job.accelerator) if side_by_side else 1,

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from sculptnet.arch import Architecture, Augmentation, Recipe, Sgd
 from sculptnet.data import Split, subset
@@ -17,6 +18,8 @@ from sculptnet.learn import fit_probe, predictions
 from sculptnet.nets import Network
 from sculptnet.options import TrainOptions
 from sculptnet.paired import Paired
+from sculptnet.records.codec import to_line
+from sculptnet.records.training_events import FineTuned, ProbeFitted
 from sculptnet.stages.train import final_parts, train_module
 from sculptnet.streams import stream_seed
 from sculptnet.words import several
@@ -60,7 +63,9 @@ def sentence(recipe: Recipe, images: int) -> str:
     )
 
 
-def fine_tuned(job: Job[TrainOptions], make: Callable[[], Network], recipe: Recipe, images: int) -> Network:
+def fine_tuned(
+    job: Job[TrainOptions], make: Callable[[], Network], recipe: Recipe, images: int, teacher: nn.Module | None
+) -> Network:
     """The network of `make` trained, or with a probe on `images` training images as its classifier.
 
     The training is taken back where it is worse than the probe beyond chance (`Paired`) on the images that are kept
@@ -69,11 +74,10 @@ def fine_tuned(job: Job[TrainOptions], make: Callable[[], Network], recipe: Reci
     """
     network, (_, monitor) = make(), final_parts(job)
     before = probe(job, make(), monitor, images)
-    train_module(job, network, recipe, "final")
+    train_module(job, network, recipe, "final", teacher=teacher)
     after = _hits(job, network, monitor)
     worse = Paired.of(after, before).worse
-    top1 = {"probe_top1": float(before.mean()), "top1": float(after.mean())}
-    job.log({"event": "fine_tuned", **top1, "ships_probe": worse})
+    job.log(FineTuned(float(before.mean()), float(after.mean()), ships_probe=worse))
     job.say(
         f"Fine-tuned: {100 * after.mean():.1f} % of {several(len(monitor), 'image')} kept back are right, "
         f"{100 * before.mean():.1f} % with the classifier alone"
@@ -106,9 +110,9 @@ def probe(job: Job[TrainOptions], network: Network, monitor: Split, images: int)
     )
     hits = _hits(job, network, monitor)
     losses = {f"{strength:g}": loss for strength, loss in found.losses.items()}
-    state = {"images": found.images, "strength": found.strength, "losses": losses, "top1": float(hits.mean())}
-    job.log({"event": "probe", **state})
-    checkpoint.save({**classifier.state_dict(), "hits": torch.from_numpy(hits)}, state)
+    fitted = ProbeFitted(found.images, found.strength, losses, float(hits.mean()))
+    job.log(fitted)
+    checkpoint.save({**classifier.state_dict(), "hits": torch.from_numpy(hits)}, to_line(fitted))
     return hits
 
 

@@ -23,6 +23,8 @@ from sculptnet.method import Found, Method, Subject
 from sculptnet.methods.fine_tuning import FINE_TUNING, fine_tuned, probe_images, probe_seconds, sentence
 from sculptnet.methods.planning import fixed_names
 from sculptnet.methods.searching import LARGEST_NATIVE
+from sculptnet.methods.sizing import features_side, largest_that_fits
+from sculptnet.methods.teaching import Teacher, check_classes, digest_of, distilled, model_folder, read_teacher
 from sculptnet.nets import Network
 from sculptnet.networks import (
     LARGE_BATCH,
@@ -35,10 +37,11 @@ from sculptnet.networks import (
     published_of,
 )
 from sculptnet.options import TrainOptions
+from sculptnet.records.card import Origin
 from sculptnet.rules import raised
 from sculptnet.stages.batches import training_batches
 from sculptnet.stages.plan import Speed, planned, warn_if_late
-from sculptnet.stages.speed import measure_training
+from sculptnet.stages.speed import measure_forward, measure_training
 from sculptnet.stages.train import final_parts, train_module
 from sculptnet.stages.unused import names_of, recipe_problems
 from sculptnet.streams import stream_seed
@@ -82,30 +85,38 @@ class Given(Method[TrainOptions]):
 
         def recipe() -> None:
             given = recipe_of(options, LARGE_BATCH_RESOLUTION)
-            found.extend(recipe_problems(given, names_of(options.recipe)))
+            found.extend(recipe_problems(given, names_of(options.recipe), taught=options.teacher is not None))
 
-        return raised(lambda: published_of(options.network), recipe) + found
+        def teacher() -> None:
+            if options.teacher is not None:
+                model_folder(options.teacher)
+
+        return raised(lambda: published_of(options.network), recipe, teacher) + found
 
     def resolution(self, options: TrainOptions, data: ImageData, accelerator: str) -> int:
-        """The network's own; the images' where they are small, no weights know another, and no file says so."""
+        """The network's own; the images' where they are small, no weights know another, and the user states none."""
         size = int(np.median(data.train.sizes.min(axis=1)))
-        small = size <= LARGEST_NATIVE and not fine_tunes(options) and not is_architecture_file(options.network)
+        stated = isinstance(options.network, Architecture) or is_architecture_file(options.network)
+        small = size <= LARGEST_NATIVE and not fine_tunes(options) and not stated
         return size if small else published_of(options.network).architecture.resolution
 
     def subject(self, options: TrainOptions, num_classes: int, resolution: int) -> Architecture:
         return fitted(published_of(options.network).architecture, resolution, num_classes)
 
     def identity(self, options: TrainOptions) -> dict[str, Any]:
-        """The weights that it starts from."""
+        """The weights that it starts from, and those that teach."""
         begins: object = options.pretrained
         if options.weights is not None:
             begins = hashlib.sha256(options.weights.read_bytes()).hexdigest()[:16]
-        return {"network": digest(to_json(published_of(options.network).architecture)), "starting_weights": begins}
+        found = {"network": digest(to_json(published_of(options.network).architecture)), "starting_weights": begins}
+        return found if options.teacher is None else {**found, "teacher": digest_of(options.teacher)}
 
-    def begin(self, options: TrainOptions, subject: Subject) -> None:
-        """Raises `InvalidValue` where there are no such weights, or they are those of another network."""
+    def begin(self, options: TrainOptions, subject: Subject, data: ImageData) -> None:
+        """Raises `InvalidValue` where there are no such weights, they are another network's, or a teacher's classes."""
         assert isinstance(subject, Architecture)
         first_network(options, subject)
+        if options.teacher is not None:
+            check_classes(read_teacher(options.teacher), data.classes)
 
     def preprocessing(self, options: TrainOptions, plain: Preprocessing, listener: Listener) -> Preprocessing:
         """As for the weights, where somebody states it."""
@@ -117,8 +128,12 @@ class Given(Method[TrainOptions]):
     def find(self, job: Job[TrainOptions]) -> Found:
         architecture = job.subject
         assert isinstance(architecture, Architecture)
+        if job.options.resolution is None and job.options.latency_ms is not None:
+            sizing = largest_that_fits(job, architecture, job.options.latency_ms)
+            architecture = replace(architecture, resolution=sizing.resolution)
+            job = job.decoded_at(sizing.resolution)
         warn_of_small_features(architecture, job.say)
-        recipe = recipe_of(job.options, job.preprocessing.resolution)
+        recipe = recipe_of(job.options, architecture.resolution)
         plan = planned(job, TrainingPlan, lambda: _made_plan(job, architecture, recipe))
         return Found(Candidate(architecture, rescaled(recipe, plan.epochs)))
 
@@ -126,22 +141,37 @@ class Given(Method[TrainOptions]):
         architecture, recipe = found.candidate.architecture, found.candidate.recipe
         plan = job.kept("plan", TrainingPlan)
         assert plan is not None  # `find` made it
+        if architecture.resolution != job.preprocessing.resolution:
+            job = job.decoded_at(architecture.resolution)
         begins = "Fine-tuning" if fine_tunes(job.options) else "Training"
         job.say(f"{begins} {name_of(job.options.network)}, {macs(architecture) / 1e6:.1f} M MACs")
+        teacher = _teacher(job)
         if plan.probe_images:
-            return fine_tuned(job, lambda: first_network(job.options, architecture), recipe, plan.probe_images)
+            return fine_tuned(job, lambda: first_network(job.options, architecture), recipe, plan.probe_images, teacher)
         network = first_network(job.options, architecture)
-        train_module(job, network, recipe, "final")
+        train_module(job, network, recipe, "final", teacher=teacher)
         return network
 
-    def origin(self, options: TrainOptions) -> dict[str, Any]:
+    def origin(self, options: TrainOptions) -> Origin:
         weights = "published" if options.pretrained else "drawn" if options.weights is None else options.weights.name
-        return {"network": name_of(options.network), "starting_weights": weights}
+        return Origin(network=name_of(options.network), starting_weights=weights)
 
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.page import SECTIONS_OF_A_GIVEN_NETWORK
+        return sections_of_a_training()
 
-        return SECTIONS_OF_A_GIVEN_NETWORK
+
+def sections_of_a_training() -> tuple[SectionMaker, ...]:
+    """The sections on a network that was given, and on how it was trained."""
+    from sculptnet.report.sections import classes_apart, network, training_curves, what_was_used
+
+    return (network, classes_apart, training_curves, what_was_used)
+
+
+def _teacher(job: Job[TrainOptions]) -> Teacher | None:
+    """Who teaches, for images as this run prepares them."""
+    if job.options.teacher is None:
+        return None
+    return read_teacher(job.options.teacher).seen_by(job.preprocessing)
 
 
 def fine_tunes(options: TrainOptions) -> bool:
@@ -166,12 +196,14 @@ def recipe_of(options: TrainOptions, resolution: int) -> Recipe:
 
     From scratch the learning rate is 0.1 for 128 images a step, in proportion for 32 (Goyal et al. 2017, the linear
     scaling rule). Fine-tuning is `FINE_TUNING`, at any resolution: batch norms keep the statistics of the given
-    weights, batches are small, the rate is low, crops are large. What the user decides is taken in either's place.
+    weights, batches are small, the rate is low, crops are large. With a teacher, soft labels count `DISTILLATION`. What
+    the user decides is taken in either's place.
     """
     batch_size = batch_size_at(resolution)
     rate = Sgd().learning_rate * batch_size / LARGE_BATCH
     drawn = Recipe(batch_size=batch_size, optimizer=Sgd(learning_rate=rate))
-    return settings.decided(FINE_TUNING if fine_tunes(options) else drawn, options.recipe, "recipe")
+    usual = FINE_TUNING if fine_tunes(options) else drawn
+    return settings.decided(usual if options.teacher is None else distilled(usual), options.recipe, "recipe")
 
 
 def probes(options: TrainOptions) -> bool:
@@ -183,7 +215,9 @@ def _made_plan(job: Job[TrainOptions], architecture: Architecture, recipe: Recip
     job.say("Timing trial steps")
     batches = training_batches(job, job.data.train, recipe)
     speed = measure_training(job, batches, architecture)
-    epoch_s = speed.train_step_s * batches.steps_per_epoch
+    teacher = _teacher(job)
+    teaching_s = 0.0 if teacher is None else measure_forward(job, batches, teacher)
+    epoch_s = (speed.train_step_s + teaching_s) * batches.steps_per_epoch
     left_s = job.options.minutes * 60 - job.elapsed_s() - speed.shipping_s
     images, probe_s = _planned_probe(job, architecture, speed, left_s)
     fixed = "epochs" in fixed_names(job.options)
@@ -193,6 +227,8 @@ def _made_plan(job: Job[TrainOptions], architecture: Architecture, recipe: Recip
     plan = TrainingPlan(epochs, seconds, speed.peak_bytes, speed.torch_threads, images)
     if fine_tunes(job.options):
         job.say(sentence(recipe, images))
+    if teacher is not None:
+        job.say(f"Taught by {job.options.teacher}: its soft labels count {recipe.distillation:g}")
     times = ", ".join(f"{name} {minutes(value)}" for name, value in seconds.items())
     job.say(
         f"Plan: {several(plan.epochs, 'epoch')}\nExpected: {minutes(sum(seconds.values()))} ({times}); "
@@ -216,11 +252,11 @@ def _planned_probe(
 
 def warn_of_small_features(architecture: Architecture, say: Callable[[str], None]) -> None:
     """Says when a network made for photographs sees images that are too small for its strides."""
-    size = next(shape.height for path, _, shape in architecture.blocks() if path == "head")
+    size = features_side(architecture)
     if size < SMALLEST_FEATURES:
         resolution = architecture.resolution
         say(
             f"Warning: images of {resolution} px are {size}x{size} pixels where this network ends: its strides, "
-            f"{round(resolution / size)} in all, are made for photographs. --resolution {resolution * 4} enlarges "
+            f"{round(resolution / size)} in all, are made for photographs. `resolution={resolution * 4}` enlarges "
             "images; an architecture file may have smaller strides; `sculptnet fit` searches one that has"
         )

@@ -58,8 +58,6 @@ class MnasNet(Reinforce, Trials):
         return tried_beyond(job, proposals, problem, evaluate, self.driven(plan.trials))
 
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.page import searched_from_scratch
-        from sculptnet.report.reinforce_sections import layer_diversity
-        from sculptnet.report.search_sections import search_over_epochs
+        from sculptnet.report.sections import layer_diversity, search_over_batches, searched_from_scratch
 
-        return searched_from_scratch(source, search_over_epochs, layer_diversity)
+        return searched_from_scratch(source, search_over_batches, layer_diversity)

@@ -29,6 +29,7 @@ from sculptnet.options import FitOptions
 from sculptnet.search import Problem, TrialRecord
 from sculptnet.spaces.named import SpaceSettings
 from sculptnet.stages.train import train_module
+from sculptnet.words import several
 from sculptnet.zoo.starting import parse_start, space_around
 
 if TYPE_CHECKING:
@@ -85,11 +86,22 @@ class OnceForAll(Shrinking, search.Evolution, Started[SupernetPlan]):
         judge = judge_of(job, supernet, wanted_images(self, weights_part), held_out)
         network = judge.network(architecture).to("cpu")
         if plan.fine_tune_epochs:
-            job.say(f"Fine-tuning what was cut out of the supernet, {plan.fine_tune_epochs} epochs")
+            job.say(f"Fine-tuning what was cut out of the supernet, {several(plan.fine_tune_epochs, 'epoch')}")
             train_module(job.at(architecture.resolution), network, found.candidate.recipe, "final")
         return network
 
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.page import SECTIONS_WITH_A_SUPERNET
+        from sculptnet.report import sections
 
-        return SECTIONS_WITH_A_SUPERNET
+        return (
+            sections.accuracy_over_latency,
+            sections.nothing_compared,
+            sections.network,
+            sections.classes_apart,
+            sections.budget_in_space,
+            sections.table_checked,
+            sections.supernet_phases,
+            sections.accuracies_predicted,
+            sections.fine_tuning,
+            sections.what_was_used,
+        )

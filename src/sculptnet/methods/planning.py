@@ -19,7 +19,7 @@ from sculptnet.streams import stream
 from sculptnet.words import minutes, several
 
 FEW_EPOCHS = 8  # Fashion-MNIST, 2 epochs: 83.8 % with shifts and label smoothing, 88.7 % without
-LATE_REMEDY = "fewer images, a lower resolution or a narrower space (width 0.5) help"
+LATE_REMEDY = "fewer images, a lower `resolution` or a narrower space (`space.width=0.5`) help"
 
 Timed: TypeAlias = Callable[[TrainingBatches, Architecture], Speed]
 Notes: TypeAlias = Callable[[SearchPlan, Speed], list[str]]
@@ -73,16 +73,16 @@ def length_notes(job: TrialJob, plan: SearchPlan) -> list[str]:
     if hindering:
         found.append(
             f"in {epochs}, what makes training images harder costs more accuracy than it gives; for a network to use, "
-            f"give more --minutes; for a quick try, {' '.join(f'--set {one}' for one in hindering)}"
+            f"give more `minutes`; for a quick try, {' '.join(f'`{one}`' for one in hindering)}"
         )
     if has_recipes(job.space) and short:
         found.append(
-            f"FBNetV3's recipes are for long trainings; in {epochs} they cost accuracy, which more --minutes give back"
+            f"FBNetV3's recipes are for long trainings; in {epochs} they cost accuracy, which more `minutes` give back"
         )
     elif has_recipes(job.space) and 0 < plan.trial_epochs < FEW_EPOCHS:
         found.append(
             f"trials of {several(plan.trial_epochs, 'epoch')} choose recipes for short trainings, which cost accuracy "
-            f"in {epochs}; more --minutes make trials longer"
+            f"in {epochs}; more `minutes` make trials longer"
         )
     return found
 

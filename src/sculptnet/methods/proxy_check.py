@@ -1,4 +1,4 @@
-"""How well short training tells which network is better after longer training: `--check-proxy`."""
+"""How well short training tells which network is better after longer training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from sculptnet.arch import Choices
 from sculptnet.errors import InvalidValue
 from sculptnet.job import FitJob
 from sculptnet.methods.finalists import Lasting, by_training, given, run_trials
+from sculptnet.records.training_events import ProxyChecked
 from sculptnet.search import Problem, TrialRecord
 from sculptnet.stages.plan import SearchPlan
-from sculptnet.stages.proxy import EVENT, ProxyCheck, newest_check, rank_correlations
+from sculptnet.stages.proxy import PURPOSE, ProxyCheck, newest_check, rank_correlations
 from sculptnet.streams import stream
+from sculptnet.words import several
 
 DRAWS = 20  # of as many networks as are missing; small spaces have no more
 
@@ -44,17 +46,17 @@ def check_proxy(job: FitJob, problem: Problem, plan: SearchPlan) -> ProxyCheck:
     short = _with_more(job, problem, plan, trained(job, plan.trial_epochs, None), number)
     already = trained(job, plan.epochs)
     rows = list(dict.fromkeys([*spread_out(short, number), *(row for row in already if row in short)]))
-    job.say(f"Checking the proxy: {len(rows)} networks for {plan.epochs} epochs each")
+    job.say(f"Checking the proxy: {len(rows)} networks for {several(plan.epochs, 'epoch')} each")
     training = Lasting(by_training(job), plan.epochs)
     search = given(np.array(rows), plan.epochs)
     longer = run_trials(job, search, problem, training, len(rows), side_by_side=True)
     both = [(short[one.choices], one.metrics["top1"]) for one in longer if one.error is None]
     if len(both) < 2:
-        raise InvalidValue("--check-proxy: fewer than two networks could be trained longer; see trials.jsonl")
+        raise InvalidValue("`check_proxy`: fewer than two networks could be trained longer; see trials.jsonl")
     pairs = tuple((one.trial, one.metrics["top1"], long) for one, long in both)
     correlations = rank_correlations([pair[1] for pair in pairs], [pair[2] for pair in pairs], job.options.seed)
     check = ProxyCheck(plan.trial_epochs, plan.epochs, pairs, *correlations)
-    job.log({"event": EVENT, "asked": number, **check.to_json()})
+    job.log(ProxyChecked(number, plan.trial_epochs, plan.epochs, pairs, *correlations))
     job.say(str(check))
     return check
 
@@ -63,8 +65,8 @@ def check_lengths(plan: SearchPlan) -> None:
     """Raises `InvalidValue` where trials are not shorter than the training of the network that is shipped."""
     if not 0 < plan.trial_epochs < plan.epochs:
         raise InvalidValue(
-            f"--check-proxy: trials are trained for {plan.trial_epochs} epochs and the network that is shipped for "
-            f"{plan.epochs}; for a comparison the first must lie between 0 and the second: give more --minutes, or "
+            f"`check_proxy`: trials are trained for {plan.trial_epochs} epochs and the network that is shipped for "
+            f"{plan.epochs}; for a comparison the first must lie between 0 and the second: give more `minutes`, or "
             "raise recipe.epochs where it is set"
         )
 
@@ -72,8 +74,7 @@ def check_lengths(plan: SearchPlan) -> None:
 def trained(job: FitJob, *epochs: int | None) -> dict[Choices, TrialRecord]:
     """The run's trials of these lengths that came out with an accuracy, the first of each network."""
     found: dict[Choices, TrialRecord] = {}
-    for line in job.run.trials(job.say):
-        record = TrialRecord.from_json(line)
+    for record in job.run.trials(job.say):
         if record.error is None and record.epochs in epochs and "top1" in record.metrics:
             found.setdefault(record.choices, record)
     return found
@@ -83,7 +84,7 @@ def _with_more(
     job: FitJob, problem: Problem, plan: SearchPlan, short: Mapping[Choices, TrialRecord], number: int
 ) -> dict[Choices, TrialRecord]:
     """`short` and random networks, so that there are `number` if the space has them."""
-    rng, rows = stream(job.options.seed, EVENT), dict.fromkeys(short)
+    rng, rows = stream(job.options.seed, PURPOSE), dict.fromkeys(short)
     for _ in range(DRAWS):
         if len(rows) >= number:
             break
@@ -91,7 +92,7 @@ def _with_more(
     new = [row for row in rows if row not in short][: max(0, number - len(short))]
     if not new:
         return dict(short)
-    job.say(f"Training {len(new)} random networks for {plan.trial_epochs} epochs each to compare")
+    job.say(f"Training {len(new)} random networks for {several(plan.trial_epochs, 'epoch')} each to compare")
     training = Lasting(by_training(job), plan.trial_epochs)
     search = given(np.array(new), plan.trial_epochs)
     records = run_trials(job, search, problem, training, len(new), side_by_side=True)

@@ -9,19 +9,22 @@ import numpy as np
 
 from sculptnet import settings
 from sculptnet.arch import Candidate, Recipe, SearchSpace
+from sculptnet.arch.choice import first_open
 from sculptnet.data import ImageData
 from sculptnet.job import Job
 from sculptnet.learn import rescaled
 from sculptnet.method import Found, Method
 from sculptnet.methods.finalists import Lasting, by_training, chosen, given, run_trials
+from sculptnet.methods.given import sections_of_a_training
 from sculptnet.methods.scratch import full_trials_problems
 from sculptnet.methods.searching import native_resolution
 from sculptnet.methods.trials import Evolution, Trials
 from sculptnet.nets import Network
-from sculptnet.networks import name_of, published_of, recipes_of
+from sculptnet.networks import LARGE_BATCH_RESOLUTION, name_of, published_of, recipes_at, recipes_of
 from sculptnet.options import RecipeOptions
-from sculptnet.plain import plain_of
-from sculptnet.report.recipe_sections import set_options
+from sculptnet.plain import plain_of, unwritable
+from sculptnet.records.card import Origin
+from sculptnet.report.recipe_options import set_options
 from sculptnet.rules import raised, require
 from sculptnet.search import Objective, Problem
 from sculptnet.search.records import of_one_length
@@ -29,6 +32,7 @@ from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.train import train_candidate
 from sculptnet.stages.unused import names_of, recipe_problems
 from sculptnet.stages.workers import as_workers
+from sculptnet.words import several
 
 if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
@@ -48,9 +52,16 @@ class SearchRecipe(Method[RecipeOptions]):
     trials: Trials = field(default_factory=Evolution)
 
     def problems(self, options: RecipeOptions) -> list[str]:
-        given = settings.decided(Recipe(), options.recipe, "recipe")
-        others = raised(lambda: published_of(options.network), lambda: as_workers(options.workers))
-        found = [*self.trials.recipe_problems(), *recipe_problems(given, ()), *others]
+        found = [*self.trials.recipe_problems()]
+        if isinstance(options.method, Method):
+            found += unwritable(options.method)
+
+        def recipe() -> None:
+            found.extend(recipe_problems(settings.decided(Recipe(), options.recipe, "recipe"), ()))
+            if first_open(settings.decided(recipes_at(LARGE_BATCH_RESOLUTION), options.recipe, "recipe")) is None:
+                found.append("`recipe`: all of it is decided, which leaves nothing to search; leave some of it out")
+
+        found += raised(lambda: published_of(options.network), lambda: as_workers(options.workers), recipe)
         return [*found, *full_trials_problems(options, self.trials.wished_trials())]
 
     def require(self) -> None:
@@ -84,13 +95,13 @@ class SearchRecipe(Method[RecipeOptions]):
         ranked = sorted(of_one_length(records), key=lambda record: -record.metrics["top1"])
         best = ranked[: plan.full_trials]
         if len(best) > 1:
-            job.say(f"Training with the best {len(best)} of {len(records)} recipes for {plan.epochs} epochs")
+            job.say(f"Training with the best {len(best)} of {len(records)} recipes for {several(plan.epochs, 'epoch')}")
             rows = np.array([record.choices for record in best])
             records = run_trials(job, given(rows, plan.epochs), problem, training, len(rows), side_by_side=True)
         record = chosen(job, of_one_length(records) or records)
         candidate = job.space.decode(record.choices)
         recipe = rescaled(candidate.recipe, plan.epochs)
-        typed = " ".join(f"--set {option}" for option in set_options(recipe))
+        typed = " ".join(f"`{option}`" for option in set_options(recipe))
         job.say(f"Best recipe: {record.metrics['top1']:.2%} on held-back training images\n{typed}")
         return Found(Candidate(candidate.architecture, recipe))
 
@@ -102,10 +113,11 @@ class SearchRecipe(Method[RecipeOptions]):
         plan = job.kept("plan", SearchPlan)
         return None if plan is None or plan.epochs == plan.trial_epochs else plan.epochs
 
-    def origin(self, options: RecipeOptions) -> dict[str, Any]:
-        return {"method": self.trials.name, "network": name_of(options.network)}
+    def origin(self, options: RecipeOptions) -> Origin:
+        return Origin(self.trials.name, name_of(options.network))
 
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.page import recipe_alone
+        from sculptnet.report.sections import goes_in_rounds, joint_rounds, recipes
 
-        return recipe_alone(source)
+        rounds = (joint_rounds,) if goes_in_rounds(source) else ()
+        return (recipes, *rounds, *sections_of_a_training())

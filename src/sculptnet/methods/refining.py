@@ -11,13 +11,14 @@ from sculptnet.arch import IntMatrix
 from sculptnet.errors import Infeasible, InvalidValue, RunError
 from sculptnet.job import FitJob
 from sculptnet.methods.finalists import ROUNDS, SPEED_MARGIN, Measured, run_logged, within
+from sculptnet.records import Log
+from sculptnet.records.search_events import SearchRefined
 from sculptnet.runs import RunDirectory
 from sculptnet.search import FineStage, Limit, Problem, Proposals, Search, TrialRecord
 from sculptnet.search.joint_search.fine_stage import refine
 from sculptnet.search.joint_search.predictor import JointPredictor, load_joint_predictor
 from sculptnet.search.rows import distinct
 from sculptnet.stages.plan import SearchPlan
-from sculptnet.state import Log
 from sculptnet.streams import stream_seed
 
 
@@ -48,7 +49,7 @@ def refined(
     if not fitting:
         raise Infeasible(
             f"none of {len(records)} networks ran within {evaluate.at_most:g} ms on {job.device.name}; raise "
-            "latency_ms, or stop other programs"
+            "`latency_ms`, or stop other programs"
         )
     told = ", ".join(f"{value:.2%}" for value in predictor.of([record.choices for record in fitting]))
     job.say(f"Predicted top-1 of {len(fitting)} within the budget, as after trials there: {told}")
@@ -68,12 +69,12 @@ def learned_predictor(job: FitJob) -> JointPredictor:
     if there != here:
         raise RunError(
             f"the predictor of {run.folder} was learned on other images than {job.loaded.name} has (fingerprint "
-            f"{there} there, {here} here); name those, or search anew without from_run"
+            f"{there} there, {here} here); name those, or search anew without `from_run`"
         )
     try:
         return load_joint_predictor(run.predictor, job.space)
     except InvalidValue as error:
-        raise InvalidValue(f"from_run {run.folder}: {error}") from error
+        raise InvalidValue(f"`from_run` {run.folder}: {error}") from error
 
 
 def refined_search(
@@ -100,7 +101,7 @@ def refined_search(
         number: architectures a round.
         at_most_ms: the budget that measured latencies have to keep, with their intervals.
         clock: seconds; times the genetic search.
-        log: is told a "search_refined" for each round.
+        log: is told a `SearchRefined` for each round.
     """
     latency, *others = problem.limits
     architecture = [not path.startswith("recipe.") for path in problem.space.decisions]
@@ -117,8 +118,7 @@ def refined_search(
         known = np.concatenate([asked, found.choices])
         new = [row for row in distinct(known[:, architecture]) if row >= len(asked)]
         rows = known[new[:number]]
-        event = {"event": "search_refined", "round": index, "seconds": round(clock() - begun, 2)}
-        log({**event, "generations": found.generations, "predicted": float(found.predicted[0])})
+        log(SearchRefined(index, round(clock() - begun, 2), found.generations, float(found.predicted[0])))
         if not len(rows):
             continue
         results = yield Proposals(rows)

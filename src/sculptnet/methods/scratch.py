@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sculptnet.arch import Candidate
 from sculptnet.cost import FactoredCost
@@ -26,12 +26,12 @@ def full_trials_problems(options: TrialOptions, wished: int | None) -> list[str]
     found = []
     if (options.full_trials or 1) > 1 and _one_epoch(options):
         found.append(
-            f"full_trials {options.full_trials}: with recipe.epochs=1 every trial is trained in full; raise "
-            "recipe.epochs, or leave full_trials out"
+            f"`full_trials` {options.full_trials}: with `recipe.epochs=1` every trial is trained in full; raise "
+            "`recipe.epochs`, or leave `full_trials` out"
         )
     if wished is not None and options.full_trials is not None and wished < options.full_trials:
         found.append(
-            f"full_trials {options.full_trials}: the settings of search make only {wished} trials; raise them, or "
+            f"`full_trials` {options.full_trials}: the settings of search make only {wished} trials; raise them, or "
             "leave one of the two out"
         )
     return found
@@ -47,6 +47,10 @@ def _one_epoch(options: TrialOptions) -> bool:
 
 class FromScratch(Searching[SearchPlan]):
     """A search that finds an architecture, which is then trained."""
+
+    serves: ClassVar[frozenset[str]] = frozenset(
+        {"workers", "full_trials", "baselines", "check_proxy", "recipe.epochs"}
+    )
 
     def problems(self, options: FitOptions) -> list[str]:
         return super().problems(options) + full_trials_problems(options, self.wished_trials())
@@ -77,6 +81,6 @@ class FromScratch(Searching[SearchPlan]):
         return None if plan is None or plan.epochs == plan.trial_epochs else plan.epochs
 
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.page import searched_from_scratch
+        from sculptnet.report.sections import searched_from_scratch
 
         return searched_from_scratch(source)

@@ -6,9 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sculptnet import settings
 from sculptnet.errors import InvalidValue, RunError
-from sculptnet.method import NamedMethod
 from sculptnet.options import FitOptions
 from sculptnet.plain import from_command
 from sculptnet.runs import RunDirectory, RunInfo
@@ -31,10 +29,10 @@ def searched_run(folder: Path) -> RunInfo:
     info = run.info()
     if run.predictor.load() is None:
         raise RunError(
-            f"{folder} has no predictor of accuracies; `sculptnet fit DATA --latency-ms X --method fbnetv3` learns "
+            f"{folder} has no predictor of accuracies; `fit(DATA, latency_ms=X, method='fbnetv3')` learns "
             "one, and a run that was interrupted goes on with `sculptnet fit RUN`"
         )
-    if "network" in info.command:
+    if info.verb == "search-recipe":
         raise InvalidValue(
             f"{folder} searched recipes for {info.command['network']}: its predictor knows no other network"
         )
@@ -47,24 +45,26 @@ def reuse_problems(folder: Path, options: FitOptions, method: FBNetV3) -> list[s
     Raises:
         RunError, InvalidValue: as `searched_run`.
     """
-    decided, recipes = decided_by(folder, options), _searched_recipes(folder, options)
-    problems = [f"start {options.start}: the predictor belongs to the networks of {folder}"] if options.start else []
+    decided, recipes = decided_by(folder, options), _searched_recipes(folder, options, type(method))
+    problems = [f"`start` {options.start}: the predictor belongs to the networks of {folder}"] if options.start else []
     for name in sorted(options.given & set(BELONG)):
         here, there = getattr(options, name), getattr(decided, name)
         if here != there and name in ("space", "recipe"):
-            problems.append(f"{name}: the predictor belongs to the {name} of {folder}; leave it out")
+            problems.append(f"`{name}`: the predictor belongs to the {name} of {folder}; leave it out")
         elif here != there:
-            problems.append(f"{name} {here}: {folder} has learned with {there}; leave it out")
+            problems.append(f"`{name}` {here}: {folder} has learned with {there}; leave it out")
     if method.recipes != recipes:
-        problems.append(f"search.recipes must be {recipes}, as {folder} has learned, got {method.recipes}")
+        problems.append(f"`search.recipes` must be {recipes}, as {folder} has learned, got {method.recipes}")
     own = [
         field.name
         for field in fields(method)
         if field.name not in (*OF_THE_FINE_STAGE, "recipes") and getattr(method, field.name) != field.default
     ]
-    problems += [f"search.{name}: nothing is learned; search.finalists and search.fine can be set" for name in own]
+    problems += [
+        f"`search.{name}`: nothing is learned; `search.finalists` and `search.fine` can be set" for name in own
+    ]
     if method.finalists == 0:
-        problems.append("search.finalists=0: what is shipped is one of them; give 1 at least")
+        problems.append("`search.finalists=0`: what is shipped is one of them; give 1 at least")
     return problems
 
 
@@ -76,11 +76,13 @@ def decided_by(folder: Path, options: FitOptions) -> FitOptions:
     return replace(options, **{**found, "resolution": info.identity["resolution"]})
 
 
-def _searched_recipes(folder: Path, options: FitOptions) -> bool:
+def _searched_recipes(folder: Path, options: FitOptions, kind: type[FBNetV3]) -> bool:
     """Whether the run in `folder` searched recipes, too."""
-    method = _learned_with(searched_run(folder), options).method
-    texts = method.settings if isinstance(method, NamedMethod) else {}
-    return bool(settings.parse(texts.get("recipes", "true"), bool))
+    from sculptnet.methods import made  # which lists the method that imports this module
+
+    method = made(_learned_with(searched_run(folder), options).method, kind)
+    assert isinstance(method, kind)  # no other one leaves a predictor
+    return method.recipes
 
 
 def _learned_with(info: RunInfo, options: FitOptions) -> FitOptions:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -20,6 +22,8 @@ from sculptnet.method import Found, Method, SpaceMaker
 from sculptnet.named import find
 from sculptnet.nets import Network
 from sculptnet.options import FitOptions
+from sculptnet.plain import unwritable
+from sculptnet.records.card import Origin
 from sculptnet.rules import raised, require
 from sculptnet.search import Limit, Objective, Problem, TrialRecord
 from sculptnet.spaces.named import NamedSpace, SpaceSettings
@@ -37,6 +41,20 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=Plan)
 LARGEST_NATIVE = 64  # pixels; images up to here are searched at their own size
 CPU_RESOLUTION, CUDA_RESOLUTION = 96, 224
+
+
+# What not every search has a use for, and what is said where one has none
+SERVED_BY_SOME: Mapping[str, str] = MappingProxyType(
+    {
+        "workers": "trains no trials that could be shared; leave it out",
+        "full_trials": "trains no trials again in full; leave it out",
+        "baselines": "trains no others to compare with; leave it out",
+        "check_proxy": "compares no trials with longer training; leave it out",
+        "recipe.epochs": "decides itself how long it trains; leave it out",
+        "start": "starts from drawn weights; methods ofa and carve do not",
+        "from_run": "uses no predictor; method fbnetv3 does",
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +77,11 @@ class Searching(Method[FitOptions], Generic[P]):
 
     Attributes:
         default_space: what is searched unless the user says otherwise.
+        serves: the options of `SERVED_BY_SOME` that do something here; the others are refused.
     """
 
     default_space: ClassVar[str] = "fbnet"
+    serves: ClassVar[frozenset[str]] = frozenset()
 
     # ------------------------------------------------------------------ what differs between searches
     @abstractmethod
@@ -84,14 +104,16 @@ class Searching(Method[FitOptions], Generic[P]):
         """Whether the method can search the space, and images can be set apart: said before anything is measured."""
         job.search_parts()
 
+    def unserved(self, option: str) -> str:
+        """Why an option of `SERVED_BY_SOME` does nothing here."""
+        return SERVED_BY_SOME[option]
+
     def start_problems(self, options: FitOptions) -> list[str]:
-        """What is wrong with the network to start from: most searches take none."""
-        if options.start is None:
-            return []
-        return [f"start {options.start}: method {self.name} starts from drawn weights; methods ofa and carve do not"]
+        """What is wrong with the network to start from."""
+        return []
 
     def opener(self, space: str | None) -> SpaceMaker:
-        """What makes the space of that name, or the method's own; its arguments are what `--set space.` changes."""
+        """What makes the space of that name, or the method's own; its arguments are the group `space`."""
         return find(space or self.default_space, spaces.BY_NAME, "space")
 
     def maker(self, options: FitOptions) -> SpaceMaker:
@@ -110,11 +132,25 @@ class Searching(Method[FitOptions], Generic[P]):
     # ------------------------------------------------------------------ what all searches do
     def problems(self, options: FitOptions) -> list[str]:
         """A missing budget; options of other methods; what is not there, or is not what it should be."""
-        found = [] if options.latency_ms is not None else ["the budget is missing; give latency_ms, milliseconds"]
-        if options.from_run is not None:
-            found.append(f"from_run {options.from_run}: method {self.name} uses no predictor; method fbnetv3 does")
+        found = [] if options.latency_ms is not None else ["the budget is missing; give `latency_ms`, milliseconds"]
+        found += [
+            f"{given}: method {self.name} {self.unserved(option)}"
+            for option, given in _given(options)
+            if option not in self.serves
+        ]
+        if isinstance(options.method, Method):
+            found += unwritable(options.method)
         found += self.start_problems(options)
         return list(dict.fromkeys(found + given_problems(options) + raised(lambda: self.maker(options))))
+
+    def notes(self, options: FitOptions) -> list[str]:
+        """The length of a whole recipe, where the method has its own."""
+        if "recipe.epochs" in self.serves or not isinstance(options.recipe, Recipe):
+            return []
+        epochs = options.recipe.epochs
+        return [
+            f"Note: the {epochs} epochs of the recipe play no part: method {self.name} {self.unserved('recipe.epochs')}"
+        ]
 
     def resolution(self, options: FitOptions, data: ImageData, accelerator: str) -> int:
         """The size of small images; for photographs 96 pixels on a CPU and 224 with CUDA."""
@@ -146,9 +182,9 @@ class Searching(Method[FitOptions], Generic[P]):
             found["full_trials"] = options.full_trials
         return found
 
-    def origin(self, options: FitOptions) -> dict[str, Any]:
+    def origin(self, options: FitOptions) -> Origin:
         """The method."""
-        return {"method": self.name}
+        return Origin(self.name)
 
     def target(self, job: FitJob) -> Target:
         """The table, the problem at the speed of the device, and sentences on where the budget lies.
@@ -178,6 +214,18 @@ class Searching(Method[FitOptions], Generic[P]):
     @abstractmethod
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
         """The sections of its page, in order."""
+
+
+def _given(options: FitOptions) -> Iterator[tuple[str, str]]:
+    """The options that some searches serve, where they were given, and as what."""
+    for name in SERVED_BY_SOME:
+        if name == "recipe.epochs":
+            if "epochs" in names_of(options.recipe):
+                yield name, f"`{name}`"
+            continue
+        value = getattr(options, name)
+        if value not in (None, False) and not (name == "workers" and value in (1, "1")):
+            yield name, f"`{name}`" if value is True else f"`{name}` {value}"
 
 
 def given_problems(options: FitOptions) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a supernet is trained and used: what `--set search.` changes for methods that specialise from one."""
+"""How a supernet is trained and used: the settings of methods that specialise from one."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from sculptnet.listening import Listener
 from sculptnet.methods.searching import P, Searching
 from sculptnet.options import FitOptions
 from sculptnet.spaces.named import SpaceSettings
-from sculptnet.stages.unused import names_of
 from sculptnet.zoo.starting import normalised_as, parse_start
 
 
@@ -21,33 +20,23 @@ class Started(Searching[P], Generic[P]):
         lengths: what is trained, and the settings that say for how long.
     """
 
+    serves: ClassVar[frozenset[str]] = frozenset({"start"})
     source: ClassVar[str]
     lengths: ClassVar[str]
+
+    def unserved(self, option: str) -> str:
+        from_there = f"takes its network from {self.source}"
+        why = {
+            "full_trials": f"{from_there}; leave it out",
+            "baselines": f"{from_there}, and comparisons are trained as long as what is shipped; leave it out",
+            "recipe.epochs": f"trains {self.lengths}; set those",
+        }
+        return why.get(option) or super().unserved(option)
 
     def start_problems(self, options: FitOptions) -> list[str]:
         if options.start is None or options.space is None or isinstance(options.space, SpaceSettings):
             return []
-        return [f"start {options.start} opens a space of its own; leave the space out"]
-
-    def problems(self, options: FitOptions) -> list[str]:
-        """What is for trials, and for networks that are trained from drawn weights."""
-        found = super().problems(options)
-        if options.baselines:
-            found.append(
-                "baselines: comparisons are trained for as long as the network that is shipped, and method "
-                f"{self.name} takes that one from {self.source}; leave it out"
-            )
-        if options.check_proxy:
-            found.append(f"check_proxy: method {self.name} trains no trials; leave it out")
-        if options.full_trials is not None:
-            found.append(f"full_trials: method {self.name} takes its network from {self.source}; leave it out")
-        if "epochs" in names_of(options.recipe):
-            found.append(f"recipe.epochs: method {self.name} trains {self.lengths}; set those")
-        if options.workers not in (1, "1"):
-            found.append(
-                f"workers {options.workers}: method {self.name} trains no trials that could be shared; leave it out"
-            )
-        return found
+        return [f"`start` {options.start} opens a space of its own; leave `space` out"]
 
     def identity(self, options: FitOptions) -> dict[str, Any]:
         found = super().identity(options)

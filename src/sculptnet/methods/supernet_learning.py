@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,13 +27,15 @@ from sculptnet.learn import (
     rescaled,
     shrink,
 )
+from sculptnet.learn.accuracy_predictor import FEWEST, PredictionError
 from sculptnet.methods.shrinking import ShortEpochs, Shrinking, phases_of, shortened
 from sculptnet.methods.supernet_plan import PAPER_IMAGES, SupernetPlan, steps_of
 from sculptnet.nets import ElasticSupernet, Network, initialise
-from sculptnet.runs import FileCheckpoint, append_line, read_lines
+from sculptnet.records import Event, Sample
+from sculptnet.records.training_events import AccuracyPredictorChecked
+from sculptnet.runs import FileCheckpoint, append_record, read_records
 from sculptnet.search import Objective, Problem, RandomSearch, TrialRecord, run
 from sculptnet.stages.batches import training_batches
-from sculptnet.state import Event
 from sculptnet.streams import stream_seed
 from sculptnet.zoo.starting import parse_start
 
@@ -83,7 +86,7 @@ def check_space(job: FitJob, shrinking: Shrinking) -> None:
     Said before anything is measured.
 
     Raises:
-        InvalidSpace: it cannot.
+        InvalidSpace: it cannot, or has too few networks to learn from.
         InvalidValue: there are too few images, or the weights to start from are absent or another network's.
     """
     try:
@@ -94,6 +97,11 @@ def check_space(job: FitJob, shrinking: Shrinking) -> None:
             f"method {job.method.name} cuts networks out of one set of weights, so all that is open must be "
             f"sizes, as in space ofa_mobilenet_v3\n{error}"
         ) from error
+    if (count := job.space.size()) < FEWEST:
+        raise InvalidSpace(
+            f"method {job.method.name} learns accuracies from at least {FEWEST} different networks, and this space has "
+            f"{count}; open more, or take method random, which can try them all"
+        )
     weights_part, held_out = job.search_parts()
     judge_of(job, supernet, wanted_images(shrinking, weights_part), held_out)
     if job.options.start is not None and job.run.supernet.load() is None:
@@ -133,14 +141,29 @@ def load_learned(job: FitJob, trained: FitJob, shrinking: Shrinking, plan: Super
         seed=stream_seed(trained.options.seed, "accuracy predictor"),
     )
     job.say(f"Accuracy predictor: {predictor.error}")
-    _log_once(trained, {"event": "accuracy_predictor", **predictor.error.to_json()})
+    _log_once(trained, checked(predictor.error))
     return Learned(judge, predictor)
+
+
+def checked(error: PredictionError) -> AccuracyPredictorChecked:
+    """What a run logs of a predictor's error."""
+    return AccuracyPredictorChecked(
+        learned=error.learned,
+        held_out=error.held_out,
+        rmse_points=_known(error.rmse_points),
+        kendall=_known(error.kendall),
+        spearman=_known(error.spearman),
+        pairs=error.pairs,
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _log_once(job: FitJob, event: Event) -> None:
     """Logs what every call finds out anew, unless an earlier one did."""
-    logged = job.events()
-    if not any({**one, "time": None} == {**event, "time": None} for one in logged):
+    if not any(replace(one, time=None) == event for one in job.events()):
         job.log(event)
 
 
@@ -188,10 +211,6 @@ def _train(job: FitJob, shrinking: Shrinking, plan: SupernetPlan) -> None:
         batches = here.in_order(watched.at(here.preprocessing))
         return {"top1": accuracy_of(network, batches, network.architecture.num_classes, job.accelerator).top1}
 
-    def log(event: Event) -> None:
-        # `train_epoch` is of networks that are trained one by one
-        job.log({**event, "event": "supernet_epoch"} if event["event"] == "train_epoch" else event)
-
     shrunk = shrink(
         supernet,
         shortened(phases_for(job, shrinking), plan.epochs),
@@ -201,13 +220,13 @@ def _train(job: FitJob, shrinking: Shrinking, plan: SupernetPlan) -> None:
         calibration_images=plan.calibration_images,
         checkpoint=job.run.checkpoint("supernet"),
         clock=job.clock,
-        log=log,
+        log=job.log,
         progress=job.listener.progress,
         accelerator=job.accelerator,
     )
     for phase in shrunk.phases:
-        shown = ", ".join(f"{found['network']} {found['metrics']['top1']:.1%}" for found in phase["networks"])
-        job.say(f"Supernet after {phase['phase']}, on held-out training images: {shown}")
+        shown = ", ".join(f"{found.network} {found.metrics['top1']:.1%}" for found in phase.networks)
+        job.say(f"Supernet after {phase.phase}, on held-out training images: {shown}")
     save_supernet(job.run.supernet, supernet)
 
 
@@ -217,20 +236,20 @@ def supernet_batches(job: FitJob, split: Split, plan: SupernetPlan) -> BatchSour
     return batches if plan.images >= len(split) else ShortEpochs(batches, steps_of(plan.images, batches.batch_size))
 
 
-def read_samples(path: Path, source: str, warn: Callable[[str], None]) -> list[TrialRecord]:
+def read_samples(path: Path, source: str, warn: Callable[[str], None]) -> list[Sample]:
     """The samples that a file holds, of the supernet whose weights have the fingerprint `source`.
 
     Raises:
         InvalidValue: they are of another supernet.
     """
-    lines = read_lines(path, warn)
-    others = [line.get("source") for line in lines if line.get("source") != source]
+    samples = read_records(path, Sample, warn)
+    others = [sample.source for sample in samples if sample.source != source]
     if others:
         raise InvalidValue(
             f"{path} holds {len(others)} accuracies of another supernet (weights {others[0]}, here {source}); put that "
             "file beside the supernet that it belongs to, or remove it: its networks are then sampled anew"
         )
-    return [TrialRecord.from_json(line) for line in lines]
+    return samples
 
 
 def _samples(job: FitJob, judge: FromSupernet, plan: SupernetPlan, source: str) -> tuple[TrialRecord, ...]:
@@ -246,7 +265,7 @@ def _samples(job: FitJob, judge: FromSupernet, plan: SupernetPlan, source: str) 
         judge_of(job, judge.supernet, plan.calibration_images, watched),
         plan.samples,
         known=known,
-        log=lambda record: append_line(job.run.samples, {**record.to_json(), "source": source}),
+        log=lambda record: append_record(job.run.samples, Sample.of(record, source)),
         progress=lambda what, done, total: job.listener.progress(f"sampling: {what}", done, total),
     )
 
@@ -266,13 +285,13 @@ def load_supernet(checkpoint: FileCheckpoint, space: SearchSpace) -> tuple[Elast
     """
     saved = checkpoint.load()
     if saved is None or saved[1].get("kind") != KIND:
-        raise RunError(f"{checkpoint.folder} holds no supernet; `sculptnet fit DATA --method ofa` trains one")
+        raise RunError(f"{checkpoint.folder} holds no supernet; `fit(DATA, latency_ms=X, method='ofa')` trains one")
     tensors, state = saved
     here = _identity(space)
     if (there := {name: state.get(name) for name in here}) != here:
         raise InvalidValue(
             f"{checkpoint.folder} holds the supernet of another space: {_difference(there, here)}; use the space and "
-            "the settings that it was trained with, or train another (--fresh)"
+            "the settings that it was trained with, or train another (`fresh=True`)"
         )
     supernet = ElasticSupernet(space)
     with reading(checkpoint.folder, "the supernet as it was written"):

@@ -129,7 +129,7 @@ def few_steps(plan: SupernetPlan, batch_size: int) -> str | None:
         return None
     return (
         f"Note: the supernet is trained in {steps} steps; with fewer than about {FEW_STEPS}, do not expect its "
-        "networks to be good or to be told apart. More --minutes help; --method fbnet or random trains what it ships "
+        "networks to be good or to be told apart. More `minutes` help; methods fbnet and random trains what it ships "
         "from scratch"
     )
 

@@ -15,8 +15,8 @@ from sculptnet.methods.finalists import ROUNDS, chosen, measured_by, run_logged,
 from sculptnet.methods.searching import Target
 from sculptnet.methods.supernet_learning import Learned
 from sculptnet.nets.elastic_range import largest, smallest
+from sculptnet.pareto import front
 from sculptnet.search import Evolution, Objective, Problem, Search, TrialRecord, drive
-from sculptnet.search.pareto import front
 from sculptnet.search.protocol import Columns
 from sculptnet.streams import stream_seed
 

@@ -143,7 +143,7 @@ def before_pooling(head: nn.Module) -> nn.Sequential:
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """What `--set detector.NAME=VALUE` changes; see `SsdLite`. None: fitted to the training objects."""
+    """What `detector.NAME=VALUE` changes; see `SsdLite`. None: fitted to the training objects."""
 
     smallest: float | None = None
     largest: float | None = None

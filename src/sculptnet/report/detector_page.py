@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
-from sculptnet.data.detection import BoxScore
-from sculptnet.report.facts import curves
+from sculptnet.average_precision import BoxScore
+from sculptnet.records import Event
+from sculptnet.records.card import DetectorCard
+from sculptnet.report.cells import listed
+from sculptnet.report.facts import curves, latency_of
 from sculptnet.report.figures import detection
-from sculptnet.report.html import Column, Content, Html, definitions, details, element, joined, paragraph, table, tiles
 from sculptnet.report.page import write_page
-from sculptnet.report.parts import Absent, Part, Section, figure
-from sculptnet.report.render import render
+from sculptnet.report.palette import BLOCKS
+from sculptnet.report.render import figure
+from sculptnet.report.result_sections import of_card
+from sculptnet.report.run_page import verdict_of
 from sculptnet.report.source import ReportData
-from sculptnet.report.style import BLOCKS
-from sculptnet.report.summary import listed, warned
 from sculptnet.report.text import MISSING, count, duration, interval, milliseconds, percent, short, significant
-from sculptnet.state import Event
+from sculptnet.report.values import (
+    Absent,
+    Block,
+    Box,
+    Definitions,
+    Details,
+    Head,
+    Inline,
+    Listing,
+    Notes,
+    Paragraph,
+    Part,
+    Photograph,
+    Photographs,
+    Section,
+    Strong,
+    Table,
+    Text,
+    Tiles,
+    columns,
+)
 
 TRUTH = "#ffffff"
-LEAST_WIDTH = 380  # of a sample, pixels of the page, where the screen has them
 
 
 @final
@@ -68,9 +88,9 @@ class DetectorPage:
     Attributes:
         title: such as the name of the run.
         command: that made the run, as typed.
-        card: `model/card.json`, parsed.
+        card: of the model.
         events: the event log, in order.
-        recipe: `model/recipe.json`, parsed.
+        recipe: how the detector was trained, as its file has it.
         samples: photographs.
         shown_score: boxes of lower probabilities are not in the samples.
         seconds: how long the run took in all.
@@ -78,9 +98,9 @@ class DetectorPage:
 
     title: str
     command: str
-    card: Mapping[str, Any]
+    card: DetectorCard
     events: Sequence[Event]
-    recipe: Mapping[str, Any]
+    recipe: Mapping[str, object]
     samples: tuple[Sample, ...]
     shown_score: float
     seconds: float
@@ -92,49 +112,33 @@ def write_detector_report(page: DetectorPage, folder: Path) -> Path:
     Raises:
         RunError: a file could not be written.
     """
-    score = BoxScore.from_json(page.card["detection"])
+    score = page.card.detection
     parts = [_samples(page), _precision(score), _classes(score), _training(page), _used(page)]
-    return write_page(folder, page.title, _head(page, score), parts)
+    return write_page(folder, "detector.html", _head(page), parts)
 
 
-def _head(page: DetectorPage, score: BoxScore) -> Html:
-    card = page.card
-    device = card["device"]["name"]
-    subtitle = f"SSDLite on {card['network']} for {card['data']['name']}, timed on {device}"
+def _head(page: DetectorPage) -> Head:
+    card, score = page.card, page.card.detection
     rows: list[tuple[str, str, str]] = [
         ("mAP@0.5", percent(score.ap50), f"{score.images:,} test photographs"),
         ("mAP", percent(score.ap), "overlaps of 0.5 to 0.95"),
     ]
     rows += [
-        (f"Latency, {name}", milliseconds(timing["latency_ms"]), interval(timing["low_ms"], timing["high_ms"]))
-        for name, timing in card["measured"].items()
+        (f"Latency, {name}", milliseconds(timing.latency_ms), interval(timing.low_ms, timing.high_ms))
+        for name, timing in card.measured.items()
     ]
     rows += [
-        ("Multiply-adds", count(card["macs"]), f"{card['preprocessing']['size']} pixels"),
-        ("Parameters", count(card["parameters"]), f"{len(score.classes)} classes"),
+        ("Multiply-adds", count(card.macs), f"{card.preprocessing.size} pixels"),
+        ("Parameters", count(card.parameters), f"{len(score.classes)} classes"),
     ]
-    return joined(
-        (
-            element("h1", None, page.title),
-            element("p", {"class": "subtitle"}, subtitle),
-            _verdict(card),
-            warned(card.get("warnings") or ()),
-            tiles(rows),
-            element("pre", {"aria-label": "the command"}, element("code", None, page.command)),
-        )
+    return Head(
+        title=page.title,
+        subtitle=f"SSDLite on {card.network} for {card.data.name}, timed on {card.device.name}",
+        verdict=verdict_of(card.budget, None if card.budget is None else latency_of(card.judged())),
+        tiles=Tiles(rows),
+        warnings=card.warnings,
+        command=page.command,
     )
-
-
-def _verdict(card: Mapping[str, Any]) -> Html:
-    budget = card["budget"]
-    if budget is None:
-        return element("p", {"class": "verdict"}, "No budget was given.")
-    measured = card["measured"][budget["file"]]["latency_ms"]
-    said = f"{budget['file']} was measured at {milliseconds(measured)}; the budget is "
-    said += f"{milliseconds(budget['at_most'])}."
-    if card["within_budget"]:
-        return element("p", {"class": "verdict"}, element("strong", None, "Within budget"), f". {said}")
-    return element("p", {"class": "verdict over"}, element("strong", None, "Over budget"), f". {said}")
 
 
 # ---------------------------------------------------------------------- samples
@@ -142,133 +146,87 @@ def _samples(page: DetectorPage) -> Part:
     title = "Sample photographs"
     if not page.samples:
         return Absent(title, "there are no test photographs")
-    names = [str(name) for name in page.card["classes"]]
-    legend = paragraph(
+    colours = {name: BLOCKS[index % len(BLOCKS)][2] for index, name in enumerate(page.card.classes)}
+    legend: tuple[Inline, ...] = (
         "White, dashed: the objects as annotated. Colours: what the exported file finds, with its probability, from "
         f"{percent(page.shown_score, 0)} on. ",
-        *(element("strong", {"style": f"color:{colour}"}, f"{name} ") for name, colour in _colours(names).items()),
+        *(Strong(f"{name} ", colour) for name, colour in colours.items()),
     )
-    columns = f"display:grid;gap:0 20px;grid-template-columns:repeat(auto-fill,minmax(min(100%,{LEAST_WIDTH}px),1fr))"
-    grid = element("div", {"style": columns}, *(_sample(sample, names) for sample in page.samples))
-    return Section("samples", title, (legend, grid))
+    photographs = Photographs([_photograph(sample, colours) for sample in page.samples])
+    return Section("samples", title, (Paragraph(legend), photographs))
 
 
-def _colours(names: Sequence[str]) -> dict[str, str]:
-    return {name: BLOCKS[index % len(BLOCKS)][2] for index, name in enumerate(names)}
-
-
-def _sample(sample: Sample, names: Sequence[str]) -> Html:
-    width, height = sample.size
-    colours, unit = _colours(names), max(width, height) / 640
-    content = base64.b64encode(sample.jpeg).decode()
-    image = {"href": f"data:image/jpeg;base64,{content}", "width": str(width), "height": str(height)}
-    shapes = [element("image", image)]
-    shapes += [_rectangle(one, TRUTH, 1.5 * unit, dashed=True) for one in sample.truth]
-    for one in reversed(sample.found):  # the most probable on top
-        shapes += [_rectangle(one, colours[one.name], 2.0 * unit), _label(one, colours[one.name], unit)]
+def _photograph(sample: Sample, colours: Mapping[str, str]) -> Photograph:
+    boxes = [Box(one.box, TRUTH) for one in sample.truth]
+    found = reversed(sample.found)  # the most probable on top
+    boxes += [Box(one.box, colours[one.name], _label(one)) for one in found]
     described = f"{sample.name}: {len(sample.truth)} objects, {len(sample.found)} found"
-    svg = element(
-        "svg",
-        {"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": described},
-        *shapes,
-    )
-    return element("figure", None, svg, element("figcaption", None, described))
+    return Photograph(sample.jpeg, *sample.size, boxes, described)
 
 
-def _rectangle(one: Drawn, colour: str, line: float, dashed: bool = False) -> Html:
-    left, top, right, bottom = one.box
-    shape = {
-        "x": f"{left:.1f}",
-        "y": f"{top:.1f}",
-        "width": f"{right - left:.1f}",
-        "height": f"{bottom - top:.1f}",
-        "fill": "none",
-        "stroke": colour,
-        "stroke-width": f"{line:.2f}",
-    }
-    return element("rect", {**shape, "stroke-dasharray": f"{3 * line:.1f} {2 * line:.1f}"} if dashed else shape)
-
-
-def _label(one: Drawn, colour: str, unit: float) -> Html:
-    left, top, _, _ = one.box
-    text = short(one.name, 16) + ("" if one.score is None else f" {100 * one.score:.0f}")
-    place = {
-        "x": f"{left + 2 * unit:.1f}",
-        "y": f"{max(top - 3 * unit, 11 * unit):.1f}",
-        "fill": colour,
-        "stroke": TRUTH,
-        "stroke-width": f"{2.5 * unit:.1f}",
-        "paint-order": "stroke",
-        "font-size": f"{11 * unit:.1f}",
-        "font-weight": "600",
-    }
-    return element("text", place, text)
+def _label(one: Drawn) -> str:
+    return short(one.name, 16) + ("" if one.score is None else f" {100 * one.score:.0f}")
 
 
 # ---------------------------------------------------------------------- results
 def _precision(score: BoxScore) -> Part:
+    title = "Precision over recall"
     most = sorted(score.classes, key=lambda one: -one.boxes)
     found = {one.name: one.precision50 for one in most if one.precision50}
     described = "; ".join(f"{one.name} {percent(one.ap50)}" for one in score.classes if one.ap50 is not None)
-    drawing = render(
-        "precision",
-        "Precision over recall",
-        f"Precision over recall at an overlap of 0.5; average precision: {described}.",
-        lambda: detection.draw_precision(found),
-    )
     caption = "Boxes with an intersection over union of 0.5 at least count as found; test photographs."
     if len(found) > detection.MOST_CURVES:
         caption += f" Of {len(found)} classes the {detection.MOST_CURVES} with the most test boxes."
-    return Section("precision", "Precision over recall", (figure(drawing, caption),), (drawing,))
+    described = f"Precision over recall at an overlap of 0.5; average precision: {described}."
+    drawn = figure("precision", title, described, caption, lambda: detection.draw_precision(found))
+    return Section("precision", title, (drawn,))
 
 
 def _classes(score: BoxScore) -> Part:
-    columns = [Column("Class", numeric=False), Column("Test boxes"), Column("AP@0.5"), Column("AP")]
     rows = [
         [one.name, f"{one.boxes:,}", *(MISSING if value is None else percent(value) for value in (one.ap50, one.ap))]
         for one in score.classes
     ]
     caption = "Average precision of each class: at an overlap of 0.5, and the mean over 0.5 to 0.95 (COCO)."
-    return Section("classes", "Class by class", (table(caption, columns, rows),))
+    return Section("classes", "Class by class", (Table(caption, columns("Class", "Test boxes", "AP@0.5", "AP"), rows),))
 
 
 def _training(page: DetectorPage) -> Part:
-    found = curves(ReportData(events=page.events, given=str(page.card["network"])))
+    found = curves(ReportData(events=page.events))
     if not found:
         return Absent("Training", "no epoch was logged")
     curve = found[-1]
-    drawing = render(
+    drawn = figure(
         "training",
         "Training curves",
         f"Loss and average precision over {len(curve.epochs)} epochs.",
+        "The test photographs had no part in it.",
         lambda: detection.draw_training(curve.epochs, curve.columns),
     )
-    return Section("training", "Training", (figure(drawing, "The test photographs had no part in it."),), (drawing,))
+    return Section("training", "Training", (drawn,))
 
 
 def _used(page: DetectorPage) -> Part:
-    card, data = page.card, page.card["data"]
-    agreement = next(iter(card["parity"].values()))
-    notes = [element("li", None, str(note)) for note in data["notes"]]
-    splits = ", ".join(
-        f"{data[f'{name}_images']:,} {word} photographs with {data[f'{name}_boxes']:,} boxes"
-        for name, word in (("train", "training"), ("monitor", "monitoring"), ("test", "test"))
+    card, data = page.card, page.card.data
+    agreement = next(iter(card.parity.values()))
+    splits = (
+        f"{data.train_images:,} training photographs with {data.train_boxes:,} boxes, {data.monitor_images:,} "
+        f"monitoring photographs with {data.monitor_boxes:,} boxes, {data.test_images:,} test photographs with "
+        f"{data.test_boxes:,} boxes"
     )
-    lines: list[tuple[str, Content]] = [
-        ("Device", listed(card["device"])),
-        ("Data", joined((splits, element("ul", {"class": "plain"}, *notes) if notes else None))),
-        ("Preprocessing", listed(card["preprocessing"])),
-        ("First weights", listed(card["starting_weights"])),
-        ("Detector", listed(card["detector"])),
+    agreed = (
+        f"{percent(agreement.same)} of the boxes in {agreement.num_images} photographs, up to "
+        f"{significant(agreement.max_pixels, 2)} pixels apart"
+    )
+    pairs: list[tuple[str, Text]] = [
+        *of_card(card, Notes(splits, data.notes)),
+        ("Detector", listed(asdict(card.detector))),
         ("Recipe", listed(page.recipe)),
-        (
-            "Agreement with PyTorch",
-            f"{percent(agreement['same'])} of the boxes in {agreement['num_images']} photographs, up to "
-            f"{significant(agreement['max_pixels'], 2)} pixels apart",
-        ),
+        ("Agreement with PyTorch", agreed),
         ("Time", duration(page.seconds)),
-        ("Versions", listed(card["versions"])),
+        ("Versions", listed(card.versions)),
     ]
-    dropped = [element("li", None, str(line)) for line in data["dropped"]]
-    folded = details(f"The {len(dropped)} boxes that were dropped", element("ul", {"class": "plain"}, *dropped))
-    return Section("used", "What was used", (definitions(lines), folded if dropped else None))
+    body: list[Block] = [Definitions(pairs)]
+    if data.dropped:
+        body.append(Details(f"The {len(data.dropped)} boxes that were dropped", Listing(data.dropped)))
+    return Section("used", "What was used", body)

@@ -5,30 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import TypeAlias, TypeVar, final
 
 import numpy as np
-import numpy.typing as npt
 
 from sculptnet.accuracy import Accuracy
+from sculptnet.arch import Choices
 from sculptnet.errors import NotInSpace
+from sculptnet.pareto import front as on_front
+from sculptnet.records import Event, of_kind
+from sculptnet.records.card import Budget, Measured
+from sculptnet.records.run_events import BaselineJudged, Feasibility, FileTested
+from sculptnet.records.search_events import SearchEpoch
+from sculptnet.records.training_events import Epoch, TrainEpoch
 from sculptnet.report.source import ReportData
-from sculptnet.report.text import number
-from sculptnet.state import Event
+from sculptnet.report.text import Numbers, number
 
-FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
-Numbers: TypeAlias = npt.NDArray[np.float64]
+E = TypeVar("E", bound=Event)
+FILES = ("model.onnx", "model.int8.onnx")  # come first, the one that is judged without a budget's word at the head
+FINAL, BASELINE = "final", "baseline:"  # whose training it is
+FOUND = "found network"
 Confused: TypeAlias = tuple[str, str, int, float]  # true class, predicted class, images, share of the true class
-
-
-@final
-@dataclass(frozen=True)
-class Budget:
-    """What was asked: a latency, and by which file it is judged."""
-
-    at_most_ms: float
-    precision: str
-    file: str
 
 
 @final
@@ -103,53 +100,36 @@ class Course:
         return next(others, len(self.phases))
 
 
-def events_of(data: ReportData, kind: str) -> list[Event]:
-    """The events of one kind, in order."""
-    return [event for event in data.events if event.get("event") == kind]
+def events_of(data: ReportData, kind: type[E]) -> list[E]:
+    """The events of one class, in order; a user's own class, too."""
+    return of_kind(data.events, kind)
 
 
-def last_event(data: ReportData, kind: str) -> Event | None:
-    """The newest event of one kind."""
+def last_event(data: ReportData, kind: type[E]) -> E | None:
+    """The newest event of one class."""
     found = events_of(data, kind)
     return found[-1] if found else None
 
 
+# ---------------------------------------------------------------------- files, the budget, points
 def budget(data: ReportData) -> Budget | None:
-    """The budget on latency, if there is one."""
-    asked = (data.card or {}).get("budget") or {}
-    at_most = number(asked.get("at_most"))
-    precision = str(asked.get("precision", "fp32"))
-    if not math.isfinite(at_most):
-        at_most = number((last_event(data, "feasibility") or {}).get("at_most"))
-    if not math.isfinite(at_most):
-        return None
-    return Budget(at_most, precision, str(asked.get("file") or FILES.get(precision, FILES["fp32"])))
-
-
-def latency_of(measured: Mapping[str, Any] | None) -> Latency | None:
-    """A latency of the card or of a baseline; None where nothing was measured."""
-    if measured is None or not math.isfinite(number(measured.get("latency_ms"))):
-        return None
-    rest = (number(measured.get(key)) for key in ("low_ms", "high_ms", "noise_percent"))
-    return Latency(number(measured.get("latency_ms")), *rest)
+    """The budget on latency, if there is one; before there is a card, as the log has it."""
+    if data.card is not None:
+        return data.card.budget
+    event = last_event(data, Feasibility)
+    return None if event is None else Budget(at_most=event.at_most, file=FILES[0])
 
 
 def files(data: ReportData) -> tuple[File, ...]:
-    """Every file of the card; accuracies that only the event log knows are taken from there."""
-    card = data.card or {}
-    measured: Mapping[str, Any] = card.get("measured") or {}
-    accuracies: dict[str, Any] = {str(event["file"]): event["accuracy"] for event in events_of(data, "test")}
-    accuracies |= card.get("accuracy") or {}
-    names = [*FILES.values(), *sorted(({*measured, *accuracies}) - set(FILES.values()))]
-    return tuple(
-        File(name, latency_of(measured.get(name)), _accuracy(accuracies.get(name)))
-        for name in names
-        if name in measured or name in accuracies
-    )
-
-
-def _accuracy(value: Any) -> Accuracy | None:
-    return Accuracy.from_json(value) if value is not None else None
+    """Every file of the card; before there is one, those that the log knows an accuracy of."""
+    accuracies = {event.file: event.accuracy for event in events_of(data, FileTested) if event.accuracy is not None}
+    measured = {}
+    if data.card is not None:
+        accuracies |= data.card.accuracy
+        measured = {name: latency_of(one) for name, one in data.card.measured.items()}
+    known = {*measured, *accuracies}
+    names = [*(name for name in FILES if name in known), *sorted(known - {*FILES})]
+    return tuple(File(name, measured.get(name), accuracies.get(name)) for name in names)
 
 
 def judged_file(data: ReportData) -> File | None:
@@ -165,18 +145,25 @@ def final_point(data: ReportData) -> Point | None:
     file = judged_file(data)
     if file is None or file.latency is None or file.accuracy is None:
         return None
-    return Point("found network", file.latency, file.accuracy.top1, *file.accuracy.interval())
+    return Point(FOUND, file.latency, file.accuracy.top1, *file.accuracy.interval())
+
+
+def baselines(data: ReportData) -> tuple[BaselineJudged, ...]:
+    """What the network is compared with, the newest of each name."""
+    return tuple({event.name: event for event in events_of(data, BaselineJudged)}.values())
 
 
 def baseline_points(data: ReportData) -> tuple[Point, ...]:
-    """The baselines that have a latency, on the same test images; the newest of each name."""
-    newest = {str(event["name"]): event for event in events_of(data, "baseline")}
-    points = []
-    for name, event in newest.items():
-        latency, accuracy = latency_of(event), _accuracy(event.get("accuracy"))
-        if latency is not None and accuracy is not None:
-            points.append(Point(name, latency, accuracy.top1, *accuracy.interval()))
-    return tuple(points)
+    """The baselines, on the same test images."""
+    return tuple(
+        Point(one.name, latency_of(one), one.accuracy.top1, *one.accuracy.interval()) for one in baselines(data)
+    )
+
+
+def latency_of(one: BaselineJudged | Measured) -> Latency:
+    """The latency of a baseline or of a file of the card."""
+    noise_percent = one.noise_percent if isinstance(one, Measured) else math.nan
+    return Latency(one.latency_ms, one.low_ms, one.high_ms, noise_percent)
 
 
 def trial_points(data: ReportData) -> tuple[Point, ...]:
@@ -185,25 +172,22 @@ def trial_points(data: ReportData) -> tuple[Point, ...]:
     Trials that a search cut short are left out where others were not: after less training they are less accurate.
     """
     shipped, points = shipped_choices(data), []
-    whole = [
-        record for record in data.trials if record.get("epochs") is None and "top1" in (record.get("metrics") or {})
-    ]
+    whole = [record for record in data.trials if record.epochs is None and "top1" in record.metrics]
     for record in whole or data.trials:
-        metrics = record.get("metrics") or {}
-        measured, predicted, low, high = (number(metrics.get(key)) for key in _LATENCIES)
+        measured, predicted, low, high = (number(record.metrics.get(key)) for key in _LATENCIES)
         known = math.isfinite(measured)
         latency = Latency(measured, low, high) if known else Latency(predicted)
-        top1 = number(metrics.get("top1"))
-        if record.get("error") is None and math.isfinite(latency.ms) and math.isfinite(top1):
-            same = shipped is not None and _agrees(record.get("choices") or (), shipped, data)
-            points.append(Point(f"trial {record.get('trial')}", latency, top1, measured=known, shipped=same))
+        top1 = number(record.metrics.get("top1"))
+        if record.error is None and math.isfinite(latency.ms) and math.isfinite(top1):
+            same = shipped is not None and _agrees(record.choices, shipped, data)
+            points.append(Point(f"trial {record.trial}", latency, top1, measured=known, shipped=same))
     return tuple(points)
 
 
 _LATENCIES = ("measured_latency_ms", "predicted_latency_ms", "measured_latency_low_ms", "measured_latency_high_ms")
 
 
-def _agrees(choices: Sequence[int], shipped: Mapping[str, int], data: ReportData) -> bool:
+def _agrees(choices: Choices, shipped: Mapping[str, int], data: ReportData) -> bool:
     """Whether a row makes the shipped architecture; its recipe may be another."""
     columns = data.space.column if data.space is not None else {}
     return len(choices) == len(columns) and all(choices[columns[path]] == index for path, index in shipped.items())
@@ -223,92 +207,83 @@ def shipped_choices(data: ReportData) -> Mapping[str, int] | None:
 
 def failed_trials(data: ReportData) -> int:
     """How many trials ended in an error."""
-    return sum(record.get("error") is not None for record in data.trials)
+    return sum(record.error is not None for record in data.trials)
 
 
 def untrained_trials(data: ReportData) -> int:
     """How many networks were measured but not trained, for example because they were over the budget."""
-    return sum(record.get("error") is None and "top1" not in (record.get("metrics") or {}) for record in data.trials)
+    return sum(record.error is None and "top1" not in record.metrics for record in data.trials)
 
 
 def front(points: Iterable[Point]) -> tuple[Point, ...]:
-    """The points that no other beats in both latency and accuracy, by latency."""
-    best, result = -math.inf, []
-    for point in sorted(points, key=lambda point: (point.latency.ms, -point.accuracy)):
-        if point.accuracy > best:
-            best = point.accuracy
-            result.append(point)
-    return tuple(result)
+    """The points that no other beats in both latency and accuracy, by latency; of equal ones the first."""
+    known = list({(point.latency.ms, point.accuracy): point for point in reversed(list(points))}.values())
+    if not known:
+        return ()
+    best = on_front(np.array([(point.latency.ms, point.accuracy) for point in known]), (False, True))
+    return tuple(sorted((known[index] for index in np.flatnonzero(best)), key=lambda point: point.latency.ms))
 
 
 def predicted_and_measured(data: ReportData) -> tuple[tuple[str, float, float], ...]:
     """(name, predicted ms, measured ms) of the trials and of the shipped network, where both are known."""
-    found = []
-    for record in data.trials:
-        metrics = record.get("metrics") or {}
-        found.append(
-            (
-                f"trial {record.get('trial')}",
-                number(metrics.get("predicted_latency_ms")),
-                number(metrics.get("measured_latency_ms")),
-            )
-        )
-    file, card = judged_file(data), data.card or {}
-    if file is not None and file.latency is not None:
-        found.append(
-            ("found network", number((card.get("predicted") or {}).get("latency_ms")), file.latency.ms),
-        )
-    return tuple(item for item in found if math.isfinite(item[1]) and math.isfinite(item[2]))
+    measured, predicted, *_ = _LATENCIES
+    found = [
+        (f"trial {one.trial}", one.metrics[predicted], one.metrics[measured])
+        for one in data.trials
+        if {predicted, measured} <= set(one.metrics)
+    ]
+    file = judged_file(data)
+    if file is not None and file.latency is not None and data.card is not None and data.card.predicted is not None:
+        found.append((FOUND, data.card.predicted.latency_ms, file.latency.ms))
+    return tuple(found)
 
 
 # ---------------------------------------------------------------------- over epochs
 def curves(data: ReportData) -> tuple[Curve, ...]:
-    """Every training: trials in order, the final one, baselines."""
-    rows: dict[str, dict[int, Event]] = {}
-    for event in events_of(data, "train_epoch"):
-        rows.setdefault(str(event.get("trial", "final")), {})[int(event["epoch"])] = event
+    """Every training: trials in order, baselines, the final one."""
+    rows: dict[str, dict[int, Mapping[str, object]]] = {}
+    for event in events_of(data, TrainEpoch):
+        rows.setdefault(str(FINAL if event.trial is None else event.trial), {})[event.epoch] = fields_of(event)
     for record in data.trials:
-        logged = {int(row.get("epoch", index)): row for index, row in enumerate(record.get("curve") or (), start=1)}
+        logged = {int(row.get("epoch", index)): row for index, row in enumerate(record.curve, start=1)}
         if logged:
-            rows.setdefault(str(record.get("trial")), logged)
-    named = [_curve(name, epochs, data.given or "found network") for name, epochs in rows.items()]
+            rows.setdefault(str(record.trial), logged)
+    named = [_curve(name, epochs, data.given or FOUND) for name, epochs in rows.items()]
     order = {"trial": 0, "baseline": 1, "final": 2}
     return tuple(sorted(named, key=lambda curve: order[curve.kind]))
 
 
-def _curve(name: str, rows: Mapping[int, Event], shipped: str) -> Curve:
-    kind = "final" if name == "final" else "baseline" if name.startswith("baseline:") else "trial"
-    trial = f"trial {name}" if name.isdigit() else name
-    shown = {"final": shipped, "baseline": name.partition(":")[2], "trial": trial}[kind]
-    epochs, columns = columns_of(rows)
-    return Curve(shown, kind, epochs, columns)
+def _curve(name: str, rows: Mapping[int, Mapping[str, object]], shipped: str) -> Curve:
+    if name == FINAL:
+        return Curve(shipped, "final", *columns_of(rows))
+    if name.startswith(BASELINE):
+        return Curve(name.removeprefix(BASELINE), "baseline", *columns_of(rows))
+    return Curve(f"trial {name}" if name.isdigit() else name, "trial", *columns_of(rows))
 
 
 def course(data: ReportData) -> Course | None:
     """The search over epochs, if one was logged."""
-    rows = {int(event["epoch"]): event for event in events_of(data, "search_epoch")}
+    rows = {event.epoch: event for event in events_of(data, SearchEpoch)}
     if not rows:
         return None
-    epochs, columns = columns_of(rows)
     ordered = [rows[epoch] for epoch in sorted(rows)]
     return Course(
-        epochs,
-        columns,
-        tuple(str(event.get("phase", "architecture")) for event in ordered),
-        str(ordered[-1].get("cost", "")),
-        tuple(event.get("probabilities") or {} for event in ordered),
+        *columns_of({event.epoch: fields_of(event) for event in ordered}),
+        phases=tuple(event.phase for event in ordered),
+        cost=ordered[-1].cost or "",
+        probabilities=tuple(event.probabilities for event in ordered),
     )
 
 
-def columns_of(rows: Mapping[int, Event]) -> tuple[Numbers, dict[str, Numbers]]:
+def fields_of(event: Event) -> Mapping[str, object]:
+    """The fields of an event by name, its metrics among them."""
+    return {**vars(event), **(event.metrics if isinstance(event, Epoch) else {})}
+
+
+def columns_of(rows: Mapping[int, Mapping[str, object]]) -> tuple[Numbers, dict[str, Numbers]]:
     """Epochs, or batches, and the numeric columns over them; NaN where one lacks it."""
     ordered = sorted(rows)
-    keys = dict.fromkeys(
-        key
-        for epoch in ordered
-        for key, value in rows[epoch].items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    )
+    keys = dict.fromkeys(key for row in rows.values() for key, value in row.items() if math.isfinite(number(value)))
     columns = {key: np.array([number(rows[epoch].get(key)) for epoch in ordered]) for key in keys}
     return np.array(ordered, dtype=np.float64), columns
 
@@ -346,7 +321,7 @@ def most_confused(accuracy: Accuracy, classes: Sequence[str], at_most: int = 20)
 
 
 def class_names(data: ReportData, accuracy: Accuracy) -> tuple[str, ...]:
-    """The names of the classes, or numbers where the card has none."""
-    names = tuple(str(name) for name in (data.card or {}).get("classes") or ())
+    """The names of the classes; numbers before there is a card."""
+    names = () if data.card is None else data.card.classes
     size = len(accuracy.confusion)
     return names if len(names) == size else tuple(f"class {index}" for index in range(size))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-import numpy as np
-
+from sculptnet.arch import SearchSpace
 from sculptnet.blocks import Skip
+from sculptnet.report.choices import matters
 from sculptnet.report.facts import course, shipped_choices
 from sculptnet.report.figures import ranges
 from sculptnet.report.figures.ranges import Panel, Range
-from sculptnet.report.html import Column, Html, details, table
-from sculptnet.report.parts import Absent, Part, Section, figure
-from sculptnet.report.reinforce_sections import matters
-from sculptnet.report.render import render
+from sculptnet.report.render import figure
 from sculptnet.report.source import ReportData
 from sculptnet.report.text import MISSING, percent
+from sculptnet.report.values import Absent, Details, Part, Section, Table, columns
 
 RESOLUTION = "resolution"
 KINDS = {"out_channels": "channels", "expansion": "expansion"}
@@ -28,59 +26,52 @@ def numbers_are_open(data: ReportData) -> bool:
 
 def numbers_chosen(data: ReportData) -> Part:
     """What is shipped and what the search learned, against everything there was to choose from."""
-    title = "Widths and resolution" if data.space is not None and RESOLUTION in data.space.decisions else "Widths"
-    if data.space is None or not numbers_are_open(data):
+    space = data.space
+    title = "Widths and resolution" if space is not None and RESOLUTION in space.decisions else "Widths"
+    if space is None or not numbers_are_open(data):
         return Absent(title, "the space leaves no widths open")
     found = course(data)
     chances = found.probabilities[-1] if found is not None else {}
-    shipped, skipped = _shipped(data), _skipped(data)
-    panels = []
-    for kind, axis in KINDS.items():
-        own = tuple(
-            _range(data, path, chances, shipped, skipped)
-            for path in data.space.decisions
-            if path.rpartition(".")[2] == kind
-        )
-        panels += [Panel(axis, own)] if own else []
-    alone = None
-    if RESOLUTION in data.space.decisions:
-        alone = Panel("resolution (px)", (_range(data, RESOLUTION, chances, shipped, skipped),))
-    drawing = render("ranges", title, _described(panels), lambda: ranges.draw(panels, alone))
+    shipped, skipped = _shipped(data, space), _skipped(data)
+
+    def panel(axis: str, paths: Sequence[str]) -> Panel:
+        return Panel(axis, tuple(_range(space, path, chances, shipped, skipped) for path in paths))
+
+    paths = {kind: [path for path in space.decisions if path.rpartition(".")[2] == kind] for kind in KINDS}
+    panels = [panel(axis, paths[kind]) for kind, axis in KINDS.items() if paths[kind]]
+    alone = panel("resolution (px)", [RESOLUTION]) if RESOLUTION in space.decisions else None
     caption = "Every layer's options as cells"
     caption += ", coloured by the probability that the search ended with" if chances else ""
     caption += ". Dots: what is shipped; rings: layers whose block is a skip." if shipped else "."
-    every = details("All ranges as a table", _table(panels))
-    return Section("ranges", title, (figure(drawing, caption, about_resolution(alone)), every), (drawing,))
+    caption += "" if alone is None else _about(alone.ranges[0])
+    drawn = figure("ranges", title, _described(panels), caption, lambda: ranges.draw(panels, alone))
+    return Section("ranges", title, (drawn, Details("All ranges as a table", _table(panels))))
 
 
-def _table(panels: Sequence[Panel]) -> Html:
-    heads = ("Layer", "Number", "Options", "Chosen", "Its probability")
-    columns = [Column(head, numeric=index > 2) for index, head in enumerate(heads)]
+def _table(panels: Sequence[Panel]) -> Table:
+    heads = columns("Layer", "Number", "Options", "Chosen", "Its probability", words=3)
     rows = [
         [found.name, panel.title, ", ".join(f"{option:g}" for option in found.options), *_chosen(found)]
         for panel in panels
         for found in panel.ranges
     ]
-    return table("Every layer's widths and expansions.", columns, rows)
+    return Table("Every layer's widths and expansions.", heads, rows)
 
 
 def _chosen(found: Range) -> tuple[str, str]:
-    if found.chosen is None:
-        return MISSING, MISSING
-    chance = None if found.chances is None else found.chances[found.options.index(found.chosen)]
-    return f"{found.chosen:g}", MISSING if chance is None else percent(chance)
+    chance = found.chance
+    return MISSING if found.chosen is None else f"{found.chosen:g}", MISSING if chance is None else percent(chance)
 
 
 def _range(
-    data: ReportData,
+    space: SearchSpace,
     path: str,
     chances: Mapping[str, Sequence[float]],
     shipped: Mapping[str, int],
     skipped: Collection[str],
 ) -> Range:
     """The decision, in increasing order of its options."""
-    assert data.space is not None
-    options = data.space.decisions[path].options
+    options = space.decisions[path].options
     order = sorted(range(len(options)), key=options.__getitem__)
     place, own = path.rpartition(".")[0].partition("[")[0] or path, chances.get(path)
     return Range(
@@ -92,13 +83,13 @@ def _range(
     )
 
 
-def _shipped(data: ReportData) -> dict[str, int]:
+def _shipped(data: ReportData, space: SearchSpace) -> dict[str, int]:
     """The options of the shipped network, of those decisions that make a difference in it."""
     choices = shipped_choices(data)
-    if choices is None or data.space is None or data.architecture is None:
+    if choices is None or data.architecture is None:
         return {}
-    row = np.array([data.space.encode(data.architecture)], dtype=np.int64)
-    return {path: index for path, index in choices.items() if matters(data.space, row, data.space.column[path])}
+    row = space.encode(data.architecture)
+    return {path: index for path, index in choices.items() if matters(space, row, path)}
 
 
 def _skipped(data: ReportData) -> set[str]:
@@ -118,13 +109,10 @@ def _described(panels: Sequence[Panel]) -> str:
     return f"Columns of cells: {'; '.join(parts)}."
 
 
-def about_resolution(panel: Panel | None) -> str:
+def _about(resolution: Range) -> str:
     """The resolution that was decided, in words; a picture of one column says little."""
-    decided = None if panel is None else panel.ranges[0]
-    if decided is None or decided.chosen is None:
+    if resolution.chosen is None:
         return ""
-    options = ", ".join(f"{option:g}" for option in decided.options)
-    text = f" Images of {decided.chosen:g} pixels were chosen among {options}"
-    if decided.chances is not None:
-        text += f", with a probability of {percent(decided.chances[decided.options.index(decided.chosen)])}"
-    return f"{text}."
+    options = ", ".join(f"{option:g}" for option in resolution.options)
+    chance = "" if resolution.chance is None else f", with a probability of {percent(resolution.chance)}"
+    return f" Images of {resolution.chosen:g} pixels were chosen among {options}{chance}."

@@ -6,14 +6,14 @@ import io
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import final
 from xml.etree import ElementTree
 
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
 
-from sculptnet.report.html import Html
-from sculptnet.report.style import DARK, SURFACE, styled
+from sculptnet.report.palette import DARK, SURFACE
+from sculptnet.report.style import styled
+from sculptnet.report.values import Drawing, Figure, Text
 
 PNG_DPI = 192
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
@@ -22,44 +22,29 @@ _TAG = re.compile(r"\{[^}]*\}")
 _REFERENCE = re.compile(r"#([\w.-]+)")
 
 
-@final
-@dataclass(frozen=True)
-class Drawing:
-    """A figure, drawn once.
-
-    Attributes:
-        name: of the PNG file, without suffix; unique in a page.
-        title: what the figure shows, in a few words.
-        description: what is seen in it, for readers who cannot see it.
-        svg: the figure for the page.
-        png: the figure as a file.
-        width: pixels on a wide screen.
-    """
-
-    name: str
-    title: str
-    description: str
-    svg: Html
-    png: bytes
-    width: int
+def figure(name: str, title: str, description: str, caption: Text, draw: Callable[[], Canvas]) -> Figure:
+    """A drawing with the text below it."""
+    return Figure(render(name, title, description, draw), caption)
 
 
-def render(name: str, title: str, description: str, draw: Callable[[], Figure]) -> Drawing:
+def render(name: str, title: str, description: str, draw: Callable[[], Canvas]) -> Drawing:
     """Draws one figure in the report's style, the same bytes for the same data."""
     with styled(), warnings.catch_warnings():
         # Browsers have fonts for scripts that matplotlib's own font lacks; in the PNG such letters become boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = draw()
+        canvas = draw()
         vector, raster = io.BytesIO(), io.BytesIO()
-        figure.savefig(vector, format="svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None})
-        figure.set_layout_engine("none")  # both files share one layout, which takes longer than drawing
+        canvas.savefig(vector, format="svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None})
+        canvas.set_layout_engine("none")  # both files share one layout, which takes longer than drawing
         labels = {"Software": None, "Title": title, "Description": description}
-        figure.savefig(raster, format="png", dpi=PNG_DPI, facecolor=SURFACE, metadata=labels)
+        canvas.set(dpi=PNG_DPI, facecolor=SURFACE)
+        # `savefig` would draw it twice
+        FigureCanvasAgg(canvas).print_png(raster, metadata=labels)  # type: ignore[no-untyped-call]
     svg = _inline(vector.getvalue(), name, title, description)
-    return Drawing(name, title, description, svg, raster.getvalue(), round(figure.get_figwidth() * 96))
+    return Drawing(name, title, description, svg, raster.getvalue(), round(canvas.get_figwidth() * 96))
 
 
-def _inline(source: bytes, name: str, title: str, description: str) -> Html:
+def _inline(source: bytes, name: str, title: str, description: str) -> str:
     """The SVG as a part of an HTML page: no namespaces, no metadata, ids unique in the page, themed colours."""
     root = ElementTree.fromstring(source)
     for parent in list(root.iter()):
@@ -83,7 +68,7 @@ def _inline(source: bytes, name: str, title: str, description: str) -> Html:
         label = ElementTree.Element(tag, {"id": f"{name}-{tag}"})
         label.text = text
         root.insert(0, label)
-    return Html(ElementTree.tostring(root, encoding="unicode"))
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _references(text: str) -> list[str]:

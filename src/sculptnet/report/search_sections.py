@@ -1,212 +1,67 @@
-"""The sections on latency, the search and the network that came out."""
+"""The sections on the course of a search: over epochs, over batches of a controller, over rounds of a predictor."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from sculptnet.accuracy import Accuracy
+import numpy as np
+
 from sculptnet.arch import SearchSpace
-from sculptnet.cost import Macs
-from sculptnet.errors import NotMeasured
+from sculptnet.records.search_events import (
+    SearchBatch,
+    SearchDraws,
+    SearchPretrained,
+    SearchRefined,
+    SearchRound,
+    SearchStop,
+)
+from sculptnet.report.choices import option_name
 from sculptnet.report.facts import (
     Course,
-    baseline_points,
     budget,
+    columns_of,
     course,
     events_of,
-    failed_trials,
-    final_point,
-    front,
+    fields_of,
     last_event,
-    latency_of,
-    predicted_and_measured,
     shipped_choices,
-    trial_points,
-    untrained_trials,
 )
-from sculptnet.report.figures import distribution, held_out, layers, search
-from sculptnet.report.figures import front as front_figure
-from sculptnet.report.html import Column, Content, Html, details, element, paragraph, table
-from sculptnet.report.parts import Absent, Part, Section, figure
-from sculptnet.report.reinforce_sections import option_name, search_over_batches
-from sculptnet.report.render import Drawing, render
+from sculptnet.report.figures import distribution, latencies_around, reward, search
+from sculptnet.report.render import figure
 from sculptnet.report.source import ReportData
-from sculptnet.report.summary import accuracy_cell, latency_cell
-from sculptnet.report.text import MISSING, count, milliseconds, number, percent, signed, significant
+from sculptnet.report.text import MISSING, Numbers, cost_name, duration, number, percent, rounded, significant
+from sculptnet.report.values import Absent, Block, Column, Figure, Paragraph, Part, Section, Table, Text, columns
+from sculptnet.words import several
+
+LEARNED, ROUNDS = "What the search learned", "Rounds of the search"
+NOTHING_LEARNED = Absent(LEARNED, "no course of a search was logged; methods without epochs show in their trials alone")
+NEAR = 0.1  # of the target
+FEWEST_CANDIDATES = 4  # whose distribution says something
+FEWEST_PAIRS = 3  # of a rank correlation
 
 
-def accuracy_over_latency(data: ReportData) -> Part:
-    """The main figure: trials, the network found, baselines, the budget."""
-    title = "Accuracy over latency"
-    trials, final, baselines = trial_points(data), final_point(data), baseline_points(data)
-    if not trials and final is None:
-        return Absent(title, "no trial has both an accuracy and a latency, and no exported file was measured")
-    description = f"Scatter plot of {len(trials)} trials, {len(front(trials))} of them on the Pareto front"
-    for point in (*((final,) if final is not None else ()), *baselines):
-        description += f"; {point.name}: {percent(point.accuracy)} at {milliseconds(point.latency.ms)}"
-    drawing = render(
-        "accuracy_latency",
-        title,
-        description + ".",
-        lambda: front_figure.draw(trials, final, baselines, budget(data)),
-    )
-    failed, untrained = failed_trials(data), untrained_trials(data)
-    caption = "Trials: accuracy on held-back training images, by which the network was chosen. " if trials else ""
-    caption += (
-        "Found network and baselines: accuracy of the exported file on the test images; bars are 95\u00a0% intervals."
-    )
-    caption += (
-        " Ring: the trial with the architecture that is shipped." if any(point.shipped for point in trials) else ""
-    )
-    if untrained and trials:
-        caption += f" {untrained} more networks were measured but not trained."
-    if failed:
-        caption += f" {failed} of {len(data.trials)} trials ended in an error and are not shown."
-    return Section("accuracy-latency", title, (figure(drawing, caption),), (drawing,))
-
-
-def baselines_compared(data: ReportData) -> Part:
-    """The comparison with other networks."""
-    newest = {str(event["name"]): event for event in events_of(data, "baseline")}
-    if not newest:
-        return Absent("Baselines", "no baselines were trained; run with --baselines")
-    final, card = final_point(data), data.card or {}
-    rows: list[list[Content]] = []
-    if final is not None:
-        ends = f"{100 * final.low:.1f}\u2013{100 * final.high:.1f}\u202f%"
-        accuracy = element("span", None, percent(final.accuracy), " ", element("span", {"class": "range"}, ends))
-        macs, parameters = (count(number(card.get(key))) for key in ("macs", "parameters"))
-        rows.append(["found network", latency_cell(final.latency), accuracy, MISSING, macs, parameters])
-    for name, event in newest.items():
-        result = Accuracy.from_json(event["accuracy"]) if event.get("accuracy") else None
-        known = final is not None and result is not None
-        rows.append(
-            [
-                name,
-                latency_cell(latency_of(event)),
-                accuracy_cell(result),
-                f"{signed(100 * (result.top1 - final.accuracy))} points" if known and result and final else MISSING,
-                count(number(event.get("macs"))),
-                count(number(event.get("parameters"))),
-            ]
-        )
-    heads = ("Network", "Latency", "Accuracy", "Difference", "Multiply-adds", "Parameters")
-    columns = [Column(head, numeric=index > 0) for index, head in enumerate(heads)]
-    caption = "Measured on the same device and the same test images; ranges are 95\u00a0% intervals."
-    note = paragraph("Where the intervals of two networks overlap, these test images do not tell which is better.")
-    marked = 0 if final is not None else -1
-    return Section("baselines", "Baselines", (table(caption, columns, rows, marked), note))
-
-
-def network(data: ReportData) -> Part:
-    """The network, layer by layer."""
-    title = "The network, layer by layer"
-    if data.architecture is None:
-        return Absent(title, "no network was chosen yet")
-    if data.table is None and data.given is None:
-        return Absent(title, "there is no latency table; `sculptnet measure` makes one")
-    cost, unit = (Macs(), layers.MACS) if data.table is None else (data.table, layers.LATENCY)
-    try:
-        found = layers.layers_of(data.architecture, cost)
-    except NotMeasured as error:
-        return Absent(title, str(error))
-    total = cost.constant + sum(layer.cost for layer in found)
-    skipped = sum(layer.identity for layer in found)
-    largest = max(found, key=lambda layer: layer.cost)
-    description = (
-        f"Bar chart of {len(found)} layers, {skipped} of them skipped; the {unit.most} is {largest.path} "
-        f"({largest.label}) with {unit.write(largest.cost)}."
-    )
-    drawing = render("layers", title, description, lambda: layers.draw(found, unit))
-    caption = f"Multiply-adds of each layer; together {unit.write(total)}. "
-    if data.table is not None:
-        caption = (
-            f"Latency of each layer on {data.table.device} by its table; together with "
-            f"{milliseconds(data.table.constant)} outside the layers {milliseconds(total)}. "
-        )
-    if skipped:
-        caption += "A short line on the ground is a layer that was skipped and costs nothing. "
-    caption += "Above the bars: size and channels that a stage puts out."
-    return Section("network", title, (figure(drawing, caption), _every_layer(found, unit, total)), (drawing,))
-
-
-def _every_layer(found: Sequence[layers.Layer], unit: layers.Unit, total: float) -> Html:
-    heads = ("Layer", "Block", "Input", "Output", unit.name.capitalize(), "Share")
-    columns = [Column(head, numeric=index > 1) for index, head in enumerate(heads)]
-    rows = [
-        [
-            layer.path,
-            layer.label,
-            "\u00d7".join(map(str, layer.in_shape)),
-            "\u00d7".join(map(str, layer.out_shape)),
-            unit.write(layer.cost),
-            percent(layer.cost / total),
-        ]
-        for layer in found
-    ]
-    return details("All layers as a table", table("Channels\u00d7height\u00d7width of every layer.", columns, rows))
-
-
-def table_checked(data: ReportData) -> Part:
-    """Predicted against measured latency."""
-    title = "Predicted against measured latency"
-    checked = data.table.held_out if data.table is not None else None
-    pairs = predicted_and_measured(data)
-    if (checked is None or not checked.pairs) and not pairs:
-        return Absent(title, "the latency table was not checked on whole networks; `sculptnet measure` does that")
-    description = f"Scatter plot of predicted and measured latency with {len(pairs)} networks that the search proposed"
-    if checked is not None:
-        description += (
-            f" and {checked.networks} held-out ones: mean error {significant(checked.mape_percent, 2)} %, bias "
-            f"{signed(checked.bias_percent)} %, rank correlation {checked.spearman:.3f}, noise floor "
-            f"{significant(checked.noise_percent, 2)} %"
-        )
-    drawing = render("predicted_measured", title, description + ".", lambda: held_out.draw(checked, pairs))
-    caption = (
-        "The table predicts a network as the sum of its blocks. The noise floor is how far two halves of the same "
-    )
-    caption += "measurement differ: no table can be better. Bias above 0: the table predicts too much."
-    doubts = data.table.warnings() if data.table is not None else ()
-    notes = element("ul", {"class": "plain"}, *(element("li", None, doubt) for doubt in doubts)) if doubts else None
-    return Section("table", title, (figure(drawing, caption), notes), (drawing,))
-
-
+# ---------------------------------------------------------------------- gradients
 def search_over_epochs(data: ReportData) -> Part:
-    """The learned distribution and the curves of the search, over epochs or over batches."""
-    title = "What the search learned"
+    """The learned distribution and the curves of the search, over epochs."""
     found = course(data)
     if found is None:
-        return search_over_batches(data)
-    drawings: list[Drawing] = []
-    body: list[Content] = []
-    heat = _distribution(data, found)
-    if heat is not None:
-        drawings.append(heat)
-        caption = "Probability of each candidate (columns, in the order of the space) in each decision (rows)."
-        if shipped_choices(data) is not None:
-            caption += " Rings: the network that is shipped; it need not be the likeliest one."
-        body.append(figure(heat, caption))
+        return NOTHING_LEARNED
+    body: list[Block] = _distribution(data, found)
     sizes = [len(row) for row in found.probabilities[-1].values()]
     uniform = sum(map(math.log, sizes)) / len(sizes) if sizes else None
     asked = budget(data)
-    at_most = asked.at_most_ms if asked is not None and found.cost.startswith("latency_ms") else None
-    curves = render("search", "The search over epochs", _described(found), lambda: search.draw(found, at_most, uniform))
-    drawings.append(curves)
+    at_most = asked.at_most if asked is not None and found.cost.startswith("latency_ms") else None
     caption = "The course of the search."
     if found.warm_up:
         caption += " Shaded: the warm-up, in which only weights are trained."
-    body.append(figure(curves, caption))
-    draws = last_event(data, "search_draws")
-    rate = number((draws or {}).get("pass_rate"))
-    if math.isfinite(rate):
-        body.append(
-            paragraph(
-                f"{percent(rate)} of the networks in the final distribution keep the budget; trials are drawn from "
-                "these alone."
-            )
-        )
-    return Section("search", title, tuple(body), tuple(drawings))
+    title = "The search over epochs"
+    body.append(figure("search", title, _described(found), caption, lambda: search.draw(found, at_most, uniform)))
+    draws = last_event(data, SearchDraws)
+    if draws is not None:
+        rate = f"{percent(draws.pass_rate)} of the networks in the final distribution keep the budget; "
+        body.append(Paragraph(f"{rate}trials are drawn from these alone."))
+    return Section("search", LEARNED, body)
 
 
 def _described(found: Course) -> str:
@@ -214,33 +69,189 @@ def _described(found: Course) -> str:
     for key, name in (("entropy", "entropy"), ("expected_cost", "expected latency"), ("tau", "temperature")):
         values = found.columns.get(key)
         if values is not None:
-            parts.append(f"{name} from {significant(float(values[0]))} to {significant(float(values[-1]))}")
+            parts.append(f"{name} from {_first(values)} to {_first(values[::-1])}")
     return "; ".join(parts) + "."
 
 
-def _distribution(data: ReportData, found: Course) -> Drawing | None:
+def _first(values: Numbers) -> str:
+    known = values[np.isfinite(values)]
+    return significant(float(known[0])) if len(known) else "unknown"
+
+
+def _distribution(data: ReportData, found: Course) -> list[Block]:
     last = found.probabilities[-1]
     decisions = tuple(path for path in last if not path.startswith("recipe."))
     panels = distribution.snapshots(found.epochs.tolist(), found.probabilities, decisions, found.warm_up)
     if not decisions or not panels:
-        return None
-    columns = _candidates(data.space, decisions, max(len(last[path]) for path in decisions))
+        return []
+    names = _candidates(data.space, decisions, max(len(last[path]) for path in decisions))
     row = shipped_choices(data)
     chosen = [row[path] for path in decisions] if row is not None and all(path in row for path in decisions) else None
     sure = sum(max(last[path]) >= 0.9 for path in decisions)
     description = (
-        f"Heat maps of {len(decisions)} decisions and up to {len(columns)} candidates at {len(panels)} epochs. At the "
+        f"Heat maps of {len(decisions)} decisions and up to {len(names)} candidates at {len(panels)} epochs. At the "
         f"end {sure} decisions give one candidate at least 90 %."
     )
+    caption = "Probability of each candidate (columns, in the order of the space) in each decision (rows)."
+    if row is not None:
+        caption += " Rings: the network that is shipped; it need not be the likeliest one."
     title = "The learned distribution over epochs"
-    return render("distribution", title, description, lambda: distribution.draw(panels, decisions, columns, chosen))
+
+    return [
+        figure("distribution", title, description, caption, lambda: distribution.draw(panels, decisions, names, chosen))
+    ]
 
 
 def _candidates(space: SearchSpace | None, decisions: tuple[str, ...], size: int) -> tuple[str, ...]:
     """The names of the candidates where all decisions have the same; else their numbers."""
-    names = set()
-    for path in decisions:
-        node = space.decisions.get(path) if space is not None else None
-        names.add(tuple(option_name(option) for option in node.options) if node is not None else ())
-    (first, *others) = names
+    nodes = [space.decisions.get(path) if space is not None else None for path in decisions]
+    first, *others = {tuple(map(option_name, node.options)) if node is not None else () for node in nodes}
     return first if not others and len(first) == size else tuple(f"{index + 1}" for index in range(size))
+
+
+# ---------------------------------------------------------------------- reinforcement learning
+def batches_of(data: ReportData) -> tuple[SearchBatch, ...]:
+    """The batches of reinforcement learning in order, a batch that was logged twice as it was the last time."""
+    rows = {event.batch: event for event in events_of(data, SearchBatch)}
+    return tuple(rows[number] for number in sorted(rows))
+
+
+def search_over_batches(data: ReportData) -> Part:
+    """The reward curve, the latencies of what was drawn, the controller's entropy."""
+    events = batches_of(data)
+    if not events:
+        return NOTHING_LEARNED
+    _, known = columns_of({event.batch: fields_of(event) for event in events})
+    rewards, entropies = (known.get(name, np.array([math.nan])) for name in ("reward", "entropy"))
+    description = (
+        f"Line charts over {len(events)} batches: mean reward from {_first(rewards)} to {_first(rewards[::-1])}, "
+        f"entropy of the controller from {_first(entropies)} to {_first(entropies[::-1])} nats a decision."
+    )
+    # of a decision, where every option is equally likely
+    uniform = None if data.space is None else float(np.log(data.space.num_options).mean())
+    text = f"Accuracy times a power of latency over the target, over {events[-1].candidates:,} candidates drawn. "
+    failed = sum(event.failed for event in events)
+    text += f"{failed} of them failed and taught nothing. " if failed else ""
+    text += "Entropy: 0 is a controller that always draws the same network."
+    curves = figure("reward", "Reward over batches", description, text, lambda: reward.draw(known, uniform))
+    return Section("search", LEARNED, (curves, *_around(events)))
+
+
+def _around(events: Sequence[SearchBatch]) -> tuple[Figure, ...]:
+    """The distribution of the costs of candidates around the target."""
+    costs = np.array([cost for event in events for cost in event.costs or ()], dtype=np.float64)
+    last = events[-1]
+    if last.cost is None or last.at_most is None or len(costs) < FEWEST_CANDIDATES:
+        return ()
+    axis, target = cost_name(last.cost), last.at_most
+    first, second = (_shares(part, target) for part in np.split(costs, [len(costs) // 2]))
+    description = (
+        f"Drawn candidates over {axis}, as in figure 6 of MnasNet. Of the first half {first[0]} are within the target "
+        f"of {significant(target)} and {first[1]} near it (10\u00a0%); of the second half {second[0]} and {second[1]}. "
+        "The reward weighs the target and does not enforce it; the network that is shipped is within the budget."
+    )
+    title = "Latencies around the target"
+    draw = figure(
+        "latencies_around", title, description, description, lambda: latencies_around.draw(costs, target, axis)
+    )
+    return (draw,)
+
+
+def _shares(costs: Numbers, target: float) -> tuple[str, str]:
+    near = np.abs(costs / target - 1) <= NEAR
+    return percent(float((costs <= target).mean()), 0), percent(float(near.mean()), 0)
+
+
+# ---------------------------------------------------------------------- rounds
+def goes_in_rounds(data: ReportData) -> bool:
+    """Whether the run searched with a predictor of trials, its own or that of another run."""
+    return bool(events_of(data, SearchRound) or events_of(data, SearchRefined))
+
+
+def rounds_of(data: ReportData) -> tuple[SearchRound, ...]:
+    """The rounds of a joint search; the newest event of a round counts, since a resumed run logs it again."""
+    return tuple({(event.stage, event.round): event for event in events_of(data, SearchRound)}.values())
+
+
+def joint_rounds(data: ReportData) -> Part:
+    """The rounds, how long they were trained and why, what the predictor knew before."""
+    rounds = rounds_of(data)
+    if not rounds:
+        return _reused(data)
+    heads = ("Round", "Stage", "Trials", "Trained for", "Failed", "Best", "Mean", "Ranks predicted")
+    caption = (
+        "Best and mean: accuracy on held-back training images. Ranks predicted: Spearman's correlation of what the "
+        "predictor had said before the round and what came out; 1 is perfect, 0 chance."
+    )
+    numeric = [Column(head, numeric=head not in ("Stage", "Trained for")) for head in heads]
+    table = Table(caption, numeric, [_round(event) for event in rounds])
+    return Section("rounds", ROUNDS, (table, *_stop(data), *_prepared(data)))
+
+
+def _round(event: SearchRound) -> list[Text]:
+    return [
+        f"{event.round}",
+        event.stage,
+        f"{event.candidates}",
+        "in full" if event.epochs is None else several(event.epochs, "epoch"),
+        f"{event.failed}",
+        percent(number(event.best)),
+        percent(number(event.mean)),
+        _correlation(event.pairs or ()),
+    ]
+
+
+def _correlation(pairs: Sequence[tuple[float, float]]) -> str:
+    known = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    if len(known) < FEWEST_PAIRS or not np.isfinite(known).all() or (np.ptp(known, axis=0) == 0).any():
+        return MISSING
+    from scipy.stats import spearmanr  # two seconds to import, which few pages need
+
+    return f"{float(spearmanr(known[:, 0], known[:, 1]).statistic):.2f}"
+
+
+def _stop(data: ReportData) -> tuple[Block, ...]:
+    """How the length of later trials was chosen."""
+    event = last_event(data, SearchStop)
+    if event is None:
+        return ()
+    found = {int(epoch): value for epoch, value in event.correlations.items()}
+    told = ", ".join(f"{value:.2f} after {epoch}" for epoch, value in sorted(found.items()))
+    if event.epochs is None:
+        text = (
+            f"No shorter training ranks the first round as its end does, with a correlation of {event.wanted:g} "
+            f"({told}): all rounds were trained in full."
+        )
+    else:
+        text = (
+            f"After {event.epochs} of {max(found, default=event.epochs)} epochs the ranks of the first round correlate "
+            f"by {rounded(found.get(event.epochs, math.nan))} with its last ({told}); {event.wanted:g} was asked for, "
+            "so later rounds were trained for so long. Finalists were trained in full."
+        )
+    return (Paragraph(text),)
+
+
+def _prepared(data: ReportData) -> tuple[Block, ...]:
+    """What the predictor's encoder knew before any trial."""
+    event = last_event(data, SearchPretrained)
+    r2 = event.r2 if event is not None else {}
+    told = ", ".join(f"{name} {value:.3f}" for name, value in r2.items() if math.isfinite(number(value)))
+    text = f"Before any trial the predictor had learned free statistics; R\u00b2 on held-out networks: {told}."
+    return (Paragraph(text),) if told else ()
+
+
+def _reused(data: ReportData) -> Part:
+    """The genetic searches on the predictor of another run."""
+    found = {event.round: event for event in events_of(data, SearchRefined)}
+    if not found:
+        return Absent(ROUNDS, "no round was logged")
+    rows = [
+        [f"{one.round}", duration(one.seconds), f"{one.generations}", percent(one.predicted)] for one in found.values()
+    ]
+    caption = (
+        "Genetic searches on the predictor of another run, which trained nothing. A second one keeps more distance "
+        "from the budget, since nothing that the first one proposed ran within it. Predictions are of accuracies after "
+        "trials of that run."
+    )
+    heads = columns("Search", "Took", "Generations", "Best prediction")
+    return Section("rounds", ROUNDS, (Table(caption, heads, rows),))

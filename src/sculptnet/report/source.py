@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
-from sculptnet.arch import Architecture, SearchSpace
+from sculptnet.arch import Architecture, Recipe, SearchSpace
 from sculptnet.cost.table import LatencyTable
-from sculptnet.state import Event
+from sculptnet.records import Event, TrialRecord
+from sculptnet.records.card import ClassifierCard
+from sculptnet.report.values import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,28 +20,29 @@ class ReportData:
     Attributes:
         title: of the page, such as the name of the run.
         command: the command that made the run, as typed.
-        events: the event log, in order. Read are `feasibility`, `search_epoch`, `search_draws`, `search_batch`,
-            `search_round` (with `search_pretrained` and `search_stop`), `search_refined`, `train_epoch` (with `trial`:
-            a number, `final` or `baseline:NAME`), `test` and `baseline`. An epoch, a batch or a round that a resumed
-            run logged twice counts once, the last time.
-        trials: `TrialRecord`s as JSON, with the metrics `top1` (0..1), `predicted_latency_ms`, `measured_latency_ms`.
-        card: `model/card.json`, parsed.
+        events: the event log, in order; a user's own events, too. An epoch, a batch or a round that a resumed run
+            logged twice counts once, the last time.
+        trials: with the metrics `top1` (0..1), `predicted_latency_ms`, `measured_latency_ms`.
+        card: of the model.
         table: the latency table of the device.
         architecture: the network that is shipped.
         space: the space that was searched; names the candidates of each decision.
         seconds: how long the run took in all, where known.
-        recipe: `model/recipe.json`, parsed: how the network was trained.
+        recipe: how the network was trained.
         given: the name of a network that was given, not searched; then the page does not speak of searches.
     """
 
     title: str = "SculptNet run"
     command: str | None = None
     events: Sequence[Event] = ()
-    trials: Sequence[Mapping[str, Any]] = ()
-    card: Mapping[str, Any] | None = None
+    trials: Sequence[TrialRecord] = ()
+    card: ClassifierCard | None = None
     table: LatencyTable | None = None
     architecture: Architecture | None = None
     space: SearchSpace | None = None
     seconds: float | None = None
-    recipe: Mapping[str, Any] | None = None
+    recipe: Recipe | None = None
     given: str | None = None
+
+
+SectionMaker: TypeAlias = Callable[[ReportData], Part]

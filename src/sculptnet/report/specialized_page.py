@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import final
 
 from sculptnet.report.figures.specialized import Panel, draw
-from sculptnet.report.html import Column, element, joined, paragraph, table
 from sculptnet.report.page import write_page
-from sculptnet.report.parts import Section, figure
-from sculptnet.report.render import render
+from sculptnet.report.render import figure
 from sculptnet.report.text import count, milliseconds, percent
+from sculptnet.report.values import Code, Column, Head, Paragraph, Section, Table, columns
+from sculptnet.words import several
 
 
 @final
@@ -86,14 +86,9 @@ def write_specialized(title: str, devices: Sequence[DeviceFront], folder: Path) 
     """
     networks = [network for device in devices for network in device.networks]
     trained = "without training" if not any(network.fine_tune_epochs for network in networks) else "some fine-tuned"
-    subtitle = (
-        f"{len(networks)} {'network' if len(networks) == 1 else 'networks'} for {len(devices)} "
-        f"{'device' if len(devices) == 1 else 'devices'}, cut out of one supernet, {trained}"
-    )
-    head = joined(
-        (element("h1", None, title), element("p", {"class": "subtitle"}, subtitle)),
-    )
-    return write_page(folder, title, head, [_over_latency(devices), _listed(networks)])
+    counts = f"{several(len(networks), 'network')} for {several(len(devices), 'device')}"
+    head = Head(title, f"{counts}, cut out of one supernet, {trained}")
+    return write_page(folder, "specialized.html", head, [_over_latency(devices), _listed(networks)])
 
 
 def _over_latency(devices: Sequence[DeviceFront]) -> Section:
@@ -104,13 +99,13 @@ def _over_latency(devices: Sequence[DeviceFront]) -> Section:
         for device in devices
         for network in device.networks
     )
-    drawing = render("specialized", title, description + ".", lambda: draw(panels))
     caption = (
         "Grey: what predictor and table say of the best networks of the supernet. Each budget's network as it was "
         "predicted, as the supernet's weights do on training images that were held out, and as the exported file does "
         "on the test images, fine-tuned where that was asked for."
     )
-    return Section("accuracy-latency", title, (figure(drawing, caption),), (drawing,))
+    drawn = figure("specialized", title, f"{description}.", caption, lambda: draw(panels))
+    return Section("accuracy-latency", title, (drawn,))
 
 
 def _panel(device: DeviceFront) -> Panel:
@@ -126,7 +121,7 @@ def _panel(device: DeviceFront) -> Panel:
 
 
 def _listed(networks: Sequence[SpecializedNetwork]) -> Section:
-    heads = (
+    heads = columns(
         "Device",
         "Budget",
         "Latency",
@@ -138,9 +133,7 @@ def _listed(networks: Sequence[SpecializedNetwork]) -> Section:
         "Multiply-adds",
         "Parameters",
         "Found in",
-        "Network",
     )
-    columns = [Column(head, numeric=head not in ("Device", "Network")) for head in heads]
     rows = [
         (
             network.device,
@@ -154,10 +147,11 @@ def _listed(networks: Sequence[SpecializedNetwork]) -> Section:
             count(network.macs),
             count(network.parameters),
             f"{network.search_seconds:.0f} s",
-            element("code", None, network.network),
+            Code(network.network),
         )
         for network in networks
     ]
-    listed = table("Latencies and test accuracies of the file that the budget judges.", columns, rows)
-    warned = [paragraph(f"Warning: {one.asked} on {one.device}: {text}") for one in networks for text in one.warnings]
+    caption = "Latencies and test accuracies of the file that the budget judges."
+    listed = Table(caption, (*heads, Column("Network", numeric=False)), rows)
+    warned = [Paragraph(f"Warning: {one.asked} on {one.device}: {text}") for one in networks for text in one.warnings]
     return Section("networks", "Networks", (listed, *warned))

@@ -1,9 +1,4 @@
-"""How figures look: one palette for light and dark schemes, and matplotlib settings that leave no trace.
-
-Figures are drawn in the light colours. In the page every colour of the palette becomes a CSS variable, so the same
-drawing follows the reader's scheme. Categories use blue and orange first, which all common kinds of colour vision
-tell apart; what matters most is never told by colour alone.
-"""
+"""How figures look: matplotlib settings that leave no trace, and the parts that figures share."""
 
 from __future__ import annotations
 
@@ -15,66 +10,21 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, ListedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-SURFACE, INK, MUTED, AXIS, GRID = "#ffffff", "#1d2126", "#5c6670", "#b9c1c9", "#e8ecef"
-ACCENT, ALERT, FIXED, FAINT = "#0b62b5", "#b13b08", "#98a2ac", "#aab3bc"
-HEAT = ("#f3f6f9", "#dee8f2", "#c4d8eb", "#a2c3e2", "#79a9d5", "#3a79b4", "#26649f", "#174d84", "#0b3765")
-ON_LOW_HEAT, ON_HIGH_HEAT = "#1d2127", "#fffffe"
-BLOCKS = (
-    ("#b4d3f1", "#73abdd", "#3d81c0", "#1f5c9a"),  # blue
-    ("#f6d0a4", "#eba75d", "#d07c1e", "#96530a"),  # orange
-    ("#abddcd", "#63bea0", "#289575", "#106c53"),  # green
-    ("#d7c4e9", "#b294d4", "#8b63b9", "#643d92"),  # purple
-)
-# Each light colour, the name of its CSS variable and what stands there in the dark scheme.
-DARK: Mapping[str, tuple[str, str]] = {
-    SURFACE: ("surface", "#14171a"),
-    INK: ("ink", "#e7eaed"),
-    MUTED: ("muted", "#9da7b1"),
-    AXIS: ("axis", "#4a535c"),
-    GRID: ("grid", "#262c32"),
-    ACCENT: ("accent", "#63aff8"),
-    ALERT: ("alert", "#f4956b"),
-    FIXED: ("fixed", "#6b757f"),
-    FAINT: ("faint", "#66707a"),
-    ON_LOW_HEAT: ("on-low-heat", "#e7eaed"),
-    ON_HIGH_HEAT: ("on-high-heat", "#0d1115"),
-    **{
-        light: (f"heat-{level}", dark)
-        for level, (light, dark) in enumerate(
-            zip(
-                HEAT,
-                ("#1c2229", "#20303f", "#254159", "#2b5577", "#356c98", "#4f8fc4", "#6fa6d8", "#98c3ea", "#d0e6fb"),
-                strict=True,
-            )
-        )
-    },
-    **{
-        light: (f"block-{hue}-{level}", dark)
-        for hue, (ramp, dark_ramp) in enumerate(
-            zip(
-                BLOCKS,
-                (
-                    ("#2c4d70", "#3d73a8", "#5f9fdd", "#a9d1fb"),
-                    ("#5d4324", "#8f6029", "#cc8c3c", "#f7ca8e"),
-                    ("#204c40", "#2f7561", "#4da98b", "#a0e0ca"),
-                    ("#423159", "#654b8a", "#9574c3", "#ceb6ee"),
-                ),
-                strict=True,
-            )
-        )
-        for level, (light, dark) in enumerate(zip(ramp, dark_ramp, strict=True))
-    },
-}
+from sculptnet.report.palette import AXIS, BLOCKS, GRID, HEAT, INK, MUTED, ON_HIGH_HEAT, ON_LOW_HEAT
+from sculptnet.report.text import Numbers, percent, short, significant
+
 PROBABILITY_STEPS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
 SHARE_STEPS = (0.0, 0.002, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0)  # small confusions stay visible
 
+LOGARITHMIC_FROM = 6.0  # ratio of the highest to the lowest latency
 PX = 0.75  # points in a pixel of the page
 SMALL, NORMAL = 11.5 * PX, 12.5 * PX
 # Legends of coloured patches, lengths in font sizes.
@@ -145,14 +95,6 @@ def patch_columns(labels: Iterable[str], width: float) -> int:
     return min(PATCH_COLUMNS, max(1, fitting))
 
 
-def css_variables() -> str:
-    """The palette as CSS: light by default, dark where the reader's system is."""
-    light = "".join(f"--{name}:{colour};" for colour, (name, _) in DARK.items())
-    dark = "".join(f"--{name}:{colour};" for name, colour in DARK.values())
-    schemes = "color-scheme:light dark;"
-    return f":root{{{schemes}{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
-
-
 def heat_map(steps: Sequence[float]) -> tuple[ListedColormap, BoundaryNorm]:
     """The colours of the heat maps and the steps between them."""
     return ListedColormap(HEAT), BoundaryNorm(steps, len(HEAT))
@@ -160,8 +102,12 @@ def heat_map(steps: Sequence[float]) -> tuple[ListedColormap, BoundaryNorm]:
 
 def on_heat(value: float, steps: Sequence[float]) -> str:
     """The colour of text on a cell with `value`."""
-    level = min(int(np.searchsorted(steps, value, side="right")) - 1, len(HEAT) - 1)
-    return ON_LOW_HEAT if level < 5 else ON_HIGH_HEAT
+    return ON_LOW_HEAT if heat_level(value, steps) < 5 else ON_HIGH_HEAT
+
+
+def heat_level(value: float, steps: Sequence[float]) -> int:
+    """Which colour of a heat map `value` has."""
+    return min(int(np.searchsorted(steps, value, side="right")) - 1, len(HEAT) - 1)
 
 
 def block_colours(labels: Iterable[str]) -> dict[str, str]:
@@ -186,7 +132,7 @@ def natural(text: str) -> list[tuple[int, float, str]]:
     return [(0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in parts]
 
 
-def spread(positions: Sequence[float], gap: float, low: float, high: float) -> npt.NDArray[np.float64]:
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> Numbers:
     """Positions for labels, at least `gap` apart and inside `low`..`high`, as near as possible to the given ones."""
     wanted = np.asarray(positions, dtype=np.float64)
     if len(wanted) == 0:
@@ -204,7 +150,7 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> n
         pools.append((mean, size))
     fitted = np.concatenate([np.full(size, mean) for mean, size in pools])
     fitted = np.clip(fitted, low, high - gap * (len(wanted) - 1)) + gap * np.arange(len(wanted))
-    result: npt.NDArray[np.float64] = np.empty_like(wanted)
+    result: Numbers = np.empty_like(wanted)
     result[order] = fitted
     return result
 
@@ -221,10 +167,97 @@ def bare(axes: Axes, *sides: str) -> None:
         axes.tick_params(axis="y" if side in ("left", "right") else "x", length=0)
 
 
-def name_at_right(axes: Axes, text: str, height: float, colour: str = MUTED) -> None:
-    """The name of a horizontal line at `height`, above its right end."""
+# ---------------------------------------------------------------------- parts that figures share
+def panel(axes: Axes, title: str = "", below: str = "") -> None:
+    """One of several small charts over epochs or the like: a title, few ticks at whole numbers, faint lines."""
+    axes.set_title(title, color=INK, fontsize=SMALL)
+    axes.set_xlabel(below, fontsize=SMALL)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    grid(axes)
+
+
+def panels(figure: Figure, count: int, columns: int, below: str) -> list[Axes]:
+    """`count` small charts in rows of at most `columns`, over the same quantity, which stands `below` the last ones."""
+    columns = max(1, min(columns, count))
+    cells = list(figure.subplots(max(1, -(-count // columns)), columns, squeeze=False).flat)
+    for index, axes in enumerate(cells):
+        panel(axes, below=below if count - columns <= index < count else "")
+        axes.set_visible(index < count)
+    return cells
+
+
+def finite(columns: Mapping[str, Numbers], name: str) -> bool:
+    """Whether anything is known of a column."""
+    return name in columns and bool(np.isfinite(columns[name]).any())
+
+
+def marker(values: Sequence[float] | Numbers, fewer_than: int = 12) -> str:
+    """Few points are dots on their line, many are a line."""
+    return "o" if np.isfinite(values).sum() < fewer_than else ""
+
+
+def logarithmic(axes: Axes, latencies: Sequence[float]) -> bool:
+    """A logarithmic axis of latencies where they differ by much; whether it is one."""
+    low, high = min(latencies), max(latencies)
+    if low <= 0 or high / low <= LOGARITHMIC_FROM:
+        return False
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""))
+    axes.tick_params(axis="x", which="both", length=3, pad=4, labelsize=SMALL)
+    return True
+
+
+def diagonal(axes: Axes, values: Sequence[float], least: float, label: str) -> None:
+    """A square plane of two quantities in one unit; the identity is the line of a perfect prediction."""
+    margin = 0.07 * (max(values) - min(values)) or 0.1 * max(map(abs, values)) or 1.0
+    low, high = max(least, min(values) - margin), max(values) + margin
+    axes.plot([low, high], [low, high], color=MUTED, linewidth=1, zorder=2, label=label)
+    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    grid(axes, "both")
+    axes.legend(loc="lower right", fontsize=SMALL, handletextpad=0.5, handlelength=1.2)
+
+
+def note(axes: Axes, lines: Sequence[str]) -> None:
+    """Numbers in the upper left corner."""
+    axes.text(
+        0.03, 0.97, "\n".join(lines), transform=axes.transAxes, va="top", color=INK, fontsize=SMALL, linespacing=1.5
+    )
+
+
+def heat_key(figure: Figure, axes: Sequence[Axes], steps: Sequence[float], label: str, width: float = 0.8) -> None:
+    """The colours of a heat map of fractions, below it. `width`: a fraction of the heat map's."""
+    colours, norm = heat_map(steps)
+    mesh = ScalarMappable(norm, colours)
+    bar = figure.colorbar(mesh, ax=axes, location="bottom", fraction=0.03, aspect=50, shrink=width, pad=0.02)
+    bar.set_ticks(list(steps), labels=[percent(step, 1 if 0 < step < 0.01 else 0) for step in steps])
+    bar.ax.tick_params(length=0, labelsize=SMALL)
+    bar.outline.set_visible(False)
+    bar.set_label(label, fontsize=SMALL, color=MUTED)
+
+
+def names_at_right(axes: Axes, names: Sequence[tuple[str, float, str]], gap: float = 0.1) -> None:
+    """Names of lines, their heights and colours, in the margin; at least `gap` of the axes' height apart."""
+    low, high = axes.get_ylim()
+    heights = [(height - low) / (high - low) for _, height, _ in names]
+    for (name, _, colour), height in zip(names, spread(heights, gap, 0, 1), strict=True):
+        axes.annotate(
+            short(name, 18),
+            xy=(1.02, float(height)),
+            xycoords="axes fraction",
+            va="center",
+            color=colour,
+            fontsize=SMALL,
+            annotation_clip=False,
+        )
+
+
+def reference(axes: Axes, height: float, name: str, colour: str) -> None:
+    """A horizontal line to compare with, named above its right end; the axes grow where it needs room."""
+    low, high = axes.get_ylim()
+    axes.axhline(height, color=colour, linewidth=1, linestyle=(0, (4, 2)))
     axes.annotate(
-        text,
+        f"{name} {significant(height)}",
         xy=(1.0, height),
         xycoords=("axes fraction", "data"),
         xytext=(0, 3),
@@ -233,16 +266,23 @@ def name_at_right(axes: Axes, text: str, height: float, colour: str = MUTED) -> 
         color=colour,
         fontsize=SMALL,
     )
+    axes.set_ylim(min(low, height - 0.08 * (high - low)), max(high, height + 0.15 * (high - low)))
 
 
-def value_beside(axes: Axes, row: int, text: str) -> None:
-    """What a horizontal bar or dot says in numbers, in a column at the right of the axes."""
-    axes.annotate(
-        text,
-        xy=(1.02, row),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        color=INK,
-        fontsize=SMALL,
-        annotation_clip=False,
-    )
+def rows(axes: Axes, names: Sequence[str], values: Sequence[str]) -> None:
+    """A named row for each bar or dot from the top down, and what each says in numbers in a column at the right."""
+    for row, value in enumerate(values):
+        axes.annotate(
+            value,
+            xy=(1.02, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=INK,
+            fontsize=SMALL,
+            annotation_clip=False,
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", labelcolor=INK)
+    bare(axes, "left")
+    grid(axes, "x")

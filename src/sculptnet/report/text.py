@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from typing import Any
+from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
 NARROW = "\u202f"  # narrow no-break space, between a number and its unit
 MINUS = "\u2212"
 DASH = "\u2013"
 MISSING = "\u2014"
 
 
-def number(value: Any) -> float:
-    """`value` as a float; NaN where it is absent or no number (a log may hold `null` for a loss that diverged)."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    return math.nan
+def number(value: object) -> float:
+    """`value` as a float; NaN where it is absent or no number."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -50,6 +52,11 @@ def percent_interval(low: float, high: float, decimals: int = 1) -> str:
     return f"{100 * low:.{decimals}f}{DASH}{100 * high:.{decimals}f}{NARROW}%"
 
 
+def rounded(value: float, decimals: int = 2) -> str:
+    """`value` with that many decimals."""
+    return f"{value:.{decimals}f}".replace("-", MINUS) if math.isfinite(value) else MISSING
+
+
 def signed(value: float, decimals: int = 1) -> str:
     """`value` with its sign, also where it is positive."""
     return f"{value:+.{decimals}f}".replace("-", MINUS) if math.isfinite(value) else MISSING
@@ -61,6 +68,11 @@ def count(value: float) -> str:
         if value >= factor:
             return f"{significant(value / factor)}{NARROW}{unit}"
     return f"{value:,.0f}" if math.isfinite(value) else MISSING
+
+
+def amount(value: float) -> str:
+    """Counts as `count` has them, measured amounts below 100 to three digits."""
+    return count(value) if value >= 100 else significant(value)
 
 
 def duration(seconds: float) -> str:
@@ -87,3 +99,8 @@ def short(text: object, limit: int = 20) -> str:
     """`plain(text)`, cut to `limit` characters with an ellipsis."""
     line = plain(text)
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "\u2026"
+
+
+def cost_name(cost: str) -> str:
+    """What the axis of a cost says: `latency (ms)` for that of any device, else its own name."""
+    return "latency (ms)" if cost.startswith("latency_ms") else short(cost)

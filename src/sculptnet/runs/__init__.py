@@ -1,6 +1,26 @@
 """What a run keeps on disk: the directory, typed records, checkpoints."""
 
-from sculptnet.runs.codec import read_record, write_record
-from sculptnet.runs.directory import FileCheckpoint, RunDirectory, RunInfo, append_line, read_lines
+from sculptnet.records.codec import read_record, write_record
+from sculptnet.runs.directory import (
+    SPECIALIZE,
+    FileCheckpoint,
+    RunDirectory,
+    RunInfo,
+    append_line,
+    append_record,
+    read_lines,
+    read_records,
+)
 
-__all__ = ["FileCheckpoint", "RunDirectory", "RunInfo", "append_line", "read_lines", "read_record", "write_record"]
+__all__ = [
+    "SPECIALIZE",
+    "FileCheckpoint",
+    "RunDirectory",
+    "RunInfo",
+    "append_line",
+    "append_record",
+    "read_lines",
+    "read_record",
+    "read_records",
+    "write_record",
+]

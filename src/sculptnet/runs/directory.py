@@ -25,16 +25,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, final
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, final
 
-from sculptnet.errors import RunError
+from sculptnet.errors import InvalidValue, RunError
 from sculptnet.files import read_json, write_atomic, write_json
-from sculptnet.runs.codec import read_record, write_record
+from sculptnet.records import Event, TrialRecord
+from sculptnet.records.codec import from_line, read_record, to_line, write_record
+from sculptnet.records.events import event_from_line, event_to_line
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+R = TypeVar("R")
 RUN = "run.json"
+SPECIALIZE = "specialize"  # the verb of what is kept inside another run
 LOCK = ".lock"
 
 
@@ -63,16 +67,47 @@ def _drop_torn_line(file: BinaryIO) -> None:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def read_lines(path: Path, warn: Callable[[str], None]) -> list[Any]:
+def append_record(path: Path, record: object) -> None:
+    """Appends a record as a line; errors as of `append_line`."""
+    append_line(path, to_line(record))
+
+
+def read_records(path: Path, kind: type[R], warn: Callable[[str], None]) -> list[R]:
+    """The records of one class that are the lines of a log; a torn last line is as in `read_lines`.
+
+    Raises:
+        RunError: a line holds something else; the message has everything that is wrong with it.
+    """
+    return _read(path, lambda line: from_line(line, kind), warn)
+
+
+def read_lines(path: Path, warn: Callable[[str], None]) -> list[Mapping[str, Any]]:
     """The JSON lines of a log. A torn last line is left out and `warn` is told.
 
     Raises:
         RunError: a line before the last is no JSON object.
     """
+    return _read(path, lambda line: line, warn)
+
+
+def _read(path: Path, read: Callable[[Mapping[str, Any]], R], warn: Callable[[str], None]) -> list[R]:
+    found = []
+    for number, line in _objects(path, warn):
+        try:
+            found.append(read(line))
+        except InvalidValue as error:
+            raise RunError(
+                f"{path}, line {number}: {error}; remove that line or start anew with `fresh=True`"
+            ) from error
+    return found
+
+
+def _objects(path: Path, warn: Callable[[str], None]) -> list[tuple[int, Mapping[str, Any]]]:
+    """The objects of a log, and the numbers of their lines."""
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")
-    values = []
+    values: list[tuple[int, Mapping[str, Any]]] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -80,11 +115,11 @@ def read_lines(path: Path, warn: Callable[[str], None]) -> list[Any]:
             value = json.loads(line)
             if not isinstance(value, dict):
                 raise ValueError("no object")
-            values.append(value)
+            values.append((number, value))
         except (ValueError, RecursionError) as error:
             if number < len(lines):
                 raise RunError(
-                    f"{path}, line {number} is no JSON object; remove that line or start anew (--fresh)"
+                    f"{path}, line {number} is no JSON object; remove that line or start anew (`fresh=True`)"
                 ) from error
             warn(f"{path.name}: the last line was cut off by a kill; recovered the {len(values)} whole lines before it")
     return values
@@ -136,11 +171,11 @@ class FileCheckpoint:
         except MemoryError:
             raise
         except Exception as error:  # safetensors' own, and those of torch for kinds of numbers that it lacks
-            raise RunError(f"{path} is damaged ({error}); restore it, or start anew with --fresh") from error
+            raise RunError(f"{path} is damaged ({error}); restore it, or start anew with `fresh=True`") from error
         state = read_json(self._path(number, "json"))
         if not isinstance(state, dict):
             file = self._path(number, "json")
-            raise RunError(f"{file} is damaged (no JSON object); restore it, or start anew with --fresh")
+            raise RunError(f"{file} is damaged (no JSON object); restore it, or start anew with `fresh=True`")
         return tensors, state
 
     def _path(self, number: int, suffix: str) -> Path:
@@ -174,7 +209,7 @@ def _refuse_older(folder: Path) -> None:
     if isinstance(content, dict) and "schema" in content:
         raise RunError(
             f"{folder} was begun by an older version of SculptNet, whose runs this one does not go on with; give "
-            "another run_dir, or fresh=True (--fresh) to replace it. A model shipped there is read as before"
+            "another `run_dir`, or `fresh=True` to replace it. A model shipped there is read as before"
         )
 
 
@@ -214,7 +249,7 @@ class RunDirectory:
                 f"\n  - {name}: there {_short(there.get(name))}, now {_short(here.get(name))}" for name in names
             )
             raise RunError(
-                f"{self.folder} holds another run; give another run_dir, or fresh=True (--fresh) to replace it{lines}"
+                f"{self.folder} holds another run; give another `run_dir`, or `fresh=True` to replace it{lines}"
             )
         begun, data = self.info(), info.command.get("data")
         if isinstance(data, str) and begun.command.get("data") != data:  # moved or renamed since
@@ -223,7 +258,7 @@ class RunDirectory:
 
     def _refuse_foreign(self) -> None:
         if self.folder.is_dir() and not self.exists() and any(path.name != LOCK for path in self.folder.iterdir()):
-            raise RunError(f"{self.folder} is not empty and no run directory; give another run_dir (--run-dir)")
+            raise RunError(f"{self.folder} is not empty and no run directory; give another `run_dir`")
 
     def exists(self) -> bool:
         """Whether a run was begun here."""
@@ -253,27 +288,25 @@ class RunDirectory:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise RunError(
-                    f"{self.folder} is in use by another process; wait for it or give run_dir (--run-dir)"
-                ) from error
+                raise RunError(f"{self.folder} is in use by another process; wait for it or give `run_dir`") from error
             yield
 
     # ------------------------------------------------------------------ logs
-    def log(self, event: Mapping[str, Any]) -> None:
-        """Appends an event to `metrics.jsonl`."""
-        append_line(self.folder / "metrics.jsonl", event)
+    def log(self, event: Event) -> None:
+        """Appends an event to `metrics.jsonl`; raises `InvalidValue` for what is none."""
+        append_line(self.folder / "metrics.jsonl", event_to_line(event))
 
-    def events(self, warn: Callable[[str], None]) -> list[Any]:
-        """All events, in order."""
-        return read_lines(self.folder / "metrics.jsonl", warn)
+    def events(self, warn: Callable[[str], None]) -> list[Event]:
+        """All events, in order; those of kinds that are not SculptNet's are `OtherEvent`s. Errors as `read_records`."""
+        return _read(self.folder / "metrics.jsonl", event_from_line, warn)
 
-    def log_trial(self, record: Mapping[str, Any]) -> None:
+    def log_trial(self, record: TrialRecord) -> None:
         """Appends a trial to `trials.jsonl`."""
-        append_line(self.folder / "trials.jsonl", record)
+        append_record(self.folder / "trials.jsonl", record)
 
-    def trials(self, warn: Callable[[str], None]) -> list[Any]:
-        """All trials, in order."""
-        return read_lines(self.folder / "trials.jsonl", warn)
+    def trials(self, warn: Callable[[str], None]) -> list[TrialRecord]:
+        """All trials, in order; errors as `read_records`."""
+        return read_records(self.folder / "trials.jsonl", TrialRecord, warn)
 
     # ------------------------------------------------------------------ places
     def checkpoint(self, name: str) -> FileCheckpoint:
@@ -332,6 +365,15 @@ class RunDirectory:
     def library(self) -> Path:
         """What can be made of a trained network without training."""
         return self.folder / "library"
+
+    @property
+    def origin(self) -> RunDirectory | None:
+        """The run whose supernet the network in this folder was cut out of; None where it is a run of its own."""
+        parents = self.folder.resolve().parents  # RUN/specialized/DEVICE/BUDGET
+        if len(parents) < 3 or parents[1].name != "specialized":
+            return None
+        origin = RunDirectory(parents[2])
+        return origin if origin.exists() else None
 
     @property
     def specialized(self) -> Path:

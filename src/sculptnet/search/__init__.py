@@ -1,5 +1,6 @@
 """Search methods as generators of proposals, and the drivers that run them."""
 
+from sculptnet.records import TrialRecord
 from sculptnet.search.differentiable.method import Branches, Dnas
 from sculptnet.search.drivers import drive, run
 from sculptnet.search.genetic import Evolution
@@ -14,7 +15,7 @@ from sculptnet.search.problem import Limit, Objective, Problem
 from sculptnet.search.protocol import Evaluate, Job, Proposals, Results, Search
 from sculptnet.search.random import RandomSearch
 from sculptnet.search.ray_workers import RayWorkers
-from sculptnet.search.records import TrialRecord, best
+from sculptnet.search.records import best
 from sculptnet.search.reinforcement.method import Reinforce
 from sculptnet.search.reinforcement.reward import Reward
 

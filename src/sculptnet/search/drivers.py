@@ -12,13 +12,14 @@ import numpy as np
 
 from sculptnet.arch import IntMatrix
 from sculptnet.errors import InvalidValue, collected
+from sculptnet.records import Log, TrialRecord, no_log
+from sculptnet.records.trials import Key
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Evaluate, Job, Proposals, Results, Score, Search
-from sculptnet.search.records import Key, TrialRecord
 from sculptnet.search.rows import keys_of
 from sculptnet.search.workers import Here, Listeners, Outcome, Outcomes, Pool, Task, Workers
-from sculptnet.state import Log, Progress, no_log, no_progress
+from sculptnet.state import Progress, no_progress
 
 IDLE_ROUNDS = 100  # in a row in which a search proposes nothing new: then it has nothing left
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sculptnet.arch import IntMatrix
+from sculptnet.pareto import FloatMatrix
 from sculptnet.rules import at_least, between, require
-from sculptnet.search.pareto import FloatMatrix
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Proposals, Search
 from sculptnet.search.survival import objective_values, survivors

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from sculptnet.arch import Candidate, IntMatrix
 from sculptnet.errors import InvalidValue, suggestion
-from sculptnet.state import Log, Progress, no_log, no_progress
+from sculptnet.records import Log, no_log
+from sculptnet.records.trials import Curve
+from sculptnet.state import Progress, no_progress
 
 Columns: TypeAlias = Mapping[str, npt.NDArray[np.float64]]
-Curve: TypeAlias = tuple[Mapping[str, Any], ...]  # what training logged, one event per epoch
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class Results:
         choices: as proposed.
         metrics: columns by name, units in the names; NaN where the evaluation failed or did not give this one.
         errors: the text of what went wrong, or None.
-        curves: per-epoch events of training; empty where nothing was trained.
+        curves: what trainings kept of each epoch; empty where nothing was trained.
         folders: what a trial left behind lies there.
     """
 

@@ -1,93 +1,14 @@
-"""The record of a trial, as it stands in the log, and the choice of the best."""
+"""The choice of the best trial."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Sequence
 
-from sculptnet.arch import Choices
 from sculptnet.errors import Infeasible, InvalidValue, collected
+from sculptnet.records import TrialRecord
 from sculptnet.search.problem import Limit, Objective
-from sculptnet.search.protocol import Curve
 
-Key: TypeAlias = tuple[Choices, int | None, int]
 SHOWN_ERRORS = 3
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One evaluated candidate.
-
-    Attributes:
-        trial: its number, from 0 in the order of proposals.
-        choices: its canonical row.
-        epochs: how long it was trained, None for the recipe's own length.
-        replicate: the number of the repetition.
-        metrics: finite numbers, units in the names; costs of limits are among them even if the evaluation failed.
-        curve: per-epoch events of its training.
-        error: what went wrong, or None.
-    """
-
-    trial: int
-    choices: Choices
-    epochs: int | None = None
-    replicate: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    curve: Curve = ()
-    error: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """What makes two evaluations the same one."""
-        return self.choices, self.epochs, self.replicate
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data."""
-        return {
-            "trial": self.trial,
-            "choices": list(self.choices),
-            "epochs": self.epochs,
-            "replicate": self.replicate,
-            "metrics": dict(self.metrics),
-            "curve": [dict(event) for event in self.curve],
-            "error": self.error,
-        }
-
-    @classmethod
-    def from_json(cls, data: Any) -> TrialRecord:
-        """The record that `to_json` wrote.
-
-        Raises:
-            InvalidValue: with everything that is missing or of another kind.
-        """
-        if not isinstance(data, dict):
-            raise InvalidValue(f"a trial record is a JSON object, got {data!r}")
-        problems = [
-            f"{name} is missing" if name not in data else f"{name} is {data[name]!r}"
-            for name, fits in _FIELDS.items()
-            if name not in data or not fits(data[name])
-        ]
-        if problems:
-            raise InvalidValue(collected(problems, "trial record"))
-        metrics = {name: float(value) for name, value in data["metrics"].items()}
-        tuples = {"choices": tuple(data["choices"]), "curve": tuple(data["curve"])}
-        return cls(**{name: data[name] for name in _FIELDS} | tuples | {"metrics": metrics})
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-_FIELDS: Mapping[str, Callable[[Any], bool]] = {
-    "trial": _whole,
-    "choices": lambda value: isinstance(value, list) and all(map(_whole, value)),
-    "epochs": lambda value: value is None or _whole(value),
-    "replicate": _whole,
-    "metrics": lambda value: isinstance(value, dict) and all(isinstance(v, (int, float)) for v in value.values()),
-    "curve": lambda value: isinstance(value, list) and all(isinstance(event, dict) for event in value),
-    "error": lambda value: value is None or isinstance(value, str),
-}
 
 
 def of_one_length(records: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -19,9 +19,10 @@ from typing import TypeAlias, final
 import torch
 
 from sculptnet.errors import RunError
+from sculptnet.records import Event
 from sculptnet.search.protocol import Evaluate
 from sculptnet.search.workers import SURROUNDINGS, Listeners, Outcome, Outcomes, Pool, Task, attempt
-from sculptnet.state import Event, no_progress
+from sculptnet.state import no_progress
 
 TICK_S = 0.5
 NO_MEMORY: tuple[type[Exception], ...] = (MemoryError, torch.OutOfMemoryError)  # neighbours may have taken it

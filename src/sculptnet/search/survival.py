@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sculptnet.arch import IntMatrix
-from sculptnet.search.pareto import FloatMatrix, best_first
+from sculptnet.pareto import FloatMatrix, best_first
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Results
 from sculptnet.search.rows import distinct

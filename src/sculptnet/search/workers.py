@@ -11,8 +11,11 @@ from typing import TypeAlias, final
 
 from sculptnet.arch import Candidate, Choices
 from sculptnet.errors import DataError, DeviceError, RunError, WorkerFailed
-from sculptnet.search.protocol import Curve, Evaluate, Job
-from sculptnet.state import Event, Log, Progress, no_log, no_progress
+from sculptnet.records import Event, Log, no_log
+from sculptnet.records.base import require_event
+from sculptnet.records.trials import Curve
+from sculptnet.search.protocol import Evaluate, Job
+from sculptnet.state import Progress, no_progress
 
 # of these the surroundings are the cause, not the candidate: a record would keep that for ever
 SURROUNDINGS: tuple[type[Exception], ...] = (RunError, DeviceError, DataError, WorkerFailed, OSError, MemoryError)
@@ -105,7 +108,8 @@ def attempt(
     curves: list[Curve] = []
 
     def log_trial(event: Event) -> None:
-        log({**event, "trial": task.job.trial})
+        require_event(event)
+        log(replace(event, trial=task.job.trial))
 
     def keep_curve(curve: Curve) -> None:
         curves.append(tuple(dict(event) for event in curve))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -17,9 +16,12 @@ from sculptnet.cost import FactoredCost, Precision, macs, parameters
 from sculptnet.data import subset
 from sculptnet.devices import Timing, measure_onnx
 from sculptnet.export import accuracy_of_file, quantise, to_onnx
-from sculptnet.files import read_json, write_atomic
+from sculptnet.files import write_atomic
 from sculptnet.job import FitJob
 from sculptnet.learn import rescaled
+from sculptnet.records import of_kind
+from sculptnet.records.card import read_card
+from sculptnet.records.run_events import BaselineJudged
 from sculptnet.stages.file_checks import FILE_OF
 from sculptnet.stages.ship import CALIBRATION_IMAGES
 from sculptnet.stages.train import train_candidate, train_module
@@ -49,8 +51,7 @@ def missing_baselines(job: FitJob) -> tuple[str, ...]:
     """The comparisons that are asked for, possible here, and not yet in the log of the run."""
     if not job.options.baselines:
         return ()
-    events = job.events()
-    done = {event["name"] for event in events if event.get("event") == "baseline"}
+    done = {event.name for event in of_kind(job.events(), BaselineJudged)}
     return tuple(name for name in NAMES if name not in done and (name != LITE0 or _lite0_fits(job)))
 
 
@@ -63,8 +64,7 @@ def add_baselines(job: FitJob, cost: FactoredCost, epochs: int, each_s: float) -
         epochs: of each training.
         each_s: seconds that one takes, about.
     """
-    card = read_json(job.run.card)
-    target_ms = card["measured"][card["budget"]["file"]]["latency_ms"]
+    target_ms = read_card(job.run.card).judged().latency_ms
     makers: Mapping[str, Callable[[], Baseline]] = {
         "mobilenet_v2": lambda: _mobilenet(job, target_ms, epochs),
         "random": lambda: _random(job, cost, target_ms, epochs),
@@ -188,17 +188,17 @@ def _judge(job: FitJob, baseline: Baseline) -> None:
         progress=job.listener.progress,
     )
     timing = timings[path.name].at(shipped_reference_ms(job))
-    event: dict[str, Any] = {
-        "event": "baseline",
-        "name": baseline.name,
-        "accuracy": accuracy.to_json(),
-        "latency_ms": timing.median_ms,
-        "low_ms": timing.low_ms,
-        "high_ms": timing.high_ms,
-        "parameters": baseline.parameters,
-        "macs": baseline.macs,
-    }
-    job.log(event)
+    job.log(
+        BaselineJudged(
+            name=baseline.name,
+            accuracy=accuracy,
+            latency_ms=timing.median_ms,
+            low_ms=timing.low_ms,
+            high_ms=timing.high_ms,
+            parameters=baseline.parameters,
+            macs=baseline.macs,
+        )
+    )
     job.say(f"{baseline.name}: {timing.median_ms:.3f} ms, top-1 {accuracy.top1:.2%}")
 
 
@@ -210,5 +210,4 @@ def _measured(job: FitJob, architectures: Sequence[Architecture]) -> list[Timing
 
 def shipped_reference_ms(job: FitJob) -> float:
     """The device's speed when the shipped file was timed: comparisons are stated at it, since speeds drift."""
-    card = read_json(job.run.card)
-    return float(card["measured"][card["budget"]["file"]]["reference_ms"])
+    return read_card(job.run.card).judged().reference_ms

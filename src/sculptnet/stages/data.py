@@ -10,6 +10,7 @@ from sculptnet.data.choose import decoded_bytes, small_enough
 from sculptnet.data.inspection import inspect
 from sculptnet.job import ImageJob
 from sculptnet.machine_limits import HERE, System, memory_limit
+from sculptnet.records.run_events import DataSeen
 
 
 def look(job: ImageJob) -> None:
@@ -25,7 +26,7 @@ def look(job: ImageJob) -> None:
         say(f"Warning: {warning}")
     for note in memory_notes(job):
         say(note)
-    job.log({"event": "data", "notes": list(data.notes), "warnings": list(findings.warnings)})
+    job.log(DataSeen(tuple(data.notes), tuple(findings.warnings)))
 
 
 def memory_notes(job: ImageJob, system: System = HERE) -> Iterator[str]:

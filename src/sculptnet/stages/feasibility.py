@@ -12,6 +12,7 @@ from sculptnet.devices.tables import reference_network
 from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.job import FitJob
 from sculptnet.options import FitOptions
+from sculptnet.records.run_events import Feasibility
 from sculptnet.search import Problem
 from sculptnet.streams import stream
 
@@ -27,7 +28,7 @@ def budget_ms(options: FitOptions) -> float:
         InvalidValue: it has none.
     """
     if options.latency_ms is None:
-        raise InvalidValue("the budget is missing; give latency_ms, the milliseconds that one image may take")
+        raise InvalidValue("the budget is missing; give `latency_ms`, the milliseconds that one image may take")
     return options.latency_ms
 
 
@@ -41,16 +42,7 @@ def check_feasibility(job: FitJob, table: LatencyTable) -> FactoredCost:
     (_, fastest), (_, slowest) = cost.extremes()
     drawn = cost.of(job.space.sample(stream(job.options.seed, "flow/feasibility"), FEASIBILITY_SAMPLES))
     median, share = float(np.median(drawn)), float(np.mean(drawn <= at_most))
-    job.log(
-        {
-            "event": "feasibility",
-            "cost": table.name,
-            "fastest": fastest,
-            "median": median,
-            "slowest": slowest,
-            "at_most": at_most,
-        }
-    )
+    job.log(Feasibility(table.name, fastest, median, slowest, at_most))
     job.say(
         f"This space on this device: fastest {fastest:.3g} ms, median {median:.3g} ms, slowest {slowest:.3g} ms. "
         f"Budget {at_most:g} ms: {share:.0%} of random networks fit"
@@ -58,8 +50,8 @@ def check_feasibility(job: FitJob, table: LatencyTable) -> FactoredCost:
     if at_most < fastest:
         raise Infeasible(
             f"the budget of {at_most:g} ms is under the fastest network of this space on {table.device}, "
-            f"{fastest:.3g} ms; raise --latency-ms above that, lower --resolution, or "
-            f"{narrower(job.options, 0.5)}. With the same space, --table {job.run.table} spares measuring again"
+            f"{fastest:.3g} ms; raise `latency_ms` above that, lower `resolution`, or "
+            f"{narrower(job.options, 0.5)}. With the same space, `table={str(job.run.table)!r}` spares measuring again"
         )
     if at_most >= slowest:
         job.say(_describe_loose(job.options, at_most / slowest))
@@ -70,19 +62,19 @@ def narrower(options: FitOptions, width: float) -> str:
     """What to do where networks are too slow: `width` is of spaces that have one."""
     if options.start is not None:
         return "start from a smaller network"
-    return f"narrow the space (--set space.width={width:g})"
+    return f"narrow the space (`space.width={width:g}`)"
 
 
 def _describe_loose(options: FitOptions, times: float) -> str:
     """What to do with a budget that is so many times the slowest network's latency."""
     wider = min(LARGEST_WIDENING, math.ceil(2 * times) / 2)  # widths in steps of 8 or 4 stay whole
-    larger = f"space may be better (--set space.width={wider:g})" if options.start is None else "start may be better"
+    larger = f"space may be better (`space.width={wider:g}`)" if options.start is None else "start may be better"
     advice = f"The budget does not bind: every network fits. A larger {larger}"
     if times <= LARGEST_WIDENING:
         return advice
     return (
-        f"{advice}, and a higher --resolution: the budget is {times:,.0f} times the slowest network's time. "
-        "--latency-ms is in milliseconds for one image"
+        f"{advice}, and a higher `resolution`: the budget is {times:,.0f} times the slowest network's time. "
+        "`latency_ms` is in milliseconds for one image"
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -65,11 +65,6 @@ def warnings_of(exported: Exported, tested: Mapping[str, Classified], compared: 
         if one.worse
     ]
     return worse + [_disagreement(file) for file in exported.files if file.agreement.same_class < LEAST_SAME_CLASS]
-
-
-def describe_compared(compared: Mapping[str, Paired]) -> dict[str, Any]:
-    """The comparisons as the card holds them."""
-    return {name: {"against": MADE_FROM[name], **one.to_json()} for name, one in compared.items()}
 
 
 def _points(compared: Paired) -> str:

@@ -27,7 +27,7 @@ def look_first(job: FitJob, at_most_ms: float) -> Timing:
         raise Infeasible(
             f"the budget of {at_most_ms:g} ms is far under what networks of this space take on {job.device.name}: "
             f"the one of fewest multiply-adds, {macs / 1e6:.3g} M, takes {timing.median_ms:.3g} ms; raise "
-            f"--latency-ms, lower --resolution, or {narrower(job.options, 0.25)}"
+            f"`latency_ms`, lower `resolution`, or {narrower(job.options, 0.25)}"
         )
     return timing
 

@@ -1,10 +1,9 @@
-"""Limits beside latency, as they are typed: `--limit macs=20e6 --limit peak_memory_bytes=500000`."""
+"""Limits beside latency, as texts: `macs=20e6`, `peak_memory_bytes=500000`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from sculptnet.arch import Architecture
 from sculptnet.cost import (
@@ -24,6 +23,7 @@ from sculptnet.devices import Device
 from sculptnet.devices.opening import REMOTE
 from sculptnet.errors import InvalidValue, SculptNetError
 from sculptnet.named import find
+from sculptnet.records.card import LimitCost
 from sculptnet.rules import require
 from sculptnet.search import Limit
 
@@ -88,9 +88,9 @@ def make_limits(
     )
 
 
-def describe_limits(limits: Sequence[Limit], architecture: Architecture) -> dict[str, dict[str, Any]]:
-    """What a network costs of what it may, for its card."""
-    return {limit.metric: {"at_most": limit.at_most, "value": _value(limit, architecture)} for limit in limits}
+def limit_costs(limits: Sequence[Limit], architecture: Architecture) -> dict[str, LimitCost]:
+    """What a network costs of what it may, by metric."""
+    return {limit.metric: LimitCost(limit.at_most, _value(limit, architecture)) for limit in limits}
 
 
 def _value(limit: Limit, architecture: Architecture) -> float:

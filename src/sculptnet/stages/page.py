@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from sculptnet.arch import Architecture, SearchSpace
+from sculptnet.arch import Architecture, SearchSpace, recipe_from_json
 from sculptnet.cost import LatencyTable
 from sculptnet.files import read_json
 from sculptnet.job import ImageJob
 from sculptnet.options import VERBS
 from sculptnet.plain import command_line
+from sculptnet.records.card import ClassifierCard
 from sculptnet.report import ReportData, write_report
 from sculptnet.stages.working_time import worked_s
 
 
 def write_run_report(
-    job: ImageJob, architecture: Architecture, card: Mapping[str, Any], table: LatencyTable | None
+    job: ImageJob, architecture: Architecture, card: ClassifierCard, table: LatencyTable | None
 ) -> Path:
     """Writes `report.html` and `figures/` into the run directory; runs that do not search have no table."""
     run, info = job.run, job.run.info()
@@ -26,13 +25,13 @@ def write_run_report(
         title=run.folder.name,
         command=command_line(info.verb, VERBS[info.verb], info.command),
         events=events,
-        trials=[one for one in run.trials(job.say) if longer is None or one["epochs"] != longer],
+        trials=[one for one in run.trials(job.say) if longer is None or one.epochs != longer],
         card=card,
         table=table,
         architecture=architecture,
         space=job.subject if isinstance(job.subject, SearchSpace) else None,
-        recipe=read_json(run.model / "recipe.json"),
-        given=card.get("network"),
+        recipe=recipe_from_json(read_json(run.model / "recipe.json")),
+        given=card.network,
         seconds=worked_s(events, job.elapsed_s()),
     )
     return write_report(source, job.method.sections(source), run.folder)

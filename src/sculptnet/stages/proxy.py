@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sculptnet.records import Event, of_kind
+from sculptnet.records.training_events import ProxyChecked, RankCorrelation
 from sculptnet.streams import stream
 
-EVENT = "proxy_check"
+PURPOSE = "proxy_check"  # of random streams
 RESAMPLED = 1000  # times, for intervals
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """A rank correlation with its 95 % interval, from networks drawn with replacement; NaN where all are equal."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
 @dataclass(frozen=True)
@@ -39,19 +29,8 @@ class ProxyCheck:
     epochs: int
     longer_epochs: int
     pairs: tuple[tuple[int, float, float], ...]
-    spearman: Correlation
-    kendall: Correlation
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> ProxyCheck:
-        """What `to_json` wrote."""
-        pairs = tuple((int(trial), float(short), float(long)) for trial, short, long in data["pairs"])
-        both = (Correlation(**data[name]) for name in ("spearman", "kendall"))
-        return cls(data["epochs"], data["longer_epochs"], pairs, *both)
+    spearman: RankCorrelation
+    kendall: RankCorrelation
 
     def __str__(self) -> str:
         return (
@@ -60,24 +39,29 @@ class ProxyCheck:
         )
 
 
-def newest_check(events: Sequence[Mapping[str, Any]], asked: int | None = None) -> ProxyCheck | None:
+def newest_check(events: Iterable[Event], asked: int | None = None) -> ProxyCheck | None:
     """The newest check in a run's log, if it has one; with `asked`, one of as many networks."""
-    fitting = [one for one in events if one.get("event") == EVENT and asked in (None, one["asked"])]
-    return ProxyCheck.from_json(fitting[-1]) if fitting else None
+    fitting = [one for one in of_kind(events, ProxyChecked) if asked in (None, one.asked)]
+    if not fitting:
+        return None
+    newest = fitting[-1]
+    return ProxyCheck(newest.epochs, newest.longer_epochs, newest.pairs, newest.spearman, newest.kendall)
 
 
-def rank_correlations(short: Sequence[float], longer: Sequence[float], seed: int) -> tuple[Correlation, Correlation]:
+def rank_correlations(
+    short: Sequence[float], longer: Sequence[float], seed: int
+) -> tuple[RankCorrelation, RankCorrelation]:
     """Spearman's and Kendall's (tau-b) rank correlation, with percentile bootstrap intervals."""
     from scipy.stats import kendalltau, spearmanr  # two seconds to import, which few processes need
 
     x, y = np.asarray(short), np.asarray(longer)
-    drawn = stream(seed, EVENT, 1).integers(len(x), size=(RESAMPLED, len(x)))
+    drawn = stream(seed, PURPOSE, 1).integers(len(x), size=(RESAMPLED, len(x)))
     drawn = drawn[[len({*x[row]}) > 1 and len({*y[row]}) > 1 for row in drawn]]
 
-    def with_interval(correlate: Any) -> Correlation:
+    def with_interval(correlate: Any) -> RankCorrelation:
         if len(drawn) == 0:
-            return Correlation(float("nan"), float("nan"), float("nan"))
+            return RankCorrelation(float("nan"), float("nan"), float("nan"))
         low, high = np.percentile([correlate(x[row], y[row]).statistic for row in drawn], (2.5, 97.5))
-        return Correlation(float(correlate(x, y).statistic), float(low), float(high))
+        return RankCorrelation(float(correlate(x, y).statistic), float(low), float(high))
 
     return with_interval(spearmanr), with_interval(kendalltau)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from sculptnet.arch import Architecture, Recipe, to_json
 from sculptnet.cost import LatencyTable, Precision, conv_fc_weights, cost_of, macs, parameters
@@ -19,9 +19,20 @@ from sculptnet.job import ImageJob
 from sculptnet.learn.inference import classified
 from sculptnet.nets import Network
 from sculptnet.options import ImageOptions
+from sculptnet.records import of_kind, write_record
+from sculptnet.records.card import (
+    Budget,
+    ClassifierCard,
+    ComparedFile,
+    DeviceFacts,
+    ImageSource,
+    Measured,
+    Predicted,
+)
+from sculptnet.records.run_events import DataSeen, FileTested
 from sculptnet.search import Limit
-from sculptnet.stages.file_checks import FILE_OF, Classified, compare_files, describe_compared, warnings_of
-from sculptnet.stages.limits import describe_limits
+from sculptnet.stages.file_checks import FILE_OF, MADE_FROM, Classified, compare_files, warnings_of
+from sculptnet.stages.limits import limit_costs
 
 CALIBRATION_IMAGES = 128
 
@@ -32,7 +43,7 @@ def ship(
     recipe: Recipe,
     table: LatencyTable | None = None,
     limits: Sequence[Limit] = (),
-) -> Mapping[str, Any]:
+) -> ClassifierCard:
     """Writes `model/` and returns its card; with a table, the card has its prediction, with limits what they limit."""
     job = job.at(network.architecture.resolution)
     job.say("Exporting, and measuring every exported file")
@@ -51,13 +62,13 @@ def ship(
             job.say(f"{job.device.name} runs no {file.precision.value}: {file.path.name} is not timed")
     timings = time_files(job, network, exported, alternate=True)
     loops = time_files(job, network, exported, alternate=False)
-    card = {
-        **make_card(job, network.architecture, table, exported, tested, timings, loops),
-        "limits": describe_limits(limits, network.architecture),
-        "compared": describe_compared(compared),
-        "warnings": warnings,
-    }
-    write_json(job.run.card, card)
+    card = replace(
+        make_card(job, network.architecture, table, exported, tested, timings, loops),
+        limits=limit_costs(limits, network.architecture),
+        compared={name: ComparedFile.of(MADE_FROM[name], one) for name, one in compared.items()},
+        warnings=tuple(warnings),
+    )
+    write_record(job.run.card, card)
     return card
 
 
@@ -85,7 +96,7 @@ def tested_files(job: ImageJob, network: Network, exported: Exported) -> dict[st
         batches = job.counted(test, f"testing {name}")
         found[name] = Classified.of(*classified_by_file(path, batches, threads=job.options.threads), classes)
     for name, tested in found.items():
-        job.log({"event": "test", "file": name, "accuracy": tested.accuracy.to_json()})
+        job.log(FileTested(name, tested.accuracy))
     return found
 
 
@@ -118,70 +129,61 @@ def make_card(
     tested: Mapping[str, Classified],
     timings: Mapping[str, Timing],
     loops: Mapping[str, Timing],
-) -> dict[str, Any]:
-    """What is known of the model, as plain JSON."""
-    request = job.options
+) -> ClassifierCard:
+    """What is known of the model, without limits and comparisons."""
+    request, origin = job.options, job.method.origin(job.options)
     judged = timings[FILE_OF[request.precision]]
-    return {
-        "schema": 1,
-        "name": job.run.folder.name,
-        "budget": describe_budget(request),
-        "within_budget": None if request.latency_ms is None else judged.median_ms <= request.latency_ms,
-        "predicted": None if table is None else describe_prediction(table, architecture),
-        "measured": {name: describe_timing(timing, loops[name]) for name, timing in timings.items()},
-        "accuracy": {name: one.accuracy.to_json() for name, one in tested.items()},
-        "parity": exported.parities(),
-        "macs": macs(architecture),
-        "conv_fc_weights": conv_fc_weights(architecture),
-        "parameters": parameters(architecture),
-        "classes": list(job.data.classes),
-        "preprocessing": to_json(job.preprocessing),
-        "data": {
-            "name": job.data.name,
-            "train_images": len(job.data.train),
-            "test_images": len(job.data.test),
-            "grey": job.data.grey,
-            "notes": list(job.data.notes),
-            "warnings": _data_warnings(job),
-            "fingerprint": job.loaded.fingerprint,
-        },
-        **job.method.origin(request),
-        "seed": request.seed,
-        "device": {"name": job.device.name, **job.device.describe()},
-        "versions": versions(),
-    }
+    return ClassifierCard(
+        name=job.run.folder.name,
+        budget=budget_of(request),
+        within_budget=None if request.latency_ms is None else judged.median_ms <= request.latency_ms,
+        predicted=None if table is None else Predicted(cost_of(table, architecture), table.reference_ms),
+        measured={name: measured(timing, loops[name]) for name, timing in timings.items()},
+        accuracy={name: one.accuracy for name, one in tested.items()},
+        parity=exported.parities(),
+        macs=macs(architecture),
+        conv_fc_weights=conv_fc_weights(architecture),
+        parameters=parameters(architecture),
+        classes=tuple(job.data.classes),
+        preprocessing=job.preprocessing,
+        data=ImageSource(
+            name=job.data.name,
+            train_images=len(job.data.train),
+            test_images=len(job.data.test),
+            grey=job.data.grey,
+            notes=tuple(job.data.notes),
+            warnings=_data_warnings(job),
+            fingerprint=job.loaded.fingerprint,
+        ),
+        method=origin.method,
+        network=origin.network,
+        starting_weights=origin.starting_weights,
+        seed=request.seed,
+        device=DeviceFacts(job.device.name, job.device.describe()),
+        versions=versions(),
+    )
 
 
-def _data_warnings(job: ImageJob) -> list[str]:
+def _data_warnings(job: ImageJob) -> tuple[str, ...]:
     """What was said of the data before anything was trained; nothing where another run looked at it."""
-    seen = [event for event in job.events() if event.get("event") == "data"]
-    return list(seen[-1]["warnings"]) if seen else []
+    seen = of_kind(job.events(), DataSeen)
+    return seen[-1].warnings if seen else ()
 
 
-def describe_budget(request: ImageOptions) -> dict[str, Any] | None:
-    """The budget and the file that it judges, as the card holds them; None without a budget."""
+def budget_of(request: ImageOptions) -> Budget | None:
+    """The budget and the file that it judges; None without a budget."""
     if request.latency_ms is None:
         return None
-    return {
-        "metric": "latency_ms",
-        "at_most": request.latency_ms,
-        "precision": request.precision.value,
-        "file": FILE_OF[request.precision],
-    }
+    return Budget(at_most=request.latency_ms, precision=request.precision, file=FILE_OF[request.precision])
 
 
-def describe_prediction(table: LatencyTable, architecture: Architecture) -> dict[str, float | None]:
-    """What the table says, and the speed of the device that it says it for: the reference network's time then."""
-    return {"latency_ms": cost_of(table, architecture), "reference_ms": table.reference_ms}
-
-
-def describe_timing(timing: Timing, loop: Timing) -> dict[str, float]:
-    """A timing as the card holds it; `loop_ms`, for comparison with benchmarks, at the speed of its own time."""
-    return {
-        "latency_ms": timing.median_ms,
-        "low_ms": timing.low_ms,
-        "high_ms": timing.high_ms,
-        "noise_percent": timing.noise_percent,
-        "reference_ms": timing.reference_ms,
-        "loop_ms": loop.median_ms,
-    }
+def measured(timing: Timing, loop: Timing) -> Measured:
+    """A timing as the card holds it; `loop` is at the speed of its own time."""
+    return Measured(
+        latency_ms=timing.median_ms,
+        low_ms=timing.low_ms,
+        high_ms=timing.high_ms,
+        noise_percent=timing.noise_percent,
+        reference_ms=timing.reference_ms,
+        loop_ms=loop.median_ms,
+    )

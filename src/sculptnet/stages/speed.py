@@ -76,6 +76,21 @@ def measure_training(job: ImageJob, batches: TrainingBatches, architecture: Arch
     return Speed(0.0, train_s, batches.batch_size, TRIAL_MEASURE_S, shipping_s, peak_bytes(), threads)
 
 
+def measure_forward(job: ImageJob, batches: TrainingBatches, network: nn.Module) -> float:
+    """Seconds that `network` takes to judge a batch, the median of trial steps."""
+    placed, _ = _first_batch(job, batches)
+    network.to(job.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    seconds = []
+    with torch.no_grad():
+        for _ in range(TRIAL_STEPS + 1):
+            begun = job.clock()
+            network(placed)
+            if placed.is_cuda:
+                torch.cuda.synchronize()
+            seconds.append(job.clock() - begun)
+    return median(seconds[1:])
+
+
 def _first_batch(job: ImageJob, batches: TrainingBatches) -> tuple[Tensor, Tensor]:
     images, labels = next(iter(batches.epoch(0)))
     placed = images.to(job.accelerator).contiguous(memory_format=torch.channels_last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from sculptnet import blocks
@@ -14,11 +15,13 @@ from sculptnet.cost import (
     energy_from_json,
     table_from_json,
 )
+from sculptnet.cost.energy import SCHEMA as ENERGY_SCHEMA
 from sculptnet.devices import FileMemo, measure_power, measure_table, open_rapl, recheck
 from sculptnet.devices.energy import check_counted
 from sculptnet.errors import InvalidValue
 from sculptnet.files import AS_WRITTEN, read_given, read_json, reading, write_json
 from sculptnet.job import FitJob
+from sculptnet.records.run_events import EnergyMeasured, PredictionsChecked
 from sculptnet.search import Limit
 from sculptnet.stages.first_look import affordable_entries, look_first
 from sculptnet.stages.limits import ENERGY, make_limits, parse_limits
@@ -34,7 +37,7 @@ def blocks_in(subject: SearchSpace | Architecture) -> tuple[type, ...]:
 
 
 def measured_table(job: FitJob, at_most_ms: float) -> LatencyTable:
-    """The run's table: read if it is there, else taken from `--table` and re-checked, else measured.
+    """The run's table: read if it is there, else taken from the options' and re-checked, else measured.
 
     Raises:
         Infeasible: before it is measured, where a budget of `at_most_ms` is far from what networks of the space take.
@@ -76,7 +79,7 @@ def _given_table(job: FitJob, path: Path) -> LatencyTable:
     if table.precision is not job.options.precision:
         raise InvalidValue(
             f"{path} was measured on {table.precision.value} graphs, the budget judges "
-            f"{job.options.precision.value}; measure one with --precision {job.options.precision.value}"
+            f"{job.options.precision.value}; measure one with `precision={job.options.precision.value!r}`"
         )
     error = recheck(
         table,
@@ -90,7 +93,7 @@ def _given_table(job: FitJob, path: Path) -> LatencyTable:
     if error.mape_percent > LARGEST_DRIFT_PERCENT:
         raise InvalidValue(
             f"{path} is {error.mape_percent:.0f} % off on this device, more than {LARGEST_DRIFT_PERCENT:.0f} %: it was "
-            f"measured elsewhere or the machine is busy; leave --table out to measure anew"
+            f"measured elsewhere or the machine is busy; leave `table` out to measure anew"
         )
     return table
 
@@ -106,7 +109,7 @@ def _read_table(path: Path, space: SearchSpace) -> LatencyTable:
     try:
         return table_from_json(read_given(path, TABLE), blocks_in(space))
     except InvalidValue as error:
-        raise InvalidValue(f"--table {path}: {error}") from error
+        raise InvalidValue(f"`table` {path}: {error}") from error
 
 
 def limits_beside(job: FitJob, table: LatencyTable) -> tuple[Limit, ...]:
@@ -137,9 +140,20 @@ def measured_energy(job: FitJob, table: LatencyTable) -> Energy:
         clock=job.clock,
     )
     write_json(path, energy.to_json())
-    job.log({"event": "energy", **energy.to_json()})
+    job.log(measured(energy))
     job.say(describe_energy(energy))
     return energy
+
+
+def measured(energy: Energy) -> EnergyMeasured:
+    """What a run logs of it."""
+    found = energy.held_out
+    checked = None
+    if found is not None:
+        spearman, noise = (None if math.isnan(x) else x for x in (found.spearman, found.noise_percent))
+        errors = (found.mape_percent, found.bias_percent)
+        checked = PredictionsChecked(found.networks, *errors, spearman, noise, found.pairs)
+    return EnergyMeasured(ENERGY_SCHEMA, energy.name, energy.watts, energy.measured_w, checked)
 
 
 def describe_error(error: HeldOut) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from sculptnet.arch import Choices
+from sculptnet.pareto import front
 from sculptnet.search import TrialRecord
-from sculptnet.search.pareto import front
 from sculptnet.search.records import of_one_length
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import nn
 
@@ -12,8 +13,8 @@ from sculptnet.data import Split
 from sculptnet.job import ImageJob
 from sculptnet.learn import accuracy_of, train_network
 from sculptnet.nets import Network
+from sculptnet.records import Event
 from sculptnet.stages.batches import training_batches
-from sculptnet.state import Event
 from sculptnet.streams import stream_seed
 
 MONITOR_SHARE, MOST_MONITORED = 0.1, 2000  # training images that are kept back to draw the curve
@@ -36,11 +37,17 @@ def train_candidate(job: ImageJob, candidate: Candidate, name: str = "final") ->
 
 
 def train_module(
-    job: ImageJob, network: nn.Module, recipe: Recipe, name: str, parts: tuple[Split, Split] | None = None
+    job: ImageJob,
+    network: nn.Module,
+    recipe: Recipe,
+    name: str,
+    parts: tuple[Split, Split] | None = None,
+    teacher: nn.Module | None = None,
 ) -> None:
     """Trains `network` in place; `name` keeps its checkpoints and events apart.
 
-    `parts` are the images that it is trained on and those that its curve is drawn from; see `final_parts`.
+    `parts` are the images that it is trained on and those that its curve is drawn from; see `final_parts`. `teacher`
+    gives soft labels for the same images.
     """
     train_part, monitor = final_parts(job) if parts is None else parts
     judged = job.in_order(monitor)
@@ -51,7 +58,7 @@ def train_module(
         return {"top1": accuracy.top1, "balanced": accuracy.balanced}
 
     def log(event: Event) -> None:
-        job.log({**event, "trial": name})
+        job.log(replace(event, trial=name))
 
     train_network(
         network,
@@ -60,6 +67,7 @@ def train_module(
         num_classes=classes,
         seed=stream_seed(job.options.seed, f"training/{name}"),
         evaluate=evaluate,
+        teacher=teacher,
         checkpoint=job.run.checkpoint(name),
         clock=job.clock,
         log=log,

@@ -1,4 +1,4 @@
-"""`--workers`: how many trials are trained at once, and where."""
+"""How many trials are trained at once, and where."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def parse_workers(text: str) -> Workers:
         try:
             return RayWorkers(**bind(RayWorkers, {name.strip(): value.strip() for name, _, value in pairs}, RAY))
         except SculptNetError as error:
-            raise InvalidValue(f"--workers {text}: {str(error).removeprefix('--set: ')}") from error
+            raise InvalidValue(f"`workers` {text}: {error}") from error
     try:
         number = int(text)
     except ValueError:
         raise InvalidValue(
-            f"--workers must be a number of processes, ray, or ray:NAME=VALUE,...; got {text!r}"
+            f"`workers` must be a number of processes, ray, or ray:NAME=VALUE,...; got {text!r}"
         ) from None
     if number < 1:
-        raise InvalidValue(f"--workers must be at least 1, got {number}; 1 trains in this process")
+        raise InvalidValue(f"`workers` must be at least 1, got {number}; 1 trains in this process")
     return LocalWorkers(number)
 
 

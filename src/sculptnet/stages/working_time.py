@@ -7,26 +7,25 @@ from contextlib import contextmanager, suppress
 
 from sculptnet.errors import RunError
 from sculptnet.job import OpenRun
-from sculptnet.state import Event
-
-BEGUN, ENDED = "command_begun", "command"
+from sculptnet.records import Event
+from sculptnet.records.run_events import CommandBegun, CommandEnded
 
 
 @contextmanager
 def timed(job: OpenRun, until: str) -> Iterator[None]:
     """Notes in the run's log when a command begins to work and how long it took in all, also when it fails."""
-    _note(job, BEGUN, until)
+    job.log(CommandBegun(until, _seconds(job)))
     try:
         yield
     except BaseException:
         with suppress(RunError):  # such as a full disk; what was raised first is what to tell
-            _note(job, ENDED, until)
+            job.log(CommandEnded(until, _seconds(job)))
         raise
-    _note(job, ENDED, until)
+    job.log(CommandEnded(until, _seconds(job)))
 
 
-def _note(job: OpenRun, event: str, until: str) -> None:
-    job.log({"event": event, "until": until, "seconds": round(job.elapsed_s(), 1)})
+def _seconds(job: OpenRun) -> float:
+    return round(job.elapsed_s(), 1)
 
 
 def worked_s(events: Iterable[Event], elapsed_s: float) -> float:
@@ -35,14 +34,14 @@ def worked_s(events: Iterable[Event], elapsed_s: float) -> float:
     One that was killed said only when it began to work; it counts up to its last event.
     """
     total, unended = elapsed_s, 0.0
-    begun: Event | None = None
+    begun: CommandBegun | None = None
     for event in events:
-        if event["event"] == BEGUN:
+        if isinstance(event, CommandBegun):
             total += unended
-            begun, unended = event, event["seconds"]
-        elif event["event"] == ENDED:
-            total += event["seconds"]
+            begun, unended = event, event.seconds
+        elif isinstance(event, CommandEnded):
+            total += event.seconds
             begun, unended = None, 0.0
-        elif begun is not None:
-            unended = max(unended, begun["seconds"] + event["time"] - begun["time"])
+        elif begun is not None and begun.time is not None and event.time is not None:
+            unended = max(unended, begun.seconds + event.time - begun.time)
     return total

@@ -12,7 +12,7 @@ from sculptnet.data import ImageData, Request, check_plausible, decoded, default
 from sculptnet.devices.energy import POWERCAP
 from sculptnet.devices.measure import check_precision
 from sculptnet.export import load_network
-from sculptnet.files import digest, read_json, write_json
+from sculptnet.files import digest, write_json
 from sculptnet.job import Job
 from sculptnet.listening import Listener
 from sculptnet.method import Found, Method, Subject
@@ -20,10 +20,10 @@ from sculptnet.named import find, is_part
 from sculptnet.nets import Network
 from sculptnet.options import ImageOptions
 from sculptnet.plain import plain_of, to_command
+from sculptnet.records.card import ClassifierCard, read_card_of
 from sculptnet.result import FitResult
-from sculptnet.rules import raised, require
+from sculptnet.rules import raised
 from sculptnet.runs import RunDirectory, RunInfo
-from sculptnet.search import TrialRecord
 from sculptnet.settings import text_of
 from sculptnet.stages.data import look
 from sculptnet.stages.page import write_run_report
@@ -31,7 +31,7 @@ from sculptnet.stages.proxy import newest_check
 from sculptnet.stages.ship import ship
 from sculptnet.stages.table import blocks_in
 from sculptnet.stages.trade_off import trade_offs
-from sculptnet.stages.unused import data_problems, names_of, unused_crops
+from sculptnet.stages.unused import beside_a_value, data_problems, names_of, unused_crops
 from sculptnet.tasks.base import Task
 from sculptnet.tasks.opening import check_still_there, chosen_accelerator, device_of, limit_threads, run_directory
 
@@ -66,7 +66,9 @@ class Classify(Task[Job[Any], Found, Network, FitResult]):
         job.method.compare(job, found)
 
     def report(self, job: Job[Any], found: Found) -> Path:
-        return write_run_report(job, found.candidate.architecture, read_json(job.run.card), found.table)
+        return write_run_report(
+            job, found.candidate.architecture, read_card_of(job.run.card, ClassifierCard), found.table
+        )
 
     def result(self, job: Job[Any], found: Found | None) -> FitResult:
         run = job.run
@@ -74,13 +76,12 @@ class Classify(Task[Job[Any], Found, Network, FitResult]):
             architecture = load_network(run.model, blocks=blocks_in(job.subject)).architecture
         else:
             architecture = found.candidate.architecture
-        records = [TrialRecord.from_json(line) for line in run.trials(job.say)]
         return FitResult(
             run.folder,
             architecture,
-            read_json(run.card) if run.card.exists() else None,
+            read_card_of(run.card, ClassifierCard) if run.card.exists() else None,
             run.report if run.report.exists() else None,
-            trade_offs(records, job.method.longer_epochs(job)),
+            trade_offs(run.trials(job.say), job.method.longer_epochs(job)),
             newest_check(job.events()),
         )
 
@@ -93,23 +94,22 @@ def opened(
     powercap: Path = POWERCAP,
     run: RunDirectory | None = None,
 ) -> Job[O]:
-    """Checks what was asked, loads the data, makes the space, opens the run directory.
+    """Loads the data, makes the space, opens the run directory.
 
     Args:
         verb: what was called.
-        options: what was asked.
+        options: what was asked; nothing is wrong with it as far as `problems_of` tells.
         method: how to get to a network.
         clock: seconds.
         powercap: the folder of this machine's energy counters.
         run: files go there, and no run is begun.
 
     Raises:
-        InvalidValue: with everything that is wrong with what was asked.
+        InvalidValue: what was asked does not go with the images.
         DataError: the images cannot be used as they are.
     """
     started, listener = clock(), options.listener
     limit_threads()
-    check(options, method)
     options = method.asked(options)
     check_still_there(options.data, options.run_dir)
     data = load_data(options, listener)
@@ -121,7 +121,7 @@ def opened(
     if run is None:
         run = open_run(verb, options, method, data, subject)
     preprocessing = method.preprocessing(options, plain, listener)
-    for note in unused_crops(preprocessing, names_of(options.recipe)):
+    for note in [*method.notes(options), *unused_crops(preprocessing, names_of(options.recipe))]:
         listener.say(note)
     return Job(
         run=run,
@@ -140,22 +140,21 @@ def opened(
     )
 
 
-def check(options: ImageOptions, method: Method[Any]) -> None:
-    """Whether all of it can be had, before anything expensive starts.
-
-    Raises:
-        InvalidValue: with everything that is wrong.
-    """
+def problems_of(options: ImageOptions, method: Method[Any]) -> list[str]:
+    """Everything that is wrong with what was asked, as far as the options tell."""
     found: list[str] = []
-    problems = target_problems(options) + raised(lambda: found.extend(method.problems(options))) + found
-    require(list(dict.fromkeys(problems)), "The request")
+    sound = options.sound()
+    problems = target_problems(options) + raised(lambda: found.extend(method.problems(sound))) + found
+    return list(dict.fromkeys(problems))
 
 
 def target_problems(options: ImageOptions) -> list[str]:
-    """What is wrong with data and device, as far as the options tell, whatever the method is."""
-    problems = []
+    """What is wrong with numbers, data and device, whatever the method is."""
+    problems, options = options.problems(), options.sound()
     if isinstance(options.data, (str, Path)):
         problems += data_problems(str(options.data), root=options.root is not None, skip_broken=options.skip_broken)
+    else:
+        problems += beside_a_value(options)
     return problems + raised(lambda: check_precision(device_of(options), options.precision))
 
 
@@ -185,7 +184,7 @@ def open_run(
     identity = identity_of(options, method, data, subject)
     run = run_directory(options, data.name, identity) if folder is None else RunDirectory(folder)
     if options.fresh or not run.exists():
-        method.begin(options, subject)
+        method.begin(options, subject, data)
     with run.locked():
         continued = run.open(RunInfo(verb, identity, to_command(options)), fresh=options.fresh)
         if isinstance(subject, SearchSpace):

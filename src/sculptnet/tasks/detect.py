@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -17,12 +17,13 @@ from torch import Tensor
 from sculptnet.data.ahead import fewer_workers
 from sculptnet.data.detection import BoxBatches, evaluation_batches, score_boxes
 from sculptnet.data.loading import evaluation_batch_size
-from sculptnet.files import read_json
 from sculptnet.learn.detection import DetectorRecipe, DetectorTraining, detect, train_detector
 from sculptnet.learn.machine import open_machine
 from sculptnet.nets.detector import Detector
+from sculptnet.records import Event
+from sculptnet.records.card import DetectorCard, read_card_of
+from sculptnet.records.run_events import DataSeen
 from sculptnet.stages.plan import planned, warn_if_late
-from sculptnet.state import Event
 from sculptnet.streams import stream_seed
 from sculptnet.tasks.base import Task
 from sculptnet.tasks.detect_open import DetectJob
@@ -77,7 +78,7 @@ class Detect(Task[DetectJob, DetectorRecipe, Detector, DetectionResult]):
             return {"map": score.ap, "map50": score.ap50}
 
         def log(event: Event) -> None:
-            job.log({**event, "trial": "final"})
+            job.log(replace(event, trial="final"))
 
         train_detector(
             detector,
@@ -111,7 +112,7 @@ class Detect(Task[DetectJob, DetectorRecipe, Detector, DetectionResult]):
         return report_detection(job)
 
     def result(self, job: DetectJob, found: DetectorRecipe | None) -> DetectionResult:
-        return DetectionResult(job.run.folder, read_json(job.run.card), job.run.report)
+        return DetectionResult(job.run.folder, read_card_of(job.run.card, DetectorCard), job.run.report)
 
 
 def look(job: DetectJob) -> None:
@@ -133,7 +134,7 @@ def look(job: DetectJob) -> None:
     fewer = fewer_workers(job.num_workers(), 3 * job.preprocessing.size**2)
     if fewer is not None:
         say(fewer)
-    job.log({"event": "data", "notes": list(data.notes), "dropped": list(data.dropped)})
+    job.log(DataSeen(tuple(data.notes), dropped=tuple(data.dropped)))
 
 
 def _made_plan(job: DetectJob) -> DetectionPlan:

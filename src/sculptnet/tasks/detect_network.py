@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from sculptnet import blocks, zoo
 from sculptnet.arch import Architecture, architecture_from_json
@@ -13,6 +12,7 @@ from sculptnet.named import is_part
 from sculptnet.nets.ssdlite import size_problems, stride_problems
 from sculptnet.networks import NetworkName, beginning_problems, name_of, published_of
 from sculptnet.options import DetectOptions
+from sculptnet.records.card import Origin
 from sculptnet.rules import raised
 from sculptnet.runs import RunDirectory
 from sculptnet.zoo import Published
@@ -76,11 +76,11 @@ def beginning_of(options: DetectOptions) -> Path | bool:
     return beside if beside is not None and beside.is_file() else False
 
 
-def origin_of(options: DetectOptions) -> dict[str, Any]:
+def origin_of(options: DetectOptions) -> Origin:
     """Where the network comes from, as the card says."""
     begins = beginning_of(options)
     weights = "drawn" if begins is False else "published" if begins is True else Path(begins).name
     shown = name_of(options.network)
     if isinstance(options.network, (Path, str)) and file_of(options.network) is not None:
         shown = Path(options.network).resolve().name
-    return {"network": shown, "starting_weights": weights}
+    return Origin(network=shown, starting_weights=weights)

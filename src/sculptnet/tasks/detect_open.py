@@ -14,7 +14,6 @@ from sculptnet import settings, zoo
 from sculptnet.arch import to_json
 from sculptnet.data.ahead import MOST_WORKERS
 from sculptnet.data.detection import BoxBatches, BoxData, BoxPreprocessing, box_preprocessing, read_boxes
-from sculptnet.data.detection.score import require_pycocotools
 from sculptnet.devices import Device
 from sculptnet.devices.energy import POWERCAP
 from sculptnet.files import digest
@@ -28,8 +27,9 @@ from sculptnet.nets.ssdlite import DetectorSettings, SsdLite
 from sculptnet.networks import name_of
 from sculptnet.options import DetectOptions
 from sculptnet.plain import to_command
-from sculptnet.rules import raised, require
+from sculptnet.rules import raised
 from sculptnet.runs import RunDirectory, RunInfo, read_record, write_record
+from sculptnet.stages.unused import beside_a_value
 from sculptnet.streams import stream_seed
 from sculptnet.tasks.detect_network import backbone_of, beginning_of, network_problems
 from sculptnet.tasks.opening import check_still_there, chosen_accelerator, device_of, limit_threads, run_directory
@@ -99,16 +99,19 @@ class DetectJob(OpenRun):
         return detector
 
 
-def check(options: DetectOptions) -> None:
-    """Whether all of it can be had; raises `InvalidValue` with everything that is wrong."""
+def problems_of(options: DetectOptions) -> list[str]:
+    """Everything that is wrong with what was asked, as far as the options tell."""
     found: list[str] = []
+    broken, options = options.problems(), options.sound()
     problems = raised(
         lambda: device_of(options),
         lambda: found.extend(network_problems(options)),
         lambda: recipe_of(options),
         lambda: settings.decided(DetectorSettings(), options.detector, "detector"),
     )
-    require(list(dict.fromkeys(problems + found)), "The request")
+    if isinstance(options.data, BoxData):
+        found += beside_a_value(options)
+    return list(dict.fromkeys(broken + problems + found))
 
 
 def recipe_of(options: DetectOptions) -> DetectorRecipe:
@@ -119,8 +122,6 @@ def recipe_of(options: DetectOptions) -> DetectorRecipe:
 def opened(options: DetectOptions, clock: Callable[[], float], powercap: Path = POWERCAP) -> DetectJob:
     """Reads the photographs, fits the boxes, opens the run directory."""
     started, listener = clock(), options.listener
-    require_pycocotools()
-    check(options)
     check_still_there(options.data, options.run_dir)
     limit_threads()
     accelerator, data = chosen_accelerator(options.accelerator), options.data

@@ -12,6 +12,7 @@ from sculptnet.export.detector_files import MODEL, OnnxDetector
 from sculptnet.files import read_json
 from sculptnet.options import DetectOptions
 from sculptnet.plain import command_line
+from sculptnet.records.card import DetectorCard, read_card_of
 from sculptnet.report.detector_page import DetectorPage, Drawn, Sample, write_detector_report
 from sculptnet.stages.working_time import worked_s
 from sculptnet.streams import stream
@@ -32,7 +33,7 @@ def report_detection(job: DetectJob) -> Path:
     page = DetectorPage(
         title=run.folder.name,
         command=command_line("detect", DetectOptions, run.info().command),
-        card=read_json(run.card),
+        card=read_card_of(run.card, DetectorCard),
         events=events,
         recipe=read_json(run.model / "recipe.json"),
         samples=tuple(sample_of(test, int(index), runtime) for index in chosen),

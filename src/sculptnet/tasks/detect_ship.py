@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import onnx
 import torch
@@ -18,14 +18,26 @@ from sculptnet.devices import FileMemo, Timing, measure_onnx
 from sculptnet.devices.graphs import reference_model
 from sculptnet.errors import DeviceError
 from sculptnet.export import versions
-from sculptnet.export.detector_files import MODEL, BoxAgreement, OnnxDetector, export_detector, save_detector
+from sculptnet.export.detector_files import MODEL, OnnxDetector, export_detector, save_detector
 from sculptnet.export.detector_graph import raw_graph, timed_copy
 from sculptnet.export.session import Images
 from sculptnet.export.weights import WEIGHTS
 from sculptnet.files import write_json
 from sculptnet.learn.detection import DetectorRecipe, detect
 from sculptnet.nets.detector import Detector
-from sculptnet.stages.ship import describe_timing
+from sculptnet.records import write_record
+from sculptnet.records.card import (
+    BoxAgreement,
+    BoxRules,
+    BoxSource,
+    Budget,
+    ComparedBoxes,
+    DetectorCard,
+    DeviceFacts,
+    FileFacts,
+)
+from sculptnet.records.run_events import FileTested
+from sculptnet.stages.ship import measured
 from sculptnet.streams import stream
 from sculptnet.tasks.detect_network import origin_of
 from sculptnet.tasks.detect_open import DetectJob
@@ -47,19 +59,19 @@ def ship_detector(job: DetectJob, detector: Detector, recipe: DetectorRecipe) ->
     )
     found = found_by_file(job, folder / MODEL)
     score = score_boxes(job.data.test, found, classes)
-    job.log({"event": "test", "file": MODEL, "detection": score.to_json()})
+    job.log(FileTested(MODEL, detection=score))
     compared = compare_maps(job.data.test, found, found_by_weights(job, detector), classes, job.options.seed)
     warnings = warnings_of(score, compared)
     for warning in warnings:
         job.say(f"Warning: {warning}")
     photo = typical_photo(OnnxDetector(folder / MODEL, threads=job.options.threads), photos)
     timings, loops = timed(job, detector, folder / MODEL, photo)
-    card = {
-        **describe(job, detector, exported, agreement, score, timings, loops),
-        "compared": {MODEL: {"against": WEIGHTS, **compared.to_json()}},
-        "warnings": warnings,
-    }
-    write_json(job.run.card, card)
+    card = replace(
+        describe(job, detector, exported, agreement, score, timings, loops),
+        compared={MODEL: ComparedBoxes(WEIGHTS, compared.difference, compared.interval)},
+        warnings=tuple(warnings),
+    )
+    write_record(job.run.card, card)
 
 
 def drawn_photos(job: DetectJob) -> Images:
@@ -126,7 +138,7 @@ def timed(
     models = {name: graph.SerializeToString() for name, graph in graphs.items()}
     reference = reference_model()
 
-    def measured(names: Sequence[str], alternate: bool) -> dict[str, Timing]:
+    def timings(names: Sequence[str], alternate: bool) -> dict[str, Timing]:
         return measure_onnx(
             {name: models[name] for name in names},
             job.device,
@@ -139,58 +151,64 @@ def timed(
 
     names = tuple(models)
     try:
-        return measured(names, True), measured(names, False)
+        return timings(names, True), timings(names, False)
     except DeviceError as error:
         job.say(f"Note: the latency is that of the network {WITHOUT}, since {error}")
-        return measured(names[1:], True), measured(names[1:], False)
+        return timings(names[1:], True), timings(names[1:], False)
 
 
 def describe(
     job: DetectJob,
     detector: Detector,
-    exported: Mapping[str, Any],
+    exported: FileFacts,
     agreement: BoxAgreement,
     score: BoxScore,
     timings: Mapping[str, Timing],
     loops: Mapping[str, Timing],
-) -> dict[str, Any]:
-    """What is known of the detector, as plain JSON."""
-    request, data = job.options, job.data
+) -> DetectorCard:
+    """What is known of the detector, without the comparison with its weights."""
+    request, data, plan, origin = job.options, job.data, detector.plan, origin_of(job.options)
     file = MODEL if MODEL in timings else WITHOUT
-    budget = None if request.latency_ms is None else {"at_most": request.latency_ms, "file": file}
-    splits = (("train", data.train), ("monitor", data.monitor), ("test", data.test))
-    return {
-        "schema": 1,
-        "kind": "detector",
-        "name": job.run.folder.name,
-        "budget": budget,
-        "within_budget": None if request.latency_ms is None else timings[file].median_ms <= request.latency_ms,
-        "measured": {name: describe_timing(timing, loops[name]) for name, timing in timings.items()},
-        "detection": score.to_json(),
-        "files": {MODEL: dict(exported)},
-        "parity": {MODEL: agreement.to_json()},
-        "macs": multiply_adds(detector),
-        "parameters": sum(parameter.numel() for parameter in detector.parameters()),
-        "detector": {
-            **{name: value for name, value in to_json(detector.plan).items() if name not in ("kind", "backbone")},
-            "first_boxes": len(detector.boxes),
-            "met": job.met,
-        },
-        "classes": list(data.classes),
-        "preprocessing": to_json(job.preprocessing),
-        "data": {
-            "name": data.name,
-            **{f"{name}_images": len(split) for name, split in splits},
-            **{f"{name}_boxes": split.num_boxes for name, split in splits},
-            "notes": list(data.notes),
-            "dropped": list(data.dropped),
-            "fingerprint": data.fingerprint,
-        },
-        **origin_of(request),
-        "seed": request.seed,
-        "device": {"name": job.device.name, **job.device.describe()},
-        "versions": versions(),
-    }
+    return DetectorCard(
+        name=job.run.folder.name,
+        budget=None if request.latency_ms is None else Budget(at_most=request.latency_ms, file=file),
+        within_budget=None if request.latency_ms is None else timings[file].median_ms <= request.latency_ms,
+        measured={name: measured(timing, loops[name]) for name, timing in timings.items()},
+        detection=score,
+        files={MODEL: exported},
+        parity={MODEL: agreement},
+        macs=multiply_adds(detector),
+        parameters=sum(parameter.numel() for parameter in detector.parameters()),
+        detector=BoxRules(
+            num_classes=plan.num_classes,
+            smallest=plan.smallest,
+            largest=plan.largest,
+            score_threshold=plan.score_threshold,
+            overlap=plan.overlap,
+            most_boxes=plan.most_boxes,
+            first_boxes=len(detector.boxes),
+            met=job.met,
+        ),
+        classes=tuple(data.classes),
+        preprocessing=job.preprocessing,
+        data=BoxSource(
+            name=data.name,
+            train_images=len(data.train),
+            monitor_images=len(data.monitor),
+            test_images=len(data.test),
+            train_boxes=data.train.num_boxes,
+            monitor_boxes=data.monitor.num_boxes,
+            test_boxes=data.test.num_boxes,
+            notes=tuple(data.notes),
+            dropped=tuple(data.dropped),
+            fingerprint=data.fingerprint,
+        ),
+        network=origin.network,
+        starting_weights=origin.starting_weights,
+        seed=request.seed,
+        device=DeviceFacts(job.device.name, job.device.describe()),
+        versions=versions(),
+    )
 
 
 def multiply_adds(detector: Detector) -> int:

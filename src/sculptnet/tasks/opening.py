@@ -26,7 +26,7 @@ def device_of(target: DeviceGroup) -> Device:
     if isinstance(target.device, str):
         return open_device(target.device, target.threads)
     if target.threads != 1:
-        raise InvalidValue(f"threads {target.threads}: {target.device.name} has its own; leave threads out")
+        raise InvalidValue(f"`threads` {target.threads}: {target.device.name} has its own; leave it out")
     return target.device
 
 
@@ -38,7 +38,7 @@ def chosen_accelerator(wanted: Accelerator) -> str:
     """
     available = torch.cuda.is_available()
     if wanted is Accelerator.CUDA and not available:
-        raise InvalidValue("accelerator cuda: torch sees no CUDA device here; use cpu")
+        raise InvalidValue("`accelerator` cuda: torch sees no CUDA device here; use cpu")
     return "cuda" if available and wanted is not Accelerator.CPU else "cpu"
 
 
@@ -48,14 +48,15 @@ def limit_threads() -> None:
         torch.set_num_threads(cores())
 
 
-def check_still_there(data: object, run_dir: Path | None) -> None:
+def check_still_there(data: object, run_dir: Path | None, remedy: str | None = None) -> None:
     """Raises `DataError` where the data of a run that was begun have been moved, with what to do."""
     if run_dir is None or not isinstance(data, (Path, str)) or not RunDirectory(run_dir).exists():
         return
     if Path(data).is_absolute() and not Path(data).exists():
+        again = f"give the call again with the new folder and `run_dir={str(run_dir)!r}`"
         raise DataError(
-            f"the data of {run_dir} lay in {data}, which does not exist any more; if they were moved or renamed, give "
-            f"the command again with the new folder and --run-dir {run_dir}"
+            f"the data of {run_dir} lay in {data}, which does not exist any more; if they were moved or renamed, "
+            f"{remedy or again}"
         )
 
 

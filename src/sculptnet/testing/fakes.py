@@ -81,7 +81,7 @@ class FakeDevice:
 
 
 def fake_device(threads: int) -> FakeDevice:
-    """A `FakeDevice`, made as the command line makes devices: `--device sculptnet.testing:fake_device`."""
+    """A `FakeDevice`, made as devices are by name: `sculptnet.testing:fake_device`."""
     return FakeDevice(label=f"fake-{threads}t")
 
 

@@ -42,7 +42,7 @@ def test_a_network_is_fitted_to_a_machine_behind_ssh(server: Server, tmp_path: P
         listener=Listener(lambda text: None),
     )
     assert result.card is not None
-    assert result.card["device"]["name"].startswith("onnxruntime-1t-on-")
-    assert set(result.card["measured"]) == {"model.onnx", "model.int8.onnx"}
+    assert result.card.device.name.startswith("onnxruntime-1t-on-")
+    assert set(result.card.measured) == {"model.onnx", "model.int8.onnx"}
     assert result.within_budget
     assert list(server.home.glob(".cache/sculptnet/*")) == []

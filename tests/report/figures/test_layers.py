@@ -12,7 +12,8 @@ from sculptnet.arch import Block, SearchSpace, TensorShape
 from sculptnet.cost import Macs, Reduce, cost_of
 from sculptnet.report.figures import diversity
 from sculptnet.report.figures.layers import MACS, Layer, draw, layers_of
-from sculptnet.report.style import FIXED, block_colours, styled
+from sculptnet.report.palette import FIXED
+from sculptnet.report.style import block_colours, styled
 from sculptnet.report.text import count
 
 

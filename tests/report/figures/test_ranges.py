@@ -6,7 +6,8 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from sculptnet.report.figures.ranges import Panel, Range, colour_of, draw, edges_of, in_order
-from sculptnet.report.style import HEAT, INK, SURFACE, styled
+from sculptnet.report.palette import HEAT, INK, SURFACE
+from sculptnet.report.style import styled
 
 
 def test_cells_meet_halfway_between_options() -> None:

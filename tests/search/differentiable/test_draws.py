@@ -14,9 +14,10 @@ from torch import Tensor
 from sculptnet.arch import Architecture, Block, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, PooledConv, Skip
 from sculptnet.cost import Macs, cost_of
+from sculptnet.records import Event, no_log, of_kind
+from sculptnet.records.search_events import SearchDraws
 from sculptnet.search import Limit, Objective, Problem
 from sculptnet.search.differentiable.draws import proposals
-from sculptnet.state import no_log
 
 SLOT: Block = choice(Conv(8, 3), Conv(8, 1), Skip(8))
 SPACE = SearchSpace(Architecture(8, Conv(8), ((SLOT, SLOT, SLOT),), PooledConv(8), Classifier(2)))
@@ -68,12 +69,14 @@ def test_first_proposals_follow_the_conditional_distribution() -> None:
 
 
 def test_the_logged_pass_rate_is_that_of_unconditioned_draws() -> None:
-    events: list[Mapping[str, Any]] = []
+    events: list[Event] = []
     limit = Limit(Macs(), BUDGET)
     problem = Problem(SPACE, (Objective("top1"),), (limit,))
     next(proposals(problem, theta_of(0.0, 0.0, 0.0), (problem.factored[0], limit), 0, 1, events.append))
     share = sum(cost <= BUDGET for cost in MACS.values()) / len(ALL)
-    assert events == [{"event": "search_draws", "pass_rate": pytest.approx(share), "cost": "macs", "at_most": BUDGET}]
+    (drawn,) = of_kind(events, SearchDraws)
+    assert drawn.pass_rate == pytest.approx(share)
+    assert (drawn.cost, drawn.at_most) == ("macs", BUDGET)
 
 
 def test_the_seed_decides_the_draws() -> None:

@@ -28,6 +28,8 @@ from sculptnet.blocks import Classifier, Conv, PooledConv, Skip
 from sculptnet.cost import Reduce
 from sculptnet.errors import Infeasible, InvalidValue, TrainingDiverged
 from sculptnet.nets import MixedSupernet
+from sculptnet.records import Event, of_kind
+from sculptnet.records.search_events import SearchEpoch
 from sculptnet.search import Limit, Problem, drive
 from sculptnet.search.differentiable.method import Dnas
 
@@ -64,7 +66,7 @@ def test_progress_counts_every_step() -> None:
 
 # ---------------------------------------------------------------------- what it learns
 def learned(at_most: float | None, branches: int | None, **settings: Any) -> dict[str, list[float]]:
-    events: list[Mapping[str, Any]] = []
+    events: list[Event] = []
     found = problem(at_most)
     search = Dnas(
         **{"epochs": 16, "warmup_epochs": 6, "theta_learning_rate": 0.1} | settings, branches=branches
@@ -77,9 +79,7 @@ def learned(at_most: float | None, branches: int | None, **settings: Any) -> dic
         log=events.append,
     )
     next(search)
-    probabilities = [event["probabilities"] for event in events if event["event"] == "search_epoch"][-1]
-    assert isinstance(probabilities, dict)
-    return probabilities
+    return {path: list(chances) for path, chances in of_kind(events, SearchEpoch)[-1].probabilities.items()}
 
 
 @pytest.mark.parametrize("branches", [None, 1])

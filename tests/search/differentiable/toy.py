@@ -27,6 +27,8 @@ from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv, Ski
 from sculptnet.cost import Reduce
 from sculptnet.learn import open_machine
 from sculptnet.nets import MixedSupernet
+from sculptnet.records import Event
+from sculptnet.records.events import event_to_line
 from sculptnet.search import Limit, Objective, Problem, Search
 from sculptnet.search.differentiable.method import Dnas
 from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_progress
@@ -124,8 +126,8 @@ class Outcome:
     events: list[dict[str, Any]] = field(default_factory=list)
     proposals: list[list[int]] = field(default_factory=list)
 
-    def log(self, event: Mapping[str, Any]) -> None:
-        self.events.append({name: value for name, value in event.items() if name != "seconds"})
+    def log(self, event: Event) -> None:
+        self.events.append({name: value for name, value in event_to_line(event).items() if name != "seconds"})
 
     def digest(self) -> str:
         """Of the last epoch, the draws, the proposals and every weight."""

@@ -1,9 +1,10 @@
 """Photographs with boxes around objects: VOC XML and COCO JSON, batches, average precision."""
 
+from sculptnet.average_precision import BoxScore, ClassScore
 from sculptnet.data.detection.batches import BoxAugmentation, BoxBatches, evaluation_batches
 from sculptnet.data.detection.preprocessing import BoxPreprocessing, box_preprocessing
 from sculptnet.data.detection.reading import read_boxes
-from sculptnet.data.detection.score import BoxScore, ClassScore, score_boxes
+from sculptnet.data.detection.score import score_boxes
 from sculptnet.data.detection.split import BoxData, Boxes, BoxSplit
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -36,10 +36,6 @@ class PairedMap:
     def worse(self) -> bool:
         """Whether the first is worse beyond chance: its whole interval lies below 0."""
         return self.interval is not None and self.interval[1] < 0
-
-    def to_json(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return {"difference": self.difference, "interval": None if self.interval is None else list(self.interval)}
 
 
 def compare_maps(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from sculptnet.arch import from_json, to_json
 from sculptnet.data.detection.split import BoxSplit
 from sculptnet.data.preprocessing import to_rgb
 from sculptnet.data.rgb import FULL_WHITE
@@ -56,6 +57,18 @@ class BoxPreprocessing:
     def levels(self) -> WhiteLevels:
         """Both levels."""
         return WhiteLevels(self.white_level, self.float_white_level)
+
+    def to_json(self) -> Any:
+        """Plain JSON data."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> BoxPreprocessing:
+        """What `to_json` wrote; raises `InvalidValue` for something else."""
+        value = from_json(data, (BoxPreprocessing,))
+        if not isinstance(value, BoxPreprocessing):
+            raise InvalidValue(f"JSON: expected an object of kind BoxPreprocessing, got {type(value).__name__}")
+        return value
 
 
 def stated_preprocessing(stated: Mapping[str, Any]) -> BoxPreprocessing:

@@ -32,7 +32,7 @@ def open_remote(address: str, threads: int) -> RemoteDevice:
     match = (SSH if ssh else ADB).fullmatch(address)
     if match is None:
         form = "ssh://user@host:port/RUNTIME?python=PATH" if ssh else "adb:SERIAL/RUNTIME?python=PATH"
-        raise InvalidValue(f"--device {address}: an address has the form {form}; only the name is needed")
+        raise InvalidValue(f"`device` {address}: an address has the form {form}; only the name is needed")
     found, problems = match.groupdict(), [] if threads >= 1 else [f"threads must be at least 1, got {threads}"]
     query = _query(found["query"], ("python", "config") if ssh else ("python",), problems)
     runtime = found["runtime"] or DEFAULT_RUNTIME
@@ -48,7 +48,7 @@ def open_remote(address: str, threads: int) -> RemoteDevice:
     if ssh and found["port"] and not 0 < int(found["port"]) < 1 << 16:
         problems.append(f"the port must lie in 1..65535, got {found['port']}")
     if problems:
-        raise InvalidValue(collected(problems, f"--device {address}"))
+        raise InvalidValue(collected(problems, f"`device` {address}"))
     if not ssh:
         return RemoteDevice(AdbMachine(address, found["serial"], **query), runtime, threads)
     if query.get("python", "").startswith("~/"):

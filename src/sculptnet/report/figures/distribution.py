@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sculptnet.report.style import INK, MUTED, PROBABILITY_STEPS, SMALL, SURFACE, heat_map, new_figure, on_heat
-from sculptnet.report.text import percent, short
+from sculptnet.report.palette import INK, SURFACE
+from sculptnet.report.style import PROBABILITY_STEPS, SMALL, bare, heat_key, heat_map, new_figure, on_heat
+from sculptnet.report.text import short
 
 LABELLED_ROWS = 64
 PANELS = 5
@@ -62,12 +63,11 @@ def draw(
     figure = new_figure(720, 110 + cell * len(rows) + 7 * max(len(short(name, 12)) for name in columns))
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     colours, steps = heat_map(PROBABILITY_STEPS)
-    mesh = None
     for axes, panel in zip(grid, panels, strict=True):
         values = np.full((len(rows), len(columns)), np.nan)
         for index, row in enumerate(panel.rows):
             values[index, : len(row)] = row
-        mesh = axes.pcolormesh(np.ma.masked_invalid(values), cmap=colours, norm=steps, edgecolors="face", linewidth=0.2)
+        axes.pcolormesh(np.ma.masked_invalid(values), cmap=colours, norm=steps, edgecolors="face", linewidth=0.2)
         _frame(axes, panel.title, rows if axes is grid[0] else (), columns)
         axes.set_ylim(len(rows), 0)
     _groups(grid, rows)
@@ -80,12 +80,7 @@ def draw(
             edgecolors=[on_heat(panels[-1].rows[row][pick], PROBABILITY_STEPS) for row, pick in enumerate(chosen)],
             linewidths=1.2,
         )
-    if mesh is not None:
-        bar = figure.colorbar(mesh, ax=list(grid), location="bottom", fraction=0.03, aspect=50, shrink=0.6, pad=0.02)
-        bar.set_ticks(list(PROBABILITY_STEPS), labels=[percent(step, 0) for step in PROBABILITY_STEPS])
-        bar.ax.tick_params(length=0, labelsize=SMALL)
-        bar.outline.set_visible(False)
-        bar.set_label("probability", fontsize=SMALL, color=MUTED)
+    heat_key(figure, list(grid), PROBABILITY_STEPS, "probability")
     return figure
 
 
@@ -94,9 +89,7 @@ def _frame(axes: Axes, title: str, rows: Sequence[str], columns: Sequence[str]) 
     axes.set_xticks(np.arange(len(columns)) + 0.5, [short(name, 12) for name in columns], rotation=90)
     named = rows if len(rows) <= LABELLED_ROWS else ()
     axes.set_yticks(np.arange(len(named)) + 0.5, [short(name, 24) for name in named])
-    axes.tick_params(length=0)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
+    bare(axes, "left", "bottom")
 
 
 def _groups(grid: Sequence[Axes], rows: Sequence[str]) -> None:

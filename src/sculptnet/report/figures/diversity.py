@@ -9,18 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from sculptnet.report.figures.layers import LATENCY, Layer, Unit, figure_width
-from sculptnet.report.style import (
-    AXIS,
-    INK,
-    PATCHES,
-    SMALL,
-    bare,
-    block_colours,
-    grid,
-    natural,
-    new_figure,
-    patch_columns,
-)
+from sculptnet.report.palette import AXIS, INK
+from sculptnet.report.style import PATCHES, SMALL, bare, block_colours, grid, natural, new_figure, patch_columns
 from sculptnet.report.text import short
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from sculptnet.report.style import ACCENT, ALERT, FAINT, INK, MUTED, SMALL, new_figure, spread
+from sculptnet.report.palette import ACCENT, ALERT, FAINT, INK, MUTED
+from sculptnet.report.style import SMALL, new_figure, spread
 from sculptnet.report.text import milliseconds
 
 

@@ -8,30 +8,29 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
-from sculptnet.report.facts import Budget, Point, front
-from sculptnet.report.style import ACCENT, ALERT, FAINT, GRID, INK, MUTED, SMALL, grid, new_figure, spread
+from sculptnet.report.facts import FOUND, Point, front
+from sculptnet.report.palette import ACCENT, ALERT, FAINT, GRID, INK, MUTED
+from sculptnet.report.style import SMALL, grid, logarithmic, new_figure, spread
 from sculptnet.report.text import milliseconds, percent, short
 
-LOGARITHMIC_FROM = 6.0  # ratio of the slowest to the fastest network
 MANY = 200  # trials; smaller, fainter dots
 RASTERISED_FROM = 2000  # points; more would make the page heavy
 LABEL_GAP = 0.13  # of the height of the axes
 WIDTH = 520  # pixels
 
 
-def draw(trials: Sequence[Point], final: Point | None, baselines: Sequence[Point], budget: Budget | None) -> Figure:
+def draw(trials: Sequence[Point], final: Point | None, baselines: Sequence[Point], budget_ms: float | None) -> Figure:
     """Trials (accuracy on held-back training images), the shipped network and baselines (on test images).
 
     Args:
         trials: filled where the latency was measured, hollow where it was predicted; ringed if shipped.
         final, baselines: with interval bars in both directions.
-        budget: drawn as a line; what lies beyond is shaded.
+        budget_ms: drawn as a line; what lies beyond is shaded.
     """
     figure = new_figure(WIDTH, 410)
     axes = figure.subplots()
-    _limits(axes, [*trials, *baselines, *([final] if final is not None else [])], budget)
+    _limits(axes, [*trials, *baselines, *([final] if final is not None else [])], budget_ms)
     _trials(axes, trials)
     for point in baselines:
         _with_intervals(axes, point, INK, "s", 6)
@@ -39,25 +38,20 @@ def draw(trials: Sequence[Point], final: Point | None, baselines: Sequence[Point
         _with_intervals(axes, final, ACCENT, "D", 8)
     named = [*([final] if final is not None else []), *baselines]
     _names(axes, named)
-    if budget is not None:
-        _budget(axes, budget)
+    if budget_ms is not None:
+        _budget(axes, budget_ms)
     _key(axes, trials, final, baselines)
-    axes.set_xlabel("latency (ms)")
-    axes.set_ylabel("top-1 accuracy (%)")
+    axes.set(xlabel="latency (ms)", ylabel="top-1 accuracy (%)")
     grid(axes)
     return figure
 
 
-def _limits(axes: Axes, points: Sequence[Point], budget: Budget | None) -> None:
-    latencies = [point.latency.ms for point in points] + ([budget.at_most_ms] if budget is not None else [])
+def _limits(axes: Axes, points: Sequence[Point], budget_ms: float | None) -> None:
+    latencies = [point.latency.ms for point in points] + ([budget_ms] if budget_ms is not None else [])
     low, high = min(latencies), max(latencies)
-    if low > 0 and high / low > LOGARITHMIC_FROM:
-        axes.set_xscale("log")
+    if logarithmic(axes, latencies):
         margin = (high / low) ** 0.06
         axes.set_xlim(low / margin, high * margin)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""))
-        axes.tick_params(axis="x", which="both", length=3, pad=4, labelsize=SMALL)
     else:
         margin = 0.08 * (high - low) or 0.1 * high
         axes.set_xlim(low - margin, high + margin)
@@ -122,7 +116,7 @@ def _names(axes: Axes, points: Sequence[Point]) -> None:
     low, high = axes.get_ylim()
     heights = [(100 * point.accuracy - low) / (high - low) for point in points]
     for point, height in zip(points, spread(heights, LABEL_GAP, 0.06, 0.94), strict=True):
-        first = point is points[0] and point.name == "found network"
+        first = point is points[0] and point.name == FOUND
         axes.annotate(
             f"{short(point.name, 24)}\n{percent(point.accuracy)}, {milliseconds(point.latency.ms)}",
             xy=(point.latency.ms, 100 * point.accuracy),
@@ -137,14 +131,14 @@ def _names(axes: Axes, points: Sequence[Point]) -> None:
         )
 
 
-def _budget(axes: Axes, budget: Budget) -> None:
+def _budget(axes: Axes, budget_ms: float) -> None:
     high = axes.get_xlim()[1]
-    crowded = axes.transAxes.inverted().transform(axes.transData.transform((budget.at_most_ms, 0.0)))[0] < 0.3
-    axes.axvspan(budget.at_most_ms, high, color=GRID, alpha=0.6, linewidth=0, zorder=0)
-    axes.axvline(budget.at_most_ms, color=ALERT, linewidth=1.2, zorder=1)
+    crowded = axes.transAxes.inverted().transform(axes.transData.transform((budget_ms, 0.0)))[0] < 0.3
+    axes.axvspan(budget_ms, high, color=GRID, alpha=0.6, linewidth=0, zorder=0)
+    axes.axvline(budget_ms, color=ALERT, linewidth=1.2, zorder=1)
     axes.annotate(
-        f"budget {milliseconds(budget.at_most_ms)}",
-        xy=(budget.at_most_ms, 1.0),
+        f"budget {milliseconds(budget_ms)}",
+        xy=(budget_ms, 1.0),
         xycoords=("data", "axes fraction"),
         xytext=(5 if crowded else -5, -4),
         textcoords="offset points",
@@ -167,7 +161,7 @@ def _key(axes: Axes, trials: Sequence[Point], final: Point | None, baselines: Se
     entry(any(point.shipped for point in trials), "chosen trial", "o", 9, "none", ACCENT)
     if len(front(trials)) > 1:
         axes.plot([np.nan], [np.nan], color=MUTED, linewidth=1, label="front of the trials")
-    entry(final is not None, "found network", "D", 6.5, ACCENT, ACCENT)
+    entry(final is not None, FOUND, "D", 6.5, ACCENT, ACCENT)
     entry(bool(baselines), "baseline", "s", 5.5, INK, INK)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(

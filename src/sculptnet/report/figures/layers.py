@@ -15,20 +15,8 @@ from matplotlib.patches import Patch
 
 from sculptnet.arch import Architecture, TensorShape
 from sculptnet.cost.model import CostModel
-from sculptnet.report.style import (
-    AXIS,
-    FIXED,
-    INK,
-    MUTED,
-    PATCHES,
-    SMALL,
-    bare,
-    block_colours,
-    grid,
-    natural,
-    new_figure,
-    patch_columns,
-)
+from sculptnet.report.palette import AXIS, FIXED, INK, MUTED
+from sculptnet.report.style import PATCHES, SMALL, bare, block_colours, grid, natural, new_figure, patch_columns
 from sculptnet.report.text import count, milliseconds, short
 
 HEADROOM = 1.34  # of the highest bar, for the names of the stages

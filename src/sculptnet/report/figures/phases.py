@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from sculptnet.report.style import ACCENT, AXIS, FAINT, INK, MUTED, SMALL, grid, new_figure, spread
+from sculptnet.report.palette import ACCENT, AXIS, FAINT, INK, MUTED
+from sculptnet.report.style import SMALL, marker, names_at_right, new_figure, panel
 from sculptnet.report.text import short
 
 LOOKS = {"largest": (ACCENT, "o"), "smallest": (INK, "s")}
@@ -48,47 +48,32 @@ def draw(phases: Sequence[PhaseCourse]) -> Figure:
     losses, accuracies = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
     ends = [sum(phase.epochs for phase in phases[: index + 1]) for index in range(len(phases))]
     for axes in (losses, accuracies):
+        panel(axes)
         for end in ends[:-1]:
             axes.axvline(end + 0.5, color=AXIS, linewidth=0.75, zorder=1)
-        grid(axes)
     for phase, end in zip(phases, ends, strict=True):
-        epochs = [end - phase.epochs + epoch for epoch in phase.losses]
-        few = "o" if len(epochs) < 12 else ""
-        losses.plot(epochs, list(phase.losses.values()), color=ACCENT, marker=few, markersize=3)
-        middle = end - phase.epochs / 2 + 0.5
-        losses.annotate(
-            short(phase.name, 14), (middle, 1.02), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL
-        )
+        epochs, values = [end - phase.epochs + epoch for epoch in phase.losses], list(phase.losses.values())
+        losses.plot(epochs, values, color=ACCENT, marker=marker(values), markersize=3)
+        above: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "ha": "center", "fontsize": SMALL}
+        losses.annotate(short(phase.name, 14), (end - phase.epochs / 2 + 0.5, 1.02), **above)
     _accuracies(accuracies, phases, ends)
     losses.set_ylabel("training loss", fontsize=SMALL)
     accuracies.set_ylabel("held-out accuracy (%)", fontsize=SMALL)
     accuracies.set_xlabel("epoch of all phases", fontsize=SMALL)
     accuracies.set_xlim(0.5, ends[-1] + 0.5)
-    accuracies.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     return figure
 
 
 def _accuracies(axes: Axes, phases: Sequence[PhaseCourse], ends: Sequence[int]) -> None:
     names: list[tuple[str, float, str]] = []
-    for name, (colour, marker) in LOOKS.items():
+    for name, (colour, shape) in LOOKS.items():
         seen = [(end, 100 * phase.top1[name]) for phase, end in zip(phases, ends, strict=True) if name in phase.top1]
         if seen:
-            axes.plot(*zip(*seen, strict=True), color=colour, marker=marker, markersize=5, linewidth=1.2, zorder=4)
+            axes.plot(*zip(*seen, strict=True), color=colour, marker=shape, markersize=5, linewidth=1.2, zorder=4)
             names.append((name, seen[-1][1], colour))
     drawn = [(end, 100 * value) for phase, end in zip(phases, ends, strict=True) for value in phase.random]
     if drawn:
         axes.plot(*zip(*drawn, strict=True), "o", markersize=5, color=FAINT, markeredgecolor=MUTED, zorder=3)
         names.append((RANDOM, drawn[-1][1], MUTED))
     axes.margins(y=0.12)
-    low, high = axes.get_ylim()
-    places = spread([value for _, value, _ in names], 0.12 * (high - low), low, high)
-    for (name, _, colour), place in zip(names, places, strict=True):
-        axes.annotate(
-            name,
-            xy=(1.02, (float(place) - low) / (high - low)),
-            xycoords="axes fraction",
-            annotation_clip=False,
-            va="center",
-            color=colour,
-            fontsize=SMALL,
-        )
+    names_at_right(axes, names, 0.12)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from sculptnet.report.style import ACCENT, INK, MUTED, SMALL, grid, new_figure
+from sculptnet.report.palette import ACCENT, INK, MUTED
+from sculptnet.report.style import SMALL, grid, new_figure
+from sculptnet.words import several
 
 
 def draw(pairs: Sequence[tuple[str, float, float]], epochs: int, longer_epochs: int) -> Figure:
@@ -25,11 +27,7 @@ def draw(pairs: Sequence[tuple[str, float, float]], epochs: int, longer_epochs: 
             name, (left, bottom), xytext=(5, -9), textcoords="offset points", color=MUTED, fontsize=SMALL, zorder=2
         )
     axes.margins(0.12)
-    axes.set_xlabel(f"accuracy after {_epochs(epochs)} (%)", color=INK)
-    axes.set_ylabel(f"accuracy after {_epochs(longer_epochs)} (%)", color=INK)
+    axes.set_xlabel(f"accuracy after {several(epochs, 'epoch')} (%)", color=INK)
+    axes.set_ylabel(f"accuracy after {several(longer_epochs, 'epoch')} (%)", color=INK)
     grid(axes, "both")
     return figure
-
-
-def _epochs(number: int) -> str:
-    return "1 epoch" if number == 1 else f"{number} epochs"

@@ -9,26 +9,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from sculptnet.report.style import (
-    AXIS,
-    GRID,
-    HEAT,
-    INK,
-    MUTED,
-    PROBABILITY_STEPS,
-    SMALL,
-    SURFACE,
-    bare,
-    heat_map,
-    new_figure,
-)
-from sculptnet.report.text import percent
+from sculptnet.report.palette import AXIS, GRID, HEAT, INK, SURFACE
+from sculptnet.report.style import PROBABILITY_STEPS, bare, heat_key, heat_level, new_figure
 
 ROOM, OPTION_ROOM, DOUBLING_ROOM = 90, 18, 56  # pixels: of a panel at least, of an option, of a factor of two
 WIDE = 8  # times the lowest: beyond, the axis is logarithmic
@@ -52,6 +38,13 @@ class Range:
     chosen: float | None = None
     chances: tuple[float, ...] | None = None
     skipped: bool = False
+
+    @property
+    def chance(self) -> float | None:
+        """The probability of the number that is shipped."""
+        if self.chosen is None or self.chances is None:
+            return None
+        return self.chances[self.options.index(self.chosen)]
 
 
 @final
@@ -83,7 +76,7 @@ def draw(panels: Sequence[Panel], alone: Panel | None = None) -> Figure:
         for axes in cells[1:, 1]:
             axes.set_axis_off()
     if any(found.chances is not None for panel in panels for found in panel.ranges):
-        _key(figure, cells.ravel().tolist())
+        heat_key(figure, cells.ravel().tolist(), PROBABILITY_STEPS, "probability")
     return figure
 
 
@@ -97,16 +90,6 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def _numbers(name: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", name)]
-
-
-def _key(figure: Figure, axes: Sequence[Axes]) -> None:
-    colours, steps = heat_map(PROBABILITY_STEPS)
-    mesh = ScalarMappable(steps, colours)
-    bar = figure.colorbar(mesh, ax=axes, location="bottom", fraction=0.04, aspect=50, shrink=0.8, pad=0.02)
-    bar.set_ticks(list(PROBABILITY_STEPS), labels=[percent(step, 0) for step in PROBABILITY_STEPS])
-    bar.ax.tick_params(length=0, labelsize=SMALL)
-    bar.outline.set_visible(False)
-    bar.set_label("probability", fontsize=SMALL, color=MUTED)
 
 
 def _height(panel: Panel) -> float:
@@ -174,7 +157,7 @@ def _cells(axes: Axes, column: int, found: Range) -> None:
 
 def colour_of(chance: float) -> str:
     """The colour of a probability."""
-    return HEAT[min(int(np.searchsorted(PROBABILITY_STEPS, chance, side="right")) - 1, len(HEAT) - 1)]
+    return HEAT[heat_level(chance, PROBABILITY_STEPS)]
 
 
 def edges_of(options: Sequence[float]) -> list[float]:

@@ -8,7 +8,8 @@ from typing import final
 
 from matplotlib.figure import Figure
 
-from sculptnet.report.style import ACCENT, INK, MUTED, SMALL, bare, grid, new_figure, value_beside
+from sculptnet.report.palette import ACCENT, INK, MUTED
+from sculptnet.report.style import SMALL, new_figure, rows
 from sculptnet.report.text import percent, short
 
 MOST_ROWS = 30
@@ -34,7 +35,6 @@ def draw(recalls: Sequence[Recall], balanced: float) -> Figure:
     for row, item in enumerate(shown):
         axes.plot([100 * item.low, 100 * item.high], [row, row], color=MUTED, linewidth=1.4, zorder=3)
         axes.plot([100 * item.recall], [row], "o", color=ACCENT, markersize=6, zorder=4)
-        value_beside(axes, row, percent(item.recall))
     axes.axvline(100 * balanced, color=INK, linewidth=1, linestyle=(0, (4, 2)), zorder=2)
     axes.annotate(
         f"mean of all classes {percent(balanced)}",
@@ -47,11 +47,8 @@ def draw(recalls: Sequence[Recall], balanced: float) -> Figure:
         fontsize=SMALL,
         annotation_clip=False,
     )
-    axes.set_yticks(range(len(shown)), [f"{short(item.name, 24)} ({item.images:,})" for item in shown])
-    axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.tick_params(axis="y", labelcolor=INK)
+    names = [f"{short(item.name, 24)} ({item.images:,})" for item in shown]
+    rows(axes, names, [percent(item.recall) for item in shown])
     axes.set_xlim(right=min(101.0, axes.get_xlim()[1]))
     axes.set_xlabel("recall (%), bars: 95 % interval; in brackets: test images")
-    bare(axes, "left")
-    grid(axes, "x")
     return figure

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from sculptnet.report.facts import Numbers
-from sculptnet.report.style import ACCENT, FAINT, INK, MUTED, SMALL, grid, name_at_right, new_figure
-from sculptnet.report.text import significant
+from sculptnet.report.palette import ACCENT, FAINT, MUTED
+from sculptnet.report.style import SMALL, finite, marker, new_figure, panels, reference
+from sculptnet.report.text import Numbers
 
 PANELS = (
     ("reward", "reward", 1.0),
@@ -22,54 +19,40 @@ PANELS = (
 )
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Batches:
-    """What was logged of each batch. `candidates`: how many were drawn up to there; NaN where nothing is known."""
-
-    candidates: Numbers
-    columns: Mapping[str, Numbers]
-
-
-def draw(batches: Batches, uniform_entropy: float | None) -> Figure:
+def draw(columns: Mapping[str, Numbers], uniform_entropy: float | None) -> Figure:
     """Small multiples over the candidates that were drawn.
 
     Args:
-        batches: in order.
+        columns: what was logged of each batch, in order; NaN where nothing is known. `candidates`: drawn so far.
         uniform_entropy: of a controller that has learned nothing, a line in its panel.
     """
-    shown = [panel for panel in PANELS if np.isfinite(batches.columns.get(panel[0], np.array([]))).any()]
-    figure = new_figure(520, 20 + 145 * max(1, len(shown)))
-    cells = figure.subplots(max(1, len(shown)), 1, squeeze=False, sharex=True)[:, 0]
-    for axes, (name, title, factor) in zip(cells, shown, strict=False):
-        _panel(axes, batches.candidates, batches.columns[name] * factor, title)
+    shown = [one for one in PANELS if finite(columns, one[0])]
+    figure, candidates = new_figure(520, 20 + 145 * max(1, len(shown))), columns["candidates"]
+    for axes, (name, title, factor) in zip(panels(figure, len(shown), 1, "candidates drawn"), shown, strict=False):
+        values = columns[name] * factor
+        known = np.isfinite(values)
+        axes.plot(
+            candidates[known], values[known], color=ACCENT, marker=marker(values, 40), markersize=3,
+            label="mean of a batch",
+        )  # fmt: skip
+        axes.set_title(title)
+        axes.margins(y=0.12)
         if name == "reward":
-            _more(axes, batches)
+            _more(axes, candidates, columns)
         if name == "entropy" and uniform_entropy is not None:
-            axes.axhline(uniform_entropy, color=MUTED, linewidth=1, linestyle=(0, (4, 2)))
-            axes.set_ylim(0, 1.18 * uniform_entropy)
-            name_at_right(axes, f"uniform {significant(uniform_entropy)}", uniform_entropy)
-    cells[-1].set_xlabel("candidates drawn", fontsize=SMALL)
+            axes.set_ylim(bottom=0)
+            reference(axes, uniform_entropy, "uniform", MUTED)
     return figure
 
 
-def _panel(axes: Axes, candidates: Numbers, values: Numbers, title: str) -> None:
-    known = np.isfinite(values)
-    marker = "o" if known.sum() < 40 else ""  # more points are a line
-    axes.plot(candidates[known], values[known], color=ACCENT, marker=marker, markersize=3, label="mean of a batch")
-    axes.set_title(title, color=INK, fontsize=SMALL)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.margins(y=0.12)
-    grid(axes)
-
-
-def _more(axes: Axes, batches: Batches) -> None:
+def _more(axes: Axes, candidates: Numbers, columns: Mapping[str, Numbers]) -> None:
     """The best of each batch, and the moving baseline."""
-    for name, label, line in (("best_reward", "best of a batch", ":"), ("baseline", "baseline", (0, (4, 2)))):
-        values = batches.columns.get(name, np.array([]))
-        if np.isfinite(values).any():
-            colour = FAINT if name == "best_reward" else MUTED
-            axes.plot(batches.candidates, values, color=colour, linewidth=1.2, linestyle=line, label=label)
+    for name, label, line, colour in (
+        ("best_reward", "best of a batch", ":", FAINT),
+        ("baseline", "baseline", (0, (4, 2)), MUTED),
+    ):
+        if finite(columns, name):
+            axes.plot(candidates, columns[name], color=colour, linewidth=1.2, linestyle=line, label=label)
     axes.legend(
         loc="lower right", bbox_to_anchor=(1.01, 0.98), fontsize=SMALL, ncols=3, handlelength=1.6, borderaxespad=0.2
     )

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import Any, final
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
-from sculptnet.report.style import ACCENT, ALERT, FAINT, INK, MUTED, SMALL, grid, new_figure
-from sculptnet.report.text import short
+from sculptnet.report.palette import ACCENT, ALERT, FAINT, INK, MUTED
+from sculptnet.report.style import SMALL, grid, logarithmic, new_figure
+from sculptnet.report.text import Numbers, short
 
-LOGARITHMIC_FROM = 6.0  # ratio of the slowest to the fastest network
-Numbers: TypeAlias = npt.NDArray[np.float64]
 PANEL_WIDTH, PANEL_HEIGHT = 560, 320  # pixels
 
 
@@ -42,35 +39,20 @@ def draw(panels: Sequence[Panel]) -> Figure:
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
-    latencies = [ms for ms, _ in (*panel.front, *panel.predicted, *panel.held_out)] + list(panel.budgets_ms)
-    if min(latencies) > 0 and max(latencies) / min(latencies) > LOGARITHMIC_FROM:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    logarithmic(axes, [ms for ms, _ in (*panel.front, *panel.predicted, *panel.held_out)] + list(panel.budgets_ms))
     for budget_ms in panel.budgets_ms:
         axes.axvline(budget_ms, color=ALERT, linewidth=0.9, zorder=1)
     if panel.front:
-        x, y = _columns(panel.front)
-        axes.step(x, y, where="post", color=MUTED, linewidth=1, zorder=2, label="front, predicted")
+        axes.step(*_columns(panel.front), where="post", color=MUTED, linewidth=1, zorder=2, label="front, predicted")
     for (before_ms, before), (after_ms, after) in zip(panel.predicted, panel.held_out, strict=True):
         axes.plot([before_ms, after_ms], [100 * before, 100 * after], color=FAINT, linewidth=0.9, zorder=3)
-    looks = (
+    for points, shape, face, edge, label in (
         (panel.predicted, "o", "none", MUTED, "predicted"),
         (panel.held_out, "o", ACCENT, ACCENT, "measured, held-out training images"),
         (panel.tested, "D", INK, INK, "measured, test images"),
-    )
-    for points, marker, face, edge, label in looks:
-        x, y = _columns(points)
-        axes.plot(
-            x,
-            y,
-            marker,
-            markersize=6,
-            markerfacecolor=face,
-            markeredgecolor=edge,
-            linestyle="none",
-            zorder=4,
-            label=label,
-        )
+    ):
+        look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": edge, "markersize": 6, "linestyle": "none"}
+        axes.plot(*_columns(points), shape, zorder=4, label=label, **look)
     axes.set_title(short(panel.title, 40), color=INK, fontsize=SMALL)
     axes.set_xlabel("latency (ms); red: the budgets", fontsize=SMALL)
     axes.set_ylabel("top-1 accuracy (%)", fontsize=SMALL)

@@ -14,9 +14,10 @@ from torch import Tensor
 from sculptnet.arch import Choices, IntMatrix
 from sculptnet.cost import Priced
 from sculptnet.errors import Infeasible
+from sculptnet.records import Log
+from sculptnet.records.search_events import SearchDraws
 from sculptnet.search.problem import Limit, Problem
 from sculptnet.search.protocol import Proposals, Search
-from sculptnet.state import Log
 from sculptnet.streams import stream
 
 DRAWS = 1024  # at once
@@ -45,7 +46,7 @@ def proposals(
     if condition is not None:
         factored, limit = condition
         rate = factored.draw_within(_chances(theta, 1.0), limit.at_most, stream(seed, "dnas/pass_rate"), 1).pass_rate
-        log({"event": "search_draws", "pass_rate": rate, "cost": factored.name, "at_most": limit.at_most})
+        log(SearchDraws(rate, factored.name, limit.at_most))
     unseen = _unseen(problem, theta, condition, rngs)
     first = True
     while new := list(itertools.islice(unseen, count)):

@@ -13,13 +13,14 @@ from sculptnet.errors import Infeasible, collected
 from sculptnet.learn.loop import BatchSource, Surroundings, run_training
 from sculptnet.learn.machine import ACCELERATORS, PRECISIONS, open_machine
 from sculptnet.nets import RelaxedSupernet
+from sculptnet.records import Log, no_log
 from sculptnet.rules import above, at_least, between, require
 from sculptnet.search.differentiable.draws import proposals
 from sculptnet.search.differentiable.loss import MICROSECONDS_PER_MS, loss_unit
 from sculptnet.search.differentiable.training import Alternating, Constants, SearchTraining
 from sculptnet.search.problem import Limit, Problem
 from sculptnet.search.protocol import Search
-from sculptnet.state import Checkpoint, Log, NoCheckpoint, Progress, no_log, no_progress
+from sculptnet.state import Checkpoint, NoCheckpoint, Progress, no_progress
 
 EPOCHS, WARMUP_EPOCHS, TAU_DECAY, DRAWS = 90, 10, math.exp(-0.045), 6
 
@@ -164,7 +165,7 @@ class Dnas:
             checkpoint: where to save, after each epoch and every `checkpoint_seconds` by `clock`. A call that was
                 killed at any moment goes on from there to the same result. An epoch's event may be logged twice then,
                 never lost.
-            log: is told a "search_epoch" after every epoch and "search_draws" before the first proposal.
+            log: is told a `SearchEpoch` after every epoch, and a `SearchDraws` before the first proposal.
             progress: is told "search" after every step.
 
         Raises:

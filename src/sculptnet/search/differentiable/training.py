@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -18,6 +18,7 @@ from sculptnet.learn.state import State
 from sculptnet.learn.training import Training
 from sculptnet.nets import RelaxedSupernet, initialise
 from sculptnet.nets.relaxed import LEAST_COMPARED
+from sculptnet.records.search_events import SearchEpoch
 from sculptnet.search.differentiable.loss import (
     cosine,
     cost_factor,
@@ -28,7 +29,6 @@ from sculptnet.search.differentiable.loss import (
     sampled,
     temperature,
 )
-from sculptnet.state import Event
 from sculptnet.streams import stream_seed
 
 
@@ -215,34 +215,34 @@ class SearchTraining(Training):
             "saved before is unharmed"
         )
 
-    def report(self) -> Event:
-        """A "search_epoch"; the keys of `theta_...` are absent while only weights are trained."""
+    def report(self) -> SearchEpoch:
+        """How the epoch went; without `theta_...` while only weights are trained."""
         epoch, constants = self.position.epoch, self.constants
         chances = probabilities(self.theta)
-        both = epoch >= constants.warmup_epochs
-        cost = {}
+        loss, accuracy = self._means(slice(self.weight_steps))
+        event = SearchEpoch(
+            epoch=epoch + 1,
+            epochs=constants.epochs,
+            phase="weights",
+            loss=loss,
+            accuracy=accuracy,
+            tau=temperature(epoch, constants.tau, constants.tau_decay),
+            entropy=mean_entropy(chances),
+            probabilities={path: tuple(vector.tolist()) for path, vector in chances.items()},
+            seconds=self.position.seconds,
+        )
+        if epoch >= constants.warmup_epochs:
+            loss, accuracy = self._means(slice(self.weight_steps, None))
+            event = replace(event, phase="architecture", theta_loss=loss, theta_accuracy=accuracy)
         if self.factored is not None:
-            cost = {"cost": self.factored.name, "expected_cost": float(self.factored.expected(chances))}
-        return {
-            "event": "search_epoch",
-            "epoch": epoch + 1,
-            "epochs": constants.epochs,
-            "phase": "architecture" if both else "weights",
-            **self._means("", slice(self.weight_steps)),
-            **(self._means("theta_", slice(self.weight_steps, None)) if both else {}),
-            "tau": temperature(epoch, constants.tau, constants.tau_decay),
-            "entropy": mean_entropy(chances),
-            **cost,
-            "probabilities": {path: vector.tolist() for path, vector in chances.items()},
-            "seconds": self.position.seconds,
-        }
+            event = replace(event, cost=self.factored.name, expected_cost=float(self.factored.expected(chances)))
+        return event
 
-    def _means(self, prefix: str, steps: slice) -> dict[str, float]:
-        """The mean loss and the accuracy over the images of some steps, under names that begin with `prefix`."""
+    def _means(self, steps: slice) -> tuple[float, float]:
+        """The mean loss and the accuracy over the images of some steps."""
         images = self.images[steps].numpy()
         loss = np.average(self.losses[steps].double().cpu().numpy(), weights=images)
-        correct = self.correct[steps].sum().item()
-        return {f"{prefix}loss": float(loss), f"{prefix}accuracy": correct / float(images.sum())}
+        return float(loss), self.correct[steps].sum().item() / float(images.sum())
 
     def identity(self) -> dict[str, Any]:
         """Constants, steps, decisions, processes, and the cost by its name and extremes."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from sculptnet.arch import IntMatrix
 from sculptnet.errors import Infeasible, InvalidValue, collected
+from sculptnet.pareto import FloatMatrix
 from sculptnet.search.genetic import children_of
 from sculptnet.search.joint_search.predictor import JointPredictor
-from sculptnet.search.pareto import FloatMatrix
 from sculptnet.search.problem import Problem
 from sculptnet.search.survival import survivors
 from sculptnet.streams import stream

@@ -5,25 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from sculptnet.arch import IntMatrix
 from sculptnet.cost import CostModel
 from sculptnet.errors import InvalidValue
+from sculptnet.pareto import best_first
+from sculptnet.records import Log, no_log
+from sculptnet.records.search_events import SearchPretrained, SearchRound, SearchStop
 from sculptnet.rules import at_least, between, require
 from sculptnet.search.joint_search.early_stop import correlations, shortest
-from sculptnet.search.joint_search.fine_stage import FineStage, refine
+from sculptnet.search.joint_search.fine_stage import FineStage, Refined, refine
 from sculptnet.search.joint_search.history import History
 from sculptnet.search.joint_search.learning import Learning, Vector
 from sculptnet.search.joint_search.pool import sobol_pool
 from sculptnet.search.joint_search.predictor import STATISTICS, JointPredictor, pretrain
-from sculptnet.search.pareto import best_first
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Proposals, Search
 from sculptnet.search.rows import distinct
-from sculptnet.state import Checkpoint, Log, NoCheckpoint, no_log
+from sculptnet.state import Checkpoint, NoCheckpoint
 from sculptnet.streams import stream, stream_seed
 
 FEWEST = 3  # accuracies that the predictor learns from; before, candidates are picked at random
@@ -120,7 +122,7 @@ class Joint:
             problem: any space and limits; one objective.
             seed: of all draws, of the predictor's weights and of the order in which it learns.
             checkpoint: gets the predictor after every round, for `load_joint_predictor` and `refine`; it is not read.
-            log: is told a "search_pretrained" and, after each round, a "search_round".
+            log: is told a `SearchPretrained`, after each round a `SearchRound`, and once a `SearchStop`.
 
         Raises:
             InvalidValue: there are several objectives.
@@ -138,13 +140,15 @@ class Joint:
         finalists = BATCH if self.finalists is None else self.finalists
         candidates = sobol_pool(problem, seed, self.pool)
         untaught = pretrain(problem.space, problem.objectives[0], seed, self.learning, self.statistics)
-        log({"event": "search_pretrained", "pool": len(candidates), "r2": {x.name: x.r2 for x in untaught.statistics}})
+        log(SearchPretrained(len(candidates), {x.name: x.r2 for x in untaught.statistics}))
         history, epochs, ranks = History(untaught), None, dict[int, float]()
         for index in range(rounds + (finalists > 0)):
             last = index == rounds
-            event: dict[str, Any] = {"event": "search_round", "stage": "fine" if last else "coarse", "round": index + 1}
+            bred: Refined | None = None
             if last:
-                rows = _finalists(problem, history, candidates, seed, self.fine, event)[:finalists]
+                if len(history.predictor.values):
+                    bred = refine(problem, history.predictor, seed, number=self.fine.kept, fine=self.fine)
+                rows = _finalists(history, candidates, bred, seed, index)[:finalists]
             else:
                 rows = _liked(history, history.unasked(candidates), seed, index)[:batch]
             if not len(rows):
@@ -152,7 +156,8 @@ class Joint:
             length = None if last else epochs
             results = yield Proposals(rows, length)
             values = history.add(results, brief=length is not None)
-            log({**event, **_told(history.predictor, rows, values), "epochs": length})
+            event = SearchRound("fine" if last else "coarse", index + 1, len(rows), int(np.isnan(values).sum()), length)
+            log(_told(event, history.predictor, rows, values, bred))
             if not (last or ranks):  # the first round of which enough came out
                 ranks = correlations(results, problem.objectives[0].metric)
                 epochs = _stop(ranks, self.correlation, log)
@@ -170,21 +175,12 @@ def _liked(history: History, rows: IntMatrix, seed: int, index: int) -> IntMatri
     return rows[best_first(values, [history.predictor.objective.maximize])]
 
 
-def _finalists(
-    problem: Problem,
-    history: History,
-    candidates: IntMatrix,
-    seed: int,
-    fine: FineStage,
-    event: dict[str, Any],
-) -> IntMatrix:
-    """What was not trained in full, best prediction first: of the genetic search and of the pool; completes `event`."""
-    if len(history.predictor.values):
-        found = refine(problem, history.predictor, seed, number=fine.kept, fine=fine)
-        event |= {"generations": found.generations, "predicted": float(found.predicted[0])}
-        candidates = np.concatenate([found.choices, candidates])
+def _finalists(history: History, candidates: IntMatrix, bred: Refined | None, seed: int, index: int) -> IntMatrix:
+    """What was not trained in full, best prediction first: of the genetic search and of the pool."""
+    if bred is not None:
+        candidates = np.concatenate([bred.choices, candidates])
     rows = candidates[distinct(candidates)]
-    return _liked(history, history.unasked(rows, brief_again=True), seed, event["round"])
+    return _liked(history, history.unasked(rows, brief_again=True), seed, index + 1)
 
 
 def _stop(found: dict[int, float], wanted: float, log: Log) -> int | None:
@@ -192,17 +188,22 @@ def _stop(found: dict[int, float], wanted: float, log: Log) -> int | None:
     epochs = shortest(found, wanted)
     if found:
         told = {str(epoch): value for epoch, value in found.items() if not math.isnan(value)}
-        log({"event": "search_stop", "correlations": told, "wanted": wanted, "epochs": epochs})
+        log(SearchStop(told, wanted, epochs))
     return epochs
 
 
-def _told(predictor: JointPredictor, rows: IntMatrix, values: Vector) -> dict[str, Any]:
-    """What is logged of a round: how it went, and what had been predicted before it."""
+def _told(
+    event: SearchRound, predictor: JointPredictor, rows: IntMatrix, values: Vector, bred: Refined | None
+) -> SearchRound:
+    """A round with what came out, what had been predicted before it, and what the genetic search said."""
     known = ~np.isnan(values)
-    told: dict[str, Any] = {"candidates": len(rows), "failed": int((~known).sum())}
-    if known.any():
-        best = values[known].max() if predictor.objective.maximize else values[known].min()
-        told |= {"best": float(best), "mean": float(values[known].mean())}
-        if len(predictor.values):
-            told["pairs"] = np.stack([predictor.of(rows[known]), values[known]], axis=1).tolist()
-    return told
+    if bred is not None:
+        event = replace(event, generations=bred.generations, predicted=float(bred.predicted[0]))
+    if not known.any():
+        return event
+    best = values[known].max() if predictor.objective.maximize else values[known].min()
+    event = replace(event, best=float(best), mean=float(values[known].mean()))
+    if not len(predictor.values):
+        return event
+    pairs = zip(predictor.of(rows[known]).tolist(), values[known].tolist(), strict=True)
+    return replace(event, pairs=tuple(pairs))

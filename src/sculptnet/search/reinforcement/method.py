@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import torch
 
 from sculptnet.arch import IntMatrix
 from sculptnet.cost import FactoredCost
 from sculptnet.errors import Infeasible, InvalidValue, collected
+from sculptnet.records import Log, no_log
+from sculptnet.records.search_events import SearchBatch
 from sculptnet.rules import above, at_least, between, require
 from sculptnet.search.problem import Problem
 from sculptnet.search.protocol import Proposals, Search
@@ -18,7 +20,6 @@ from sculptnet.search.reinforcement.controller import Controller
 from sculptnet.search.reinforcement.feedback import Feedback, feedback
 from sculptnet.search.reinforcement.ppo import Learner, Ppo
 from sculptnet.search.reinforcement.reward import Reward
-from sculptnet.state import Event, Log, no_log
 from sculptnet.streams import stream
 
 PAPER_UPDATES, PAPER_RATE, PAPER_BATCH = 400, 3.5e-4, 20  # about 8,000 candidates in MnasNet; the rest is NASNet's
@@ -112,7 +113,7 @@ class Reinforce:
         Args:
             problem: any space; one objective above 0, to be maximised; any limits.
             seed: of all draws and of the controller's weights.
-            log: is told a "search_batch" after each.
+            log: is told a `SearchBatch` after each.
 
         Raises:
             InvalidValue: the objective is to be minimised; later, an objective below 0, or of 0 throughout a batch.
@@ -134,7 +135,14 @@ class Reinforce:
             entropy = entropy_of(learner.controller, rows)
             results = yield Proposals(rows)
             told = feedback(problem, reward, results, self.cost_metric)
-            log({**_event(problem, told, index, batch, baseline), "entropy": entropy})
+            log(
+                _event(
+                    problem,
+                    told,
+                    SearchBatch(index + 1, (index + 1) * batch, int((~told.known).sum()), entropy),
+                    baseline,
+                )
+            )
             if told.known.any():
                 mean = float(told.rewards.mean())
                 baseline = mean if math.isnan(baseline) else baseline
@@ -149,24 +157,21 @@ def entropy_of(controller: Controller, rows: IntMatrix) -> float:
     return float(judged.entropies.sum() / judged.alive.sum())
 
 
-def _event(problem: Problem, told: Feedback, index: int, batch: int, baseline: float) -> Event:
-    """What is logged of a batch, counted from 1; numbers that nothing is known of are absent."""
-    event: dict[str, Any] = {
-        "event": "search_batch",
-        "batch": index + 1,
-        "candidates": (index + 1) * batch,
-        "failed": int((~told.known).sum()),
-    }
-    if told.known.any():
-        event |= {"reward": float(told.rewards.mean()), "best_reward": float(told.rewards.max())}
-        event |= {"value": float(told.values.mean())}
+def _event(problem: Problem, told: Feedback, event: SearchBatch, baseline: float) -> SearchBatch:
+    """A batch with what is known of it."""
     if not math.isnan(baseline):
-        event["baseline"] = baseline
-    if problem.limits and told.known.any():
-        first = problem.limits[0]
-        event |= {"within": float(told.within.mean()), "cost": first.cost.name, "at_most": first.at_most}
-        event["costs"] = told.costs[:, 0].tolist()
-    return event
+        event = replace(event, baseline=baseline)
+    if not told.known.any():
+        return event
+    rewards = told.rewards
+    event = replace(
+        event, reward=float(rewards.mean()), best_reward=float(rewards.max()), value=float(told.values.mean())
+    )
+    if not problem.limits:
+        return event
+    first, costs = problem.limits[0], tuple(told.costs[:, 0].tolist())
+    within = float(told.within.mean())
+    return replace(event, within=within, cost=first.cost.name, at_most=first.at_most, costs=costs)
 
 
 def _problem_problems(problem: Problem, cost_metric: str | None) -> list[str]:
