@@ -3,7 +3,7 @@
 # works without asking.
 
 .DELETE_ON_ERROR:
-.PHONY: help venv demo demo-baselines fashion-mnist test test-slow test-shared test-executorch lint format \
+.PHONY: help venv demo demo-baselines fashion-mnist test coverage test-slow test-shared test-executorch lint format \
 	format-check types layers check clean
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -11,7 +11,6 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 PIP_ARGS ?=
 WORKERS ?= 2
 PYTEST_ARGS ?=
-COVERAGE ?= --cov=sculptnet
 DEMO_ARGS ?= --latency-ms 0.18 --minutes 4.8 --run-dir demo \
 	--set space.channels=16,24,48,96 --set space.layers=1,2,2,2 --set space.strides=1,2,2,1 \
 	--set space.stem_stride=2 --set space.head_channels=256 \
@@ -22,6 +21,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 # neighbouring tests stay together, so that what a file sets up is mostly set up once
+FAST := "not slow and not shared and not network and not gpu"
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 help: ## Lists the targets.
@@ -54,9 +54,11 @@ fashion-mnist:
 			|| { $$root apt-get update -qq >/dev/null 2>&1 && $$install >/dev/null 2>&1 </dev/null; } \
 			|| echo "apt-get has no dataset-fashion-mnist here; it will be downloaded"; }
 
-# What is covered is settled by all of them: some of them run by `make test COVERAGE= PYTEST_ARGS=tests/flow`.
-test: $(INSTALLED) ## The tests, a few minutes on two cores, and which branches they cover.
-	$(PYTEST) -m "not slow and not shared and not network and not gpu" $(COVERAGE) $(PYTEST_ARGS)
+test: $(INSTALLED) ## The tests, a few minutes on two cores.
+	$(PYTEST) -m $(FAST) $(PYTEST_ARGS)
+
+coverage: $(INSTALLED) ## The same tests, half as fast, and which lines and branches they cover.
+	$(PYTEST) -m $(FAST) --timeout 900 --cov=sculptnet $(PYTEST_ARGS)
 
 test-slow: $(INSTALLED) ## The tests that take minutes each.
 	$(PYTEST) -m "slow and not shared and not network and not gpu" --timeout 3600 $(PYTEST_ARGS)

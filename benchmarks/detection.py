@@ -30,6 +30,7 @@ from sculptnet.data.detection import evaluation_batches, read_boxes
 from sculptnet.export.detector_files import MODEL, load_detector
 from sculptnet.files import read_json, write_atomic
 from sculptnet.listening import Listener
+from sculptnet.methods.given_detector import GivenDetector
 from sculptnet.options import Accelerator, DetectOptions
 from sculptnet.plain import from_command
 from sculptnet.records import write_record
@@ -80,7 +81,7 @@ def measure_again(folder: Path) -> None:
     """Times a finished run's file once more, as it was when it was shipped; and notes that in its card."""
     run = RunDirectory(folder)
     options = from_command(DetectOptions, run.info().command, {"run_dir": folder, "listener": Listener(print)})
-    job = detect_open.opened(options, time.monotonic)
+    job = detect_open.opened(options, GivenDetector(), time.monotonic)
     photo = next(evaluation_batches(job.data.train, job.preprocessing, 1)).numpy()
     run.measurements.unlink()
     timings, loops = timed(job, load_detector(run.model)[0], run.model / MODEL, photo)

@@ -55,6 +55,7 @@ def run_seed(given: argparse.Namespace, seed: int) -> tuple[sculptnet.FitResult,
         baselines=True,
         run_dir=given.runs / f"{Path(given.data).name}-{seed}",
     )
+    assert isinstance(result, sculptnet.FitResult)
     assert result.card is not None
     assert result.card.budget is not None
     file = result.card.budget.file

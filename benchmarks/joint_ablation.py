@@ -45,7 +45,7 @@ from sculptnet.arch import (
 from sculptnet.cost import Macs, macs
 from sculptnet.data import EvaluationBatches, Preprocessing
 from sculptnet.evaluate import ByTraining
-from sculptnet.evaluate.by_training import WEIGHTS
+from sculptnet.evaluate.trains import WEIGHTS
 from sculptnet.learn import accuracy_of
 from sculptnet.nets import Network
 from sculptnet.records import Event, of_kind

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sculptnet.arch import Architecture
+from sculptnet.arch import Architecture, SearchSpace, choice
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 
 SIZE = 64
@@ -20,6 +20,13 @@ def tiny_backbone(size: int = SIZE) -> Architecture:
     """Stem and four blocks of stride 2: 32 in all."""
     stages = tuple((InvertedResidual(width, 3, 2, 2),) for width in (8, 16, 16, 24))
     return Architecture(size, Conv(8, 3, 2), stages, PooledConv(32), Classifier(2))
+
+
+def tiny_backbones(num_classes: int, resolution: int) -> SearchSpace:
+    """`tiny_backbone` with open expansions and kernels: eight networks."""
+    firsts = [InvertedResidual(8, choice(3, 5), choice(1, 2), 2), InvertedResidual(16, 3, choice(2, 4), 2)]
+    stages = tuple((one,) for one in (*firsts, InvertedResidual(16, 3, 2, 2), InvertedResidual(24, 3, 2, 2)))
+    return SearchSpace(Architecture(resolution, Conv(8, 3, 2), stages, PooledConv(32), Classifier(num_classes)))
 
 
 def photo(rng: np.random.Generator, width: int = SIZE, height: int = SIZE, most: int = 2) -> tuple[Image.Image, Rows]:

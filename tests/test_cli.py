@@ -180,8 +180,8 @@ def test_devices_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
             ("train", "photos"),
             "expected NETWORK and DATA, or a run directory, got photos; `sculptnet fit DATA` searches a network",
         ),
-        (("fit", "photos", "--latency-ms", "1", "--threads", "0"), "request: --threads must be at least 1, got 0"),
-        (("fit", "photos", "--latency-ms", "1", "--set", "search.tau=hot"), "request: --set search.tau: must be a"),
+        (("fit", "photos", "--latency-ms", "1", "--threads", "0"), "Error: --threads must be at least 1, got 0"),
+        (("fit", "photos", "--latency-ms", "1", "--set", "search.tau=hot"), "Error: --set search.tau: must be a"),
         (("fit", "photos", "--latency-ms", "1", "--set", "tau=5"), "where GROUP is search or space or recipe"),
         (("fit", "photos", "--latency-ms", "1", "--threads", "1000"), "threads"),
         (("predict", "missing.onnx", "photo.jpg"), "missing.onnx: no such file"),
@@ -251,3 +251,26 @@ def test_a_folder_with_one_class_is_refused(run: Callable[..., tuple[int, str, s
     assert code == 2
     assert "only" in err
     assert not (tmp_path / "runs").exists()
+
+
+def test_no_line_of_the_list_of_verbs_is_cut(run: Callable[..., tuple[int, str, str]]) -> None:
+    _, out, _ = run("--help")
+    lines = out.partition("Commands:")[2].splitlines()
+    assert [line for line in lines if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        ("fit", "by default fbnet"),
+        ("fit", "--latency-ms is needed, unless DATA is a run directory"),
+        ("fit", "A search of networks needs it"),
+        ("train", "DATA: a folder with one folder per class"),
+        ("search-recipe", "DATA: a folder with one folder per class"),
+        ("measure", "or package.module:name of one"),
+        ("measure", "What is measured: networks in fp32, or quantised to int8"),
+        ("specialize", "adb:SERIAL, or package.module:name"),
+    ],
+)
+def test_help_says_what_can_be_given(verb: str, said: str, run: Callable[..., tuple[int, str, str]]) -> None:
+    assert said in " ".join(run(verb, "--help")[1].split())

@@ -15,9 +15,7 @@ from typing import final
 from torch import nn
 
 from sculptnet.arch import Block, OneOf, SearchSpace, choice
-from sculptnet.blocks import Activation
-from sculptnet.blocks.checks import channel_problems, check, count_problems, kernel_problems
-from sculptnet.blocks.layers import Residual, conv_bn
+from sculptnet.blocks import Activation, Residual, channel_problems, check, conv_bn, count_problems, kernel_problems
 from sculptnet.spaces import fbnet
 
 

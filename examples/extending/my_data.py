@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sculptnet.data import Files, ImageData, Request, stratified
-from sculptnet.data.survey import survey_files
+from sculptnet.data import Files, ImageData, Request, stratified, survey_files
 from sculptnet.errors import DataError, collected
 from sculptnet.streams import stream
 

@@ -16,8 +16,7 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from sculptnet.devices import Measurement, Model, Plan, check_answer, example_input
-from sculptnet.devices.local import cpu_name, measure_plan
+from sculptnet.devices import Measurement, Model, Plan, check_answer, cpu_name, example_input, measure_plan
 from sculptnet.errors import DeviceError
 from sculptnet.state import Progress, no_progress
 
@@ -37,6 +36,14 @@ class Reference:
     def name(self) -> str:
         """Stands in tables and metrics: `latency_ms@reference-1t`."""
         return "reference-1t"
+
+    @property
+    def precisions(self) -> frozenset[str]:
+        """Runs ship a file in fp32 and one in int8; what does not stand here is not timed on the device.
+
+        ONNX's reference implementation lacks the quantised operators of the files. Who runs both says so, too.
+        """
+        return frozenset({"fp32"})
 
     def describe(self) -> Mapping[str, Any]:
         """What a reader of a time must know."""

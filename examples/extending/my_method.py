@@ -21,14 +21,12 @@ from sculptnet.errors import Infeasible, InvalidValue
 from sculptnet.job import FitJob
 from sculptnet.learn import rescaled
 from sculptnet.methods import Searching, Target
-from sculptnet.methods.finalists import by_training, given, measured_by, run_logged, within
-from sculptnet.records import Event, of_kind
+from sculptnet.methods.finalists import given, measured_by, run_logged, within
+from sculptnet.records import Event, newest_of
 from sculptnet.report import Absent, Part, ReportData, Section, SectionMaker, Table, columns
 from sculptnet.report.sections import searched_from_scratch
 from sculptnet.search import Problem, TrialRecord
-from sculptnet.stages.batches import training_batches
-from sculptnet.stages.plan import planned
-from sculptnet.stages.speed import measure_training
+from sculptnet.stages import by_training, measure_training, planned, training_batches
 from sculptnet.streams import stream
 
 TRIALS_SHARE = 0.5  # of the time that is left, for all rungs together
@@ -36,11 +34,20 @@ TRIALS_SHARE = 0.5  # of the time that is left, for all rungs together
 
 @dataclass(frozen=True)
 class Rung(Event):
-    """A rung is through: how many networks were trained for how many epochs, and the best accuracy, a fraction."""
+    """A rung is through.
+
+    Attributes:
+        number: which, from 1; a run that is gone on with logs it again, and the newest counts (`newest_of`).
+        networks, within_budget: how many began, and how many of them were measured within the budget and trained.
+        epochs: for how long.
+        best: accuracy, a fraction.
+    """
 
     kind: ClassVar[str] = "halving_rung"
 
+    number: int
     networks: int
+    within_budget: int
     epochs: int
     best: float
 
@@ -103,7 +110,8 @@ class Halving(Searching[HalvingPlan]):
 
     def best(self, job: FitJob, target: Target, plan: HalvingPlan) -> TrialRecord:
         rows = target.problem.sample(stream(job.options.seed, "halving.draws"), self.first)
-        for count, epochs in plan.rungs:
+        for number, (count, epochs) in enumerate(plan.rungs, start=1):
+            begun = len(rows[:count])
             evaluate = measured_by(job, target, epochs, by_training(job))
             records = run_logged(job, given(rows[:count], epochs), target.problem, evaluate, count)
             trained = [record for record in records if "top1" in record.metrics and within(record, evaluate.at_most)]
@@ -111,7 +119,7 @@ class Halving(Searching[HalvingPlan]):
                 raise Infeasible(f"none of {count} random networks ran within the budget; raise latency_ms")
             ranked = sorted(trained, key=lambda record: -record.metrics["top1"])
             rows = np.array([record.choices for record in ranked])
-            job.log(Rung(len(trained), epochs, _top1(ranked[0])))
+            job.log(Rung(number, begun, len(trained), epochs, _top1(ranked[0])))
         return ranked[0]
 
     def trained(self, candidate: Candidate, plan: HalvingPlan) -> Candidate:
@@ -123,11 +131,12 @@ class Halving(Searching[HalvingPlan]):
 
 def rungs(source: ReportData) -> Part:
     """The section of the page that tells how the rungs went."""
-    events = of_kind(source.events, Rung)
+    events = newest_of(source.events, Rung, lambda one: one.number)
     if not events:
         return Absent("Rungs", "the search has not begun")
-    rows = [[f"{one.networks}", f"{one.epochs}", f"{one.best:.1%}"] for one in events]
-    table = Table("Of each rung the better half went on.", columns("Networks", "Epochs", "Best top-1", words=0), rows)
+    rows = [[f"{one.networks}", f"{one.within_budget}", f"{one.epochs}", f"{one.best:.1%}"] for one in events]
+    caption = "Of each rung, the better half of its networks went on, as far as so many were within the budget."
+    table = Table(caption, columns("Networks", "Within the budget", "Epochs", "Best top-1", words=0), rows)
     return Section("rungs", "Rungs", (table,))
 
 

@@ -73,14 +73,17 @@ fit = _call(
     """Searches, trains and exports a ConvNet whose latency, measured on a device, is within a budget.
 
     The same call again goes on where the last one stopped; `resume` goes on with a run directory. Nothing prints
-    unless a listener is given or the logger `sculptnet` is heard.
+    unless a listener is given or the logger `sculptnet` is heard. With task `detect` the data are photographs with
+    boxes, and the ConvNet becomes the backbone of a detector, which the budget is for.
 
     Returns:
-        A `FitResult`: the network, its card, its page, the trials that no other one beats.
+        A `FitResult`: the network, its card, its page, the trials that no other one beats; of task `detect` a
+        `DetectionResult` with the same.
 
     Raises:
         InvalidValue: with everything that is wrong with the arguments.
         DataError: the images cannot be used as they are.
+        MissingExtra: of task `detect`, pycocotools is not installed.
         Infeasible: the budget is under the fastest network of the space on this device.
     """,
 )
@@ -162,7 +165,8 @@ resume = _call(
     """Goes on with a run directory, whichever call began it; a finished run is read.
 
     What it was asked for it knows, and what is found stays the same. It can still be given what does not change that,
-    and once more the values that no file brings back.
+    and once more the values that no file brings back: images, a device, a space. A finished run is read without those,
+    unless its method was a class of a program, or its network has blocks that only its space knows.
 
     Returns:
         A `FitResult`, or a `DetectionResult` for a run of `detect`.

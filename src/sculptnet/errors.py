@@ -23,6 +23,25 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+__all__ = [
+    "DataError",
+    "DeviceError",
+    "Infeasible",
+    "InvalidSpace",
+    "InvalidValue",
+    "MissingExtra",
+    "NotInSpace",
+    "NotMeasured",
+    "OpenValue",
+    "RunError",
+    "SculptNetError",
+    "TrainingDiverged",
+    "WorkerFailed",
+    "collected",
+    "suggestion",
+    "told",
+]
+
 LONGEST_TEXT = 400  # characters of other libraries' errors
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sculptnet.job import OpenRun, Stage
+from sculptnet.job import Stage, TaskJob
 from sculptnet.stages.working_time import timed
 from sculptnet.tasks.base import Task
 
-J = TypeVar("J", bound=OpenRun)
+J = TypeVar("J", bound=TaskJob[Any])
 F = TypeVar("F")
 N = TypeVar("N")
 R = TypeVar("R")

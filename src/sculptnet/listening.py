@@ -9,6 +9,8 @@ from pathlib import Path
 
 from sculptnet.state import Progress, no_progress
 
+__all__ = ["LOGGED", "Listener", "nobody"]
+
 
 def nobody(folder: Path) -> None:
     """For those who do not care where a run is kept."""

@@ -17,7 +17,7 @@ from sculptnet.records.card import Origin
 from sculptnet.search import Limit
 
 if TYPE_CHECKING:
-    from sculptnet.job import Job
+    from sculptnet.job import Job, TaskJob
     from sculptnet.report import ReportData, SectionMaker
 
 O = TypeVar("O", bound=ImageOptions)  # noqa: E741
@@ -51,6 +51,40 @@ class NamedMethod:
 
     name: str | None
     settings: Mapping[str, str]
+
+
+class AnyTask(ABC):
+    """A method that knows candidates by what the run's task says of them: how good after training, how fast.
+
+    Attributes:
+        name: of the method.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def find(self, job: TaskJob[Any]) -> Found:
+        """Finds the network to ship, or goes on where an earlier call stopped; raises `Infeasible`."""
+
+    @abstractmethod
+    def compare(self, job: TaskJob[Any], found: Found) -> None:
+        """Trains what was asked for to compare the shipped network with."""
+
+    @abstractmethod
+    def searched(self, job: TaskJob[Any]) -> bool:
+        """Whether nothing is left that was asked of its search."""
+
+    @abstractmethod
+    def compared(self, job: TaskJob[Any]) -> bool:
+        """Whether all is trained that was asked for to compare the shipped network with."""
+
+    @abstractmethod
+    def longer_epochs(self, job: TaskJob[Any]) -> int | None:
+        """How long the shipped network is trained; None where trials are trained as long, or there are none."""
+
+    @abstractmethod
+    def course(self) -> tuple[SectionMaker, ...]:
+        """The sections of a page that tell how its search went."""
 
 
 class Method(ABC, Generic[O]):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sculptnet import blocks, zoo
-from sculptnet.arch import Architecture, Recipe, SearchSpace, architecture_from_json
+from sculptnet.arch import Architecture, Recipe, SearchSpace
 from sculptnet.arch.choice import require_decided
 from sculptnet.errors import InvalidValue
 from sculptnet.files import read_given
@@ -84,7 +84,7 @@ def _of_file(path: Path) -> Architecture:
         raise InvalidValue(f"NETWORK {path} does not exist; `sculptnet zoo` lists networks by name")
     data = read_given(path, ARCHITECTURE_FILE)
     try:
-        return architecture_from_json(data, blocks.ALL)
+        return blocks.read_architecture(data)
     except InvalidValue as error:
         raise InvalidValue(f"{path} holds no architecture ({error}); name {ARCHITECTURE_FILE}") from error
 

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     from sculptnet.zoo import Published
 
 
+class TaskName(Enum):
+    """What a network is to do."""
+
+    CLASSIFY = "classify"
+    DETECT = "detect"
+
+
 class Accelerator(Enum):
     """What torch trains on; `AUTO` is CUDA where torch finds it."""
 
@@ -116,7 +123,16 @@ class BoxGroup(SplitGroup):
     data: BoxData | Path | str = option(
         "A folder or .tar with VOC XML or COCO JSON, or BoxData.", kw_only=False, metavar="DATA"
     )
-    size: int = option("Height and width of the detector's input, pixels; a multiple of 32.", default=320, kind=int)
+
+
+@options
+class DetectorGroup(Options):
+    """What a detector looks at, and for."""
+
+    size: int = option("Height and width of a detector's input, pixels; a multiple of 32.", default=320, kind=int)
+    detector: DetectorSettings | Mapping[str, object] | None = option(
+        "What a detector looks for: a whole value, or what differs from the usual one.", default=None, kind=None
+    )
 
 
 @options
@@ -140,7 +156,11 @@ class Target(DeviceGroup):
     """The budget, and the device that it is measured on."""
 
     latency_ms: float | None = option(
-        "The budget: milliseconds for one image on the device.", default=None, kw_only=False, kind=float
+        "The budget: milliseconds for one image on the device. A search of networks needs it; it judges one that is "
+        "given.",
+        default=None,
+        kw_only=False,
+        kind=float,
     )
 
     def problems(self) -> list[str]:
@@ -152,7 +172,11 @@ class Target(DeviceGroup):
 class FileGroup(Options):
     """The exported file that a budget judges."""
 
-    precision: Precision = option("The exported file that the budget judges.", default=Precision.FP32, kind=Precision)
+    precision: Precision = option(
+        "The exported file that the budget judges: fp32 or int8; both are shipped.",
+        default=Precision.FP32,
+        kind=Precision,
+    )
 
 
 @options
@@ -169,7 +193,9 @@ class Effort(AcceleratorGroup):
     """How long it may take, and on what."""
 
     minutes: float = option(
-        "How long the whole may take, about; what fits is planned once and printed.", default=60.0, kind=float
+        "How long the whole may take, about; what fits is planned once and printed, at most 400 epochs of a training.",
+        default=60.0,
+        kind=float,
     )
 
     def problems(self) -> list[str]:
@@ -215,6 +241,11 @@ class Place(FreshGroup, ListenGroup):
                 "`run_dir`"
             )
         return found
+
+
+@options
+class RunOptions(Place, Effort, Target):
+    """Of every run: a budget, the time it may take, its place."""
 
 
 @options
@@ -295,7 +326,7 @@ class SearchGroup(ComparisonGroup, LimitGroup):
 
     method: Method[Any] | type[Method[Any]] | NamedMethod | str | None = option(
         "How to search: fbnet, fbnetv2, fbnetv3, mnasnet, ofa, carve, random, evolution, nsga2, optuna, or "
-        "package.module:name.",
+        "package.module:name; by default fbnet.",
         default=None,
     )
     space: SearchSpace | Callable[..., SearchSpace] | SpaceSettings | str | None = option(
@@ -321,8 +352,8 @@ class SearchGroup(ComparisonGroup, LimitGroup):
 class RecipeGroup(Options):
     """How networks are trained."""
 
-    recipe: Recipe | Mapping[str, object] | None = option(
-        "How networks are trained: a whole recipe, epochs included; or what differs from the method's, by dotted "
+    recipe: Recipe | DetectorRecipe | Mapping[str, object] | None = option(
+        "How networks are trained: a whole recipe, epochs included; or what differs from the usual one, by dotted "
         "names, such as {'optimizer.learning_rate': 0.05}.",
         default=None,
         kind=None,
@@ -331,7 +362,7 @@ class RecipeGroup(Options):
 
 # ---------------------------------------------------------------------- verbs
 @options
-class ImageOptions(RecipeGroup, Place, Effort, FileGroup, Target, DataGroup):
+class ImageOptions(RecipeGroup, FileGroup, RunOptions, DataGroup):
     """Of every run that classifies images."""
 
 
@@ -341,8 +372,21 @@ class TrialOptions(TrialGroup, ImageOptions):
 
 
 @options
-class FitOptions(SearchGroup, TrialOptions):
-    """Of `fit`: images, a budget, and how to search."""
+class FitOptions(DetectorGroup, SearchGroup, TrialOptions):
+    """Of `fit`: images, a budget, and how to search. With task `detect`, the images are photographs with boxes."""
+
+    data: ImageData | BoxData | Path | str = option(  # type: ignore[assignment]  # a task refuses what is another's
+        "A folder with one folder per class, a data set's name, package.module:name, or ImageData; of task detect a "
+        "folder or .tar with VOC XML or COCO JSON, or BoxData.",
+        kw_only=False,
+        metavar="DATA",
+    )
+    task: TaskName | None = option(
+        "What the network is to do: classify, or detect objects; by default classify, and detect where data is "
+        "BoxData.",
+        default=None,
+        kind=TaskName,
+    )
 
 
 @options
@@ -360,17 +404,8 @@ class RecipeOptions(TrialOptions, NetworkGroup):
 
 
 @options
-class DetectOptions(BeginningGroup, Place, Effort, Target, BoxGroup, NetworkGroup):
+class DetectOptions(DetectorGroup, BeginningGroup, RecipeGroup, RunOptions, BoxGroup, NetworkGroup):
     """Of `detect`: a network, and photographs with boxes; a budget only judges the detector."""
-
-    recipe: DetectorRecipe | Mapping[str, object] | None = option(
-        "How the detector is trained: a whole recipe, or what differs from the usual one, by dotted names.",
-        default=None,
-        kind=None,
-    )
-    detector: DetectorSettings | Mapping[str, object] | None = option(
-        "What it looks for: a whole value, or what differs from the usual one.", default=None, kind=None
-    )
 
 
 @options
@@ -394,7 +429,9 @@ class SpecializeOptions(LimitGroup, ListenGroup):
         repeated=True,
     )
     device: Device | str | None = option(
-        "A runtime, ssh://user@host, adb:SERIAL; by default the device of RUN.", default=None
+        "A name of `sculptnet devices`, ssh://user@host, adb:SERIAL, or package.module:name; by default the device of "
+        "RUN.",
+        default=None,
     )
     threads: int | None = option(
         "Threads that the device computes with; by default those of RUN.", default=None, kind=int

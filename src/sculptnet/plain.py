@@ -118,6 +118,11 @@ def _default(field: Field[Any]) -> object:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
+def lost_values(command: Mapping[str, Any]) -> list[str]:
+    """The options that a program gave as values that no file can bring back, but those that can be added later."""
+    return [name for name, value in command.items() if _is_lost(value) and name not in FREE]
+
+
 def from_command(kind: type[V], command: Mapping[str, Any], changes: Mapping[str, Any], call: str = "resume") -> V:
     """The options that `to_command` made plain.
 
@@ -137,7 +142,7 @@ def from_command(kind: type[V], command: Mapping[str, Any], changes: Mapping[str
     lost = [
         f"{name} ({value[VALUE]})" if isinstance(value, Mapping) and VALUE in value else name
         for name, value in command.items()
-        if _is_lost(value) and name not in changes and name not in FREE
+        if name in lost_values(command) and name not in changes
     ]
     if lost:
         given = ", ".join(f"{name.partition(' ')[0]}=..." for name in lost)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
+__all__ = [
+    "Precision",
+]
+
 
 class Precision(Enum):
     """The numbers that a network computes with on the device."""

@@ -13,7 +13,7 @@ from sculptnet.errors import RunError
 from sculptnet.export import load_network
 from sculptnet.nets import Network
 from sculptnet.records import to_plain
-from sculptnet.records.card import ClassifierCard
+from sculptnet.records.card import Card, ClassifierCard
 from sculptnet.runs import RunDirectory
 from sculptnet.stages.feasibility import NOTICED_SLOWER
 from sculptnet.stages.proxy import ProxyCheck
@@ -90,7 +90,7 @@ class FitResult:
         over = card.judged().latency_ms / budget.at_most - 1
         within = f"within the budget of {budget.at_most:g} ms"
         if over > 0:
-            within = f"OVER the budget of {budget.at_most:g} ms by {over:.1%}{_slowed(card)}"
+            within = f"OVER the budget of {budget.at_most:g} ms by {over:.1%}{slowed(card)}"
         return f"{budget.file} is {within} on {device}"
 
     def to_json(self) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class FitResult:
         }
 
 
-def _slowed(card: ClassifierCard) -> str:
+def slowed(card: Card) -> str:
     """How much of an excess is the device's own: its speed now, against the one that the search counted with."""
     if card.predicted is None or card.predicted.reference_ms is None:
         return ""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sculptnet.errors import InvalidValue, SculptNetError, collected
 
+REQUEST = "The request"  # what problems with options are problems of
+
 
 def at_least(owner: object, low: float, *names: str) -> list[str]:
     """A sentence for every field of `owner` in `names` that is below `low`; None is a number that is left open."""

@@ -183,15 +183,20 @@ def _require_fields(inner: object, annotation: Any, name: str) -> None:
         raise InvalidValue(f"{name} is {inner!r} and has no fields")
 
 
-def decided(value: V, given: V | Mapping[str, object] | None, group: str) -> V:
+def decided(value: V, given: object, group: str) -> V:
     """A whole value that is `given` in its place, or `value` with what a mapping of dotted names decides.
 
     Raises:
-        InvalidValue: with every problem.
+        InvalidValue: with every problem; or it is neither a mapping nor another such value.
     """
     if given is None:
         return value
-    return apply(value, given, group) if isinstance(given, Mapping) else given
+    if isinstance(given, Mapping):
+        return apply(value, given, group)
+    if not isinstance(given, type(value)):
+        kind, wanted = type(given).__name__, type(value).__name__
+        raise InvalidValue(f"`{group}` is a {kind}, and here it must be a {wanted} or a mapping of its fields' names")
+    return given
 
 
 def text_of(value: object) -> str:

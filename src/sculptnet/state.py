@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 if TYPE_CHECKING:
     from torch import Tensor
 
+__all__ = [
+    "Checkpoint",
+    "NoCheckpoint",
+    "Progress",
+    "no_progress",
+]
+
 Progress: TypeAlias = Callable[[str, int, int], None]  # what, done, total; called often, cheap
 
 

@@ -6,6 +6,11 @@ import hashlib
 
 import numpy as np
 
+__all__ = [
+    "stream",
+    "stream_seed",
+]
+
 
 def _sequence(seed: int, purpose: str, index: int) -> np.random.SeedSequence:
     digest = hashlib.sha256(purpose.encode()).digest()

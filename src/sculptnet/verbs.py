@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,11 +14,23 @@ from sculptnet.devices.energy import POWERCAP
 from sculptnet.errors import InvalidValue, SculptNetError
 from sculptnet.files import AS_WRITTEN, reading
 from sculptnet.flow import work
-from sculptnet.job import Stage
+from sculptnet.job import Stage, TaskJob
 from sculptnet.learn import process_as_found
-from sculptnet.method import Method, NamedMethod
-from sculptnet.methods import Evolution, FBNet, FBNetV3, Given, Searching, SearchRecipe, Trials, made
-from sculptnet.methods.searching import given_problems
+from sculptnet.method import AnyTask, Method, NamedMethod
+from sculptnet.methods import (
+    ALL,
+    Evolution,
+    FBNet,
+    FBNetV3,
+    Given,
+    MnasNet,
+    Searching,
+    SearchRecipe,
+    Trials,
+    made,
+)
+from sculptnet.methods.given_detector import GivenDetector
+from sculptnet.methods.searching import given_problems, image_recipe_problems
 from sculptnet.options import (
     DetectOptions,
     FitOptions,
@@ -26,32 +38,69 @@ from sculptnet.options import (
     RecipeOptions,
     ResumeOptions,
     SpecializeOptions,
+    TaskName,
     TrainOptions,
 )
-from sculptnet.plain import FREE, from_command
+from sculptnet.plain import FREE, from_command, lost_values
+from sculptnet.records.card import DetectorCard, read_card
 from sculptnet.result import FitResult
-from sculptnet.rules import require, require_all
+from sculptnet.rules import REQUEST, raised, require, require_all
 from sculptnet.runs import SPECIALIZE, RunDirectory
 from sculptnet.specialized import Specialized
 from sculptnet.specializing import check_budgets, read_anew, specialize_run
-from sculptnet.tasks import classify, detect_open
+from sculptnet.tasks import classify, detect, detect_open
 from sculptnet.tasks.classify import Classify
 from sculptnet.tasks.detect import Detect
 from sculptnet.tasks.detect_result import DetectionResult
 from sculptnet.tasks.kinds import kind_problems
+from sculptnet.tasks.opening import task_of, unused_problems
 
 Clock: TypeAlias = Callable[[], float]
+Result: TypeAlias = FitResult | DetectionResult
+
+
+@dataclass(frozen=True)
+class _Able:
+    """A task of `fit`.
+
+    Attributes:
+        opened: opens a run.
+        problems: what is wrong with data, device and training, whatever the method is.
+        methods: what its methods are.
+        method: that of a run that names none.
+        checks: raise what else is missing.
+    """
+
+    opened: Callable[[FitOptions, Method[FitOptions], Clock, Path], TaskJob[FitOptions]]
+    problems: Callable[[FitOptions], list[str]]
+    methods: type
+    method: type[Method[Any]]
+    checks: tuple[Callable[[], object], ...] = ()
+
+
+def _classifier_problems(options: FitOptions) -> list[str]:
+    return [*classify.target_problems(options), *image_recipe_problems(options.sound())]
+
+
+TASKS: Mapping[TaskName, _Able] = {
+    TaskName.CLASSIFY: _Able(classify.opened_search, _classifier_problems, Method, FBNet),
+    TaskName.DETECT: _Able(
+        detect_open.opened_search, detect_open.detector_problems, AnyTask, MnasNet, (require_pycocotools,)
+    ),
+}
 
 
 def run_fit(
     options: FitOptions, until: Stage = Stage.REPORT, clock: Clock = time.monotonic, powercap: Path = POWERCAP
-) -> FitResult:
+) -> FitResult | DetectionResult:
     """Searches, trains, exports and reports, up to `until`; `powercap`: the folder of the energy counters."""
     check(options)
-    method = _method_of(options)
+    method, able = _method_of(options), TASKS[task_of(options)]
     assert isinstance(method, Searching)  # checked
     with process_as_found():
-        return work(Classify(), classify.opened("fit", options, method, clock, powercap), until)
+        job = able.opened(options, method, clock, powercap)
+        result: Result = work(job.task, job, until)
+        return result
 
 
 def run_train(options: TrainOptions, until: Stage = Stage.REPORT, clock: Clock = time.monotonic) -> FitResult:
@@ -74,7 +123,7 @@ def run_detect(options: DetectOptions, until: Stage = Stage.REPORT, clock: Clock
     """Trains a detector, exports, judges and reports."""
     check(options)
     with process_as_found():
-        return work(Detect(), detect_open.opened(options, clock), until)
+        return work(Detect(), detect_open.opened(options, GivenDetector(), clock), until)
 
 
 def run_specialize(options: SpecializeOptions, clock: Clock = time.monotonic, powercap: Path = POWERCAP) -> Specialized:
@@ -96,7 +145,7 @@ def check(options: ListenGroup, others: Sequence[str] = ()) -> None:
         MissingExtra, RunError: where nothing else is.
     """
     if wrong := kind_problems(options):  # nothing can look into those
-        require([*others, *options.problems(), *wrong], "The request")
+        require([*others, *options.problems(), *wrong], REQUEST)
     problems, checks = _PROBLEMS[type(options)](options)
     data = getattr(options, "data", None)
     if isinstance(data, (str, Path)) and is_run(data):
@@ -105,7 +154,7 @@ def check(options: ListenGroup, others: Sequence[str] = ()) -> None:
             f"{data} is a run directory, not data; `sculptnet {verb} {data}`, in Python `resume`, goes on with it",
             *others,
         ]
-    require_all([*others, *problems], "The request", *checks)
+    require_all([*others, *problems], REQUEST, *checks)
 
 
 Wrong: TypeAlias = tuple[list[str], tuple[Callable[[], object], ...]]  # sentences, and checks that raise
@@ -114,7 +163,7 @@ Wrong: TypeAlias = tuple[list[str], tuple[Callable[[], object], ...]]  # sentenc
 def _method_of(options: FitOptions | RecipeOptions) -> Method[Any]:
     if isinstance(options, RecipeOptions):
         return made(options.method, Evolution)
-    return made(options.method, FBNet if options.from_run is None else FBNetV3)
+    return made(options.method, TASKS[task_of(options)].method if options.from_run is None else FBNetV3)
 
 
 def _nearest(options: FitOptions | RecipeOptions) -> Method[Any] | None:
@@ -128,13 +177,22 @@ def _nearest(options: FitOptions | RecipeOptions) -> Method[Any] | None:
 
 
 def _wrong_with_fit(options: FitOptions) -> Wrong:
-    method = _nearest(options)
+    task, method = task_of(options), _nearest(options)
+    able, sound, found = TASKS[task], options.sound(), list[str]()
+    problems = [*unused_problems(options, task), *able.problems(options)]
     if isinstance(method, Searching):
-        return classify.problems_of(options, method), (lambda: _method_of(options),)
-    problems = [*classify.target_problems(options), *given_problems(options.sound())]
-    if method is not None:
-        problems.append(f"method {method.name} searches no space; `train` and `search_recipe` take a network")
-    return problems, (lambda: _method_of(options),)
+        problems += raised(lambda: found.extend(method.problems(sound)))
+    else:
+        problems += given_problems(sound)
+    if method is not None and not isinstance(method, Searching):
+        found.append(f"method {method.name} searches no space; `train` and `search_recipe` take a network")
+    elif method is not None and not isinstance(method, able.methods):
+        names = ", ".join(one.name for one in ALL if issubclass(one, able.methods))
+        found.append(
+            f"method {method.name} learns from a network that classifies, and task {task.value} has none; {names} "
+            "learn from trials alone"
+        )
+    return list(dict.fromkeys([*problems, *found])), (lambda: _method_of(options), *able.checks)
 
 
 def _wrong_with_recipe(options: RecipeOptions) -> Wrong:
@@ -168,7 +226,6 @@ _PROBLEMS: Mapping[type[ListenGroup], Callable[[Any], Wrong]] = {
 
 
 # ---------------------------------------------------------------------- going on
-Result: TypeAlias = FitResult | DetectionResult
 _KINDS: Mapping[str, tuple[type[ListenGroup], Callable[[Any, Stage], Result]]] = {
     "fit": (FitOptions, run_fit),
     "train": (TrainOptions, run_train),
@@ -179,7 +236,7 @@ _KINDS: Mapping[str, tuple[type[ListenGroup], Callable[[Any, Stage], Result]]] =
 
 def run_resume(options: ResumeOptions) -> Result:
     """Goes on with a run as it was begun, with what it is given now."""
-    require(kind_problems(options), "The request")
+    require(kind_problems(options), REQUEST)
     given = {name: getattr(options, name) for name in options.given if name not in ("run", "given")}
     return go_on(Path(options.run), {**given, "listener": options.listener})
 
@@ -196,9 +253,24 @@ def go_on(folder: Path, changes: Mapping[str, Any], until: Stage = Stage.REPORT)
         RunError: it is no run, or one that was begun with values that no file can bring back.
         InvalidValue: `changes` has what does not go with such a run.
     """
+    if set(changes) <= {"listener"} and (found := _read(RunDirectory(folder))) is not None:
+        return found
     options = options_of(folder, changes)
     _, run = _KINDS[RunDirectory(folder).info().verb]
     return run(options, until)
+
+
+def _read(run: RunDirectory) -> Result | None:
+    """A finished run whose images, device or space a program gave as values: read without them, where that can be."""
+    info = run.info()
+    refuse_cut_out(run)
+    lost = lost_values(info.command)
+    if not lost or not {*lost} <= {"data", "device", "network", "space", "limits"} or not run.report.exists():
+        return None
+    boxes = isinstance(read_card(run.card), DetectorCard)
+    with suppress(InvalidValue):  # blocks that its space alone knows
+        return detect.read_result(run) if boxes else classify.read_result(run)
+    return None
 
 
 def options_of(folder: Path, changes: Mapping[str, Any]) -> ListenGroup:

@@ -11,6 +11,19 @@ def several(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
+def times(count: int) -> str:
+    """`once`, `twice`, `three times`, `12 times`."""
+    words = ("never", "once", "twice", "three times", "four times", "five times", "six times")
+    return words[count] if count < len(words) else f"{count} times"
+
+
+def share_of(share: float) -> str:
+    """A share in whole percent; what is not nothing and not all never reads like it."""
+    if 0 < share < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
 def minutes(seconds: float) -> str:
     """`2:05 h`, `3:10 min` or `12 s`."""
     if seconds >= 3600:

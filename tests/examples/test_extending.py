@@ -2,69 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-from functools import cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
 
 import pytest
 from examples.extending.my_block import FusedInvertedResidual, fused_fbnet
 from examples.extending.my_data import from_table
 from examples.extending.my_device import Reference
 from examples.extending.my_search import Annealing
+from examples.extending.test_mine import TestMyBlock, TestMyData, TestMyDevice, TestMySearch, TestMySpace
 
+import sculptnet
 from sculptnet import blocks, data
-from sculptnet.arch import SearchSpace
-from sculptnet.data import ImageData, Request
-from sculptnet.devices import Device
+from sculptnet.data import Request
+from sculptnet.devices import Device, Measurement, Plan
+from sculptnet.devices.measure import check_all_run, precisions_of
 from sculptnet.errors import DataError, DeviceError, InvalidValue
-from sculptnet.search import Problem, Search
-from sculptnet.testing import BlockSuite, DataSuite, DeviceSuite, SearchSuite, SpaceSuite, tiny_images
+from sculptnet.precision import Precision
+from sculptnet.state import Progress, no_progress
+from sculptnet.testing import DeviceSuite, tiny_images
 
-
-class TestMyBlock(BlockSuite):
-    examples = (FusedInvertedResidual(16), FusedInvertedResidual(8, 5, 2, stride=2))
-
-
-class TestMySpace(SpaceSuite):
-    kinds = (*blocks.ALL, FusedInvertedResidual)
-
-    def space(self) -> SearchSpace:
-        return fused_fbnet(10, 32, width=0.25)
-
-
-class TestMyDevice(DeviceSuite):
-    def device(self) -> Device:
-        return Reference()
-
-
-class TestMySearch(SearchSuite):
-    def search(self, problem: Problem, seed: int) -> Search:
-        return Annealing(walkers=3).search(problem, seed)
-
-
-class TestMyData(DataSuite):
-    def data(self) -> ImageData:
-        return from_table(Request(root=photographs()))
-
-
-@cache
-def _folder() -> TemporaryDirectory[str]:
-    return TemporaryDirectory()
-
-
-@cache
-def photographs() -> Path:
-    """A folder with a few images and their table."""
-    root, images = Path(_folder().name) / "photographs", tiny_images(2, per_class=12).train
-    root.mkdir()
-    with (root / "labels.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["file", "class"])
-        for index, label in enumerate(images.labels):
-            images.image(index).save(root / f"{index:02}.png")
-            table.writerow([f"{index:02}.png", ["sound", "cracked"][label]])
-    return root
+__all__ = ["TestMyBlock", "TestMyData", "TestMyDevice", "TestMySearch", "TestMySpace"]  # run here
 
 
 def test_my_space_has_ten_candidates_a_layer() -> None:
@@ -79,6 +39,38 @@ def test_my_block_says_what_is_wrong() -> None:
 def test_my_device_says_what_it_cannot_do() -> None:
     with pytest.raises(DeviceError, match="one thread, got 2; leave `threads` at 1"):
         Reference(2)
+
+
+def test_my_device_says_what_it_runs() -> None:
+    assert precisions_of(Reference()) == {Precision.FP32}
+    check_all_run(Reference())
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """A device that runs fp32 alone, as many do, and does not say so."""
+
+    name: ClassVar[str] = "quiet-1t"
+
+    def describe(self) -> Mapping[str, Any]:
+        return Reference().describe()
+
+    def measure(self, plan: Plan, progress: Progress = no_progress) -> Iterator[Measurement]:
+        return Reference().measure(plan, progress)
+
+
+def test_a_device_that_does_not_say_what_it_runs_is_tried_before_anything_is_trained(tmp_path: Path) -> None:
+    remedy = r"quiet-1t does not run every file that a run ships.* `precisions`, here `frozenset\(\{'fp32'\}\)`"
+    with pytest.raises(DeviceError, match=remedy):
+        sculptnet.fit(tiny_images(), 50.0, device=Quiet(), method="random", run_dir=tmp_path / "run")
+    assert not (tmp_path / "run" / "table.json").exists()
+    with pytest.raises(DeviceError, match=remedy):
+        DeviceSuite.test_it_runs_the_precisions_that_it_says_it_does(SuiteOfQuiet())
+
+
+class SuiteOfQuiet(DeviceSuite):
+    def device(self) -> Device:
+        return Quiet()
 
 
 def test_my_search_says_what_is_wrong() -> None:

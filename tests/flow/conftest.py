@@ -14,6 +14,7 @@ from PIL import Image
 from tests.asking import asked
 
 from sculptnet import cli
+from sculptnet.job import Stage
 from sculptnet.listening import Listener
 from sculptnet.options import Accelerator, FitOptions
 from sculptnet.result import FitResult
@@ -54,6 +55,13 @@ SUPERNET = (
     "search.fine_tune_epochs=0",
 )
 SILENT = Listener(lambda text: None)
+
+
+def fitted(options: FitOptions, until: Stage = Stage.REPORT) -> FitResult:
+    """The run of a classifier."""
+    result = run_fit(options, until)
+    assert isinstance(result, FitResult)
+    return result
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +105,7 @@ def ask_ofa(ask: Ask) -> Ask:
 @pytest.fixture(scope="session")
 def supernet_run(ask_ofa: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished run that trained a supernet."""
-    return run_fit(ask_ofa(tmp_path_factory.mktemp("ofa") / "run"))
+    return fitted(ask_ofa(tmp_path_factory.mktemp("ofa") / "run"))
 
 
 @pytest.fixture

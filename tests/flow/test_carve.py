@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.flow.conftest import Ask, Command
+from tests.flow.conftest import Ask, Command, fitted
 
 from sculptnet import spaces
 from sculptnet.blocks import ALL, Conv, GlobalPool
@@ -75,7 +75,7 @@ def ask_carve(ask: Ask, start: Path) -> Ask:
 @pytest.fixture(scope="session")
 def carved(ask_carve: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished run."""
-    return run_fit(ask_carve(tmp_path_factory.mktemp("carved") / "run"))
+    return fitted(ask_carve(tmp_path_factory.mktemp("carved") / "run"))
 
 
 # ---------------------------------------------------------------------- a whole run

@@ -22,18 +22,20 @@ from tests.boxes import SIZE, tiny_backbone, write_voc
 from tests.flow.conftest import SILENT, Command
 from tests.process import state_of_the_process
 
-from sculptnet.arch import to_json
+from sculptnet.arch import Architecture, to_json
 from sculptnet.data.detection import evaluation_batches
 from sculptnet.errors import InvalidValue
 from sculptnet.export import save_network
 from sculptnet.export.detector_files import OnnxDetector
 from sculptnet.listening import Listener
+from sculptnet.methods.given_detector import GivenDetector
 from sculptnet.nets import Network, initialise
 from sculptnet.options import Accelerator, DetectOptions
 from sculptnet.plain import from_command, to_command
 from sculptnet.records import to_plain
 from sculptnet.records.card import Budget
 from sculptnet.runs import RunDirectory
+from sculptnet.stages.detector_training import first_detector
 from sculptnet.tasks.detect_network import beginning_of
 from sculptnet.tasks.detect_open import opened
 from sculptnet.tasks.detect_result import DetectionResult
@@ -87,6 +89,7 @@ def finished(asked_here: DetectOptions) -> DetectionResult:
 
 def test_everything_is_shipped_and_described(finished: DetectionResult) -> None:
     card = finished.card
+    assert card is not None
     assert {path.name for path in RunDirectory(finished.folder).model.iterdir()} == SHIPPED
     assert card.kind == "detector"
     assert card.classes == ("disk", "square")
@@ -104,9 +107,10 @@ def test_everything_is_shipped_and_described(finished: DetectionResult) -> None:
 
 
 def test_training_starts_from_the_weights_beside_the_architecture(asked_here: DetectOptions, work: Path) -> None:
-    job = opened(replace(asked_here, run_dir=work / "first"), time.monotonic)
+    job = opened(replace(asked_here, run_dir=work / "first"), GivenDetector(), time.monotonic)
+    assert isinstance(job.subject, Architecture)
     given = load_file(work / "model" / "weights.safetensors")
-    backbone = job.first_detector().backbone.state_dict()
+    backbone = first_detector(job, job.plan(job.subject), weights=job.first_weights()).backbone.state_dict()
     assert set(backbone) < set(given)
     assert all(torch.equal(tensor, given[name]) for name, tensor in backbone.items())
     assert beginning_of(replace(asked_here, network=str(work / "model" / "architecture.json"))) == (
@@ -120,7 +124,9 @@ def test_the_file_is_compared_and_timed_on_photographs_that_were_drawn(
 ) -> None:
     """Not on the first ones: names are often sorted by what is to be seen."""
     write_voc(tmp_path / "voc", {"train": 24, "val": 2, "test": 4})
-    job = opened(replace(asked_here, data=str(tmp_path / "voc"), run_dir=tmp_path / "run"), time.monotonic)
+    job = opened(
+        replace(asked_here, data=str(tmp_path / "voc"), run_dir=tmp_path / "run"), GivenDetector(), time.monotonic
+    )
     everything = next(evaluation_batches(job.data.train, job.preprocessing, 24)).numpy()
     drawn = drawn_photos(job)
     places = [int(np.flatnonzero((everything == photo).all(axis=(1, 2, 3)))[0]) for photo in drawn]
@@ -132,6 +138,7 @@ def test_the_file_is_compared_and_timed_on_photographs_that_were_drawn(
 
 
 def test_the_file_is_judged_beside_the_weights_on_the_same_photographs(finished: DetectionResult) -> None:
+    assert finished.card is not None
     compared = finished.card.compared["model.onnx"]
     assert compared.against == "weights.safetensors"
     assert abs(compared.difference) < 0.01
@@ -140,14 +147,16 @@ def test_the_file_is_judged_beside_the_weights_on_the_same_photographs(finished:
 
 def test_a_run_goes_on_with_renamed_photographs(asked_here: DetectOptions, work: Path, tmp_path: Path) -> None:
     unnamed = replace(asked_here, run_dir=None, runs=tmp_path)
-    begun = opened(unnamed, time.monotonic).run
+    begun = opened(unnamed, GivenDetector(), time.monotonic).run
     shutil.copytree(work / "voc", work / "renamed")
     again = replace(unnamed, data=str(work / "renamed"))
-    assert opened(again, time.monotonic).run == begun
+    assert opened(again, GivenDetector(), time.monotonic).run == begun
     assert begun.info().command["data"] == str(work / "renamed")
 
 
 def test_the_page_shows_photographs_with_boxes(finished: DetectionResult) -> None:
+    assert finished.report is not None
+    assert finished.card is not None
     text = finished.report.read_text(encoding="utf-8")
     assert text.count("data:image/jpeg;base64,") == 4
     dashed = len(re.findall(r"<rect [^>]*stroke-dasharray", text))
@@ -270,7 +279,7 @@ def test_everything_wrong_with_a_request_is_told_at_once(work: Path) -> None:
     for part in (
         "`latency_ms` must be above 0, got -1",
         "`minutes` must be above 0, got 0",
-        "size: the input must be a multiple of 32 pixels, got 300; the nearest is 288",
+        "`size`: the input must be a multiple of 32 pixels, got 300; the nearest is 288",
         "unknown network 'mobilenet_v22'; did you mean mobilenet_v2",
         "`pretrained` and `weights`",
         "unknown device 'onnxruntim'; did you mean onnxruntime?",

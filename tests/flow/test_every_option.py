@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 from tests.asking import asked
-from tests.boxes import tiny_backbone, write_voc
+from tests.boxes import tiny_backbone, tiny_backbones, write_voc
 from tests.flow.conftest import SILENT
 
 import sculptnet
@@ -25,15 +25,26 @@ from sculptnet.errors import InvalidValue
 from sculptnet.flow import work
 from sculptnet.job import FitJob
 from sculptnet.listening import Listener
+from sculptnet.method import AnyTask
 from sculptnet.methods import FBNetV3, OnceForAll, Searching, SearchRecipe, Target
 from sculptnet.methods.searching import SERVED_BY_SOME
-from sculptnet.options import VERBS, Accelerator, DetectOptions, FitOptions, ListenGroup, RecipeOptions, TrainOptions
+from sculptnet.options import (
+    VERBS,
+    Accelerator,
+    DetectOptions,
+    FitOptions,
+    ListenGroup,
+    RecipeOptions,
+    TaskName,
+    TrainOptions,
+)
 from sculptnet.precision import Precision
 from sculptnet.report import ReportData, SectionMaker
 from sculptnet.search import Problem, TrialRecord
 from sculptnet.stages.plan import SearchPlan
-from sculptnet.tasks import classify
+from sculptnet.tasks import classify, detect_open
 from sculptnet.tasks.classify import Classify
+from sculptnet.tasks.opening import OF_TASKS
 from sculptnet.verbs import check
 
 FAKE = "sculptnet.testing:fake_device"
@@ -63,10 +74,13 @@ GIVEN: dict[str, dict[str, Any]] = {
     "recipe": {"recipe": {"batch_size": 16}},
     "recipe.epochs": {"recipe": {"epochs": 3}},
     "pretrained": {"pretrained": True},
+    "size": {"size": 64},
+    "detector": {"detector": {"overlap": 0.4}},
 }
-ELSEWHERE = {"data", "network", "latency_ms", "device", "method", "listener", "given"}  # in every request
+ELSEWHERE = {"data", "network", "latency_ms", "device", "method", "task", "listener", "given"}  # in every request
 FILES = {"table", "weights", "teacher"}  # are refused where they are not there: tests of their own have them
 UNNAMED = {"root"}  # data by name alone have files elsewhere
+OF_DETECTORS, OF_CLASSIFIERS = ({*OF_TASKS[task]} for task in (TaskName.DETECT, TaskName.CLASSIFY))
 TRIALS_ALONE = {"start", "from_run"}
 SUPERNETS = {"from_run", "workers", "full_trials", "baselines", "check_proxy", "proxy_networks", "recipe.epochs"}
 REFUSED = {
@@ -96,11 +110,21 @@ def refused(kind: type[ListenGroup], **values: Any) -> set[str]:
 def test_what_a_method_has_no_use_for_is_refused(method: str) -> None:
     start = {"start": "mobilenet_v2"} if method == "carve" else {}
     assert refused(FitOptions, data="photos", latency_ms=1.0, device=FAKE, method=method, **start) == (
-        REFUSED[method] | UNNAMED
+        REFUSED[method] | UNNAMED | OF_DETECTORS
     )
     served = {*SERVED_BY_SOME} - REFUSED[method] - ({"from_run"} if method == "fbnetv3" else set())
     kind: Any = methods.BY_NAME[method]
     assert kind.serves == served | ({"from_run"} if method == "fbnetv3" else set())
+
+
+@pytest.mark.parametrize("method", sorted(name for name, one in methods.BY_NAME.items() if issubclass(one, AnyTask)))
+def test_so_it_is_where_a_detector_is_searched(method: str) -> None:
+    values: dict[str, Any] = {"data": "photos", "latency_ms": 1.0, "device": FAKE, "task": TaskName.DETECT}
+    assert refused(FitOptions, **values, method=method) == REFUSED[method] | OF_CLASSIFIERS
+    with pytest.raises(InvalidValue) as caught:
+        check(FitOptions(**values, method=method, resolution=64, recipe={"label_smoothing": 0.1}))
+    assert "`resolution` is for task classify and plays no part in task detect; leave it out" in str(caught.value)
+    assert "DetectorRecipe has no field 'label_smoothing'" in str(caught.value)
 
 
 def test_so_it_is_where_a_network_is_given() -> None:
@@ -114,7 +138,7 @@ def test_the_table_has_every_option_of_every_verb_with_another_value_than_its_de
     for verb, kind in VERBS.items():
         known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
         if verb != "specialize":
-            assert known.keys() <= GIVEN.keys() | ELSEWHERE | FILES | {"size", "detector"}, verb
+            assert known.keys() <= GIVEN.keys() | ELSEWHERE | FILES, verb
         for name, given in GIVEN.items():
             assert known.get(name, MISSING) != given.get(name), name
 
@@ -176,6 +200,8 @@ class Recorded(FitOptions):
         return super().__getattribute__(name)
 
 
+# the method is made of one, the task is chosen by one, and one plays its part beside check_proxy
+UNREAD = {field.name for field in fields(FitOptions)} - {"given", "method", "task", "proxy_networks"}
 QUICK = ("space.layers=1,1", "space.channels=8,16", "space.strides=2,2", "space.head_channels=16")
 BRIEF = ("recipe.batch_size=16", "recipe.epochs=2")
 
@@ -207,8 +233,28 @@ def test_all_options_that_are_not_refused_are_read(
     made = methods.made(options.method, methods.FBNet)
     READ.clear()
     work(Classify(), classify.opened("fit", options, made, time.monotonic, POWERCAP))
-    names = {field.name for field in fields(FitOptions)} - {"given", "method"}  # the method was made of them
-    assert names - READ <= REFUSED[method] | {"proxy_networks"}, sorted(names - READ)  # that one beside check_proxy
+    assert REFUSED[method] | OF_DETECTORS >= UNREAD - READ, sorted(UNREAD - READ)
+
+
+def test_so_are_those_of_detectors(tmp_path: Path) -> None:
+    values: dict[str, Any] = {
+        "data": write_voc(tmp_path / "voc", {"train": 8, "val": 4, "test": 4}),
+        "latency_ms": 0.3,
+        "task": TaskName.DETECT,
+        "size": 64,
+        "device": FAKE,
+        "minutes": 0.02,
+        "accelerator": Accelerator.CPU,
+        "runs": tmp_path,
+        "method": methods.Random(),
+        "space": tiny_backbones,
+        "recipe": {"epochs": 1, "batch_size": 4},
+        "listener": SILENT,
+    }
+    READ.clear()
+    job = detect_open.opened_search(Recorded(**values), values["method"], time.monotonic)
+    work(job.task, job)
+    assert REFUSED["random"] | OF_CLASSIFIERS >= UNREAD - READ, sorted(UNREAD - READ)
 
 
 # ---------------------------------------------------------------------- methods of somebody's own
@@ -244,8 +290,8 @@ class MineWithWorkers(Mine):
 def test_a_method_of_somebodys_own_refuses_what_it_does_not_say_that_it_serves() -> None:
     values: dict[str, Any] = {"data": "photos", "latency_ms": 1.0, "device": FAKE}
     everything = {*SERVED_BY_SOME, "proxy_networks"}
-    assert refused(FitOptions, **values, method=Mine()) == everything | UNNAMED
-    assert refused(FitOptions, **values, method=MineWithWorkers) == everything - {"workers"} | UNNAMED
+    assert refused(FitOptions, **values, method=Mine()) == everything | UNNAMED | OF_DETECTORS
+    assert refused(FitOptions, **values, method=MineWithWorkers) == everything - {"workers"} | UNNAMED | OF_DETECTORS
     with pytest.raises(InvalidValue) as caught:
         check(FitOptions(**values, method=Mine(), workers=4, baselines=True, recipe={"epochs": 2}))
     for sentence in (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.flow.conftest import BRIEF, Ask
+from tests.flow.conftest import BRIEF, Ask, fitted
 
 from sculptnet.data import load
 from sculptnet.devices.tables import MOST_ENTRIES
@@ -21,7 +21,6 @@ from sculptnet.runs import RunDirectory
 from sculptnet.spaces import fbnetv2
 from sculptnet.stages.first_look import FEWEST_ENTRIES, affordable_entries
 from sculptnet.stages.speed import _branch_weights
-from sculptnet.verbs import run_fit
 
 SMALL = (
     "space.layers=1,1",
@@ -33,7 +32,7 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
-    return run_fit(ask(tmp_path_factory.mktemp("fbnetv2") / "run", method="fbnetv2", settings=SMALL))
+    return fitted(ask(tmp_path_factory.mktemp("fbnetv2") / "run", method="fbnetv2", settings=SMALL))
 
 
 def test_what_is_shipped_is_within_the_budget_and_has_the_widths_that_were_chosen(finished: FitResult) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.asking import asked
-from tests.flow.conftest import Ask, Command
+from tests.flow.conftest import Ask, Command, fitted
 
 from sculptnet import cli, spaces
 from sculptnet.cli.showing import show_settings
@@ -21,7 +21,6 @@ from sculptnet.errors import InvalidValue, RunError
 from sculptnet.job import Stage
 from sculptnet.methods import FBNetV3, Searching, made
 from sculptnet.methods.finalists import SPEED_MARGIN
-from sculptnet.methods.planning import length_notes
 from sculptnet.methods.refining import refined_search
 from sculptnet.options import FitOptions
 from sculptnet.records import Event, of_kind
@@ -31,6 +30,7 @@ from sculptnet.runs import RunDirectory, RunInfo
 from sculptnet.search import FineStage, Learning, Limit, Objective, Problem, Results, TrialRecord
 from sculptnet.search.joint_search.predictor import pretrain
 from sculptnet.search.records import of_one_length
+from sculptnet.stages.lengths import length_notes
 from sculptnet.stages.plan import Speed, Wishes, make_plan
 from sculptnet.tasks.classify import opened
 from sculptnet.verbs import check, run_fit
@@ -64,7 +64,7 @@ def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished run of twelve trials."""
     run_dir = tmp_path_factory.mktemp("fbnetv3") / "run"
     settings = (*SMALL, *QUICK)
-    return run_fit(ask(run_dir, method="fbnetv3", settings=settings, latency_ms=BUDGET_MS, full_trials=1))
+    return fitted(ask(run_dir, method="fbnetv3", settings=settings, latency_ms=BUDGET_MS, full_trials=1))
 
 
 @pytest.mark.slow
@@ -324,8 +324,8 @@ def test_trials_that_were_cut_short_are_compared_only_with_each_other() -> None:
         return TrialRecord(number, (number,), epochs, 0, {"top1": top1}, (), None)
 
     whole, short, failed = trial(0, None, 0.5), trial(1, 2, 0.6), TrialRecord(2, (2,), None, 0, {}, (), "diverged")
-    assert of_one_length([whole, short, failed]) == [whole]
-    assert of_one_length([short, failed]) == [short]
+    assert of_one_length([whole, short, failed], "top1") == [whole]
+    assert of_one_length([short, failed], "top1") == [short]
 
 
 def test_a_predictor_s_favourites_are_different_architectures_within_a_limit_that_tightens() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,12 @@ from tests.flow.conftest import SILENT
 from sculptnet.arch import Architecture, Recipe, Sgd, to_json
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.data import EvaluationBatches, default_preprocessing, load
+from sculptnet.errors import TrainingDiverged
 from sculptnet.job import Stage
 from sculptnet.listening import Listener
 from sculptnet.methods.fine_tuning import FEWEST, FINE_TUNING, probe_images, probe_seconds, sentence
 from sculptnet.methods.given import probes, recipe_of
+from sculptnet.methods.settling import unsettled_steps
 from sculptnet.nets import Network, calibrate, initialise
 from sculptnet.options import Accelerator, TrainOptions
 from sculptnet.records import Event, of_kind
@@ -167,3 +170,45 @@ def test_a_training_that_spoils_the_network_is_not_shipped(ask_to_tune: Ask, tmp
     weights_alone = {name for name in before if not name.endswith("num_batches_tracked")}
     changed = {name for name in weights_alone if not torch.equal(before[name], after[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
+
+
+# ---------------------------------------------------------------------- statistics that never settled
+def with_counters(source: Path, steps: int, into: Path, spread: float = 1.0) -> Path:
+    """The weights of a training of so many steps; the variances of its batch norms are `spread` times as large."""
+    tensors = load_file(source)
+    for name, tensor in tensors.items():
+        if name.endswith("num_batches_tracked"):
+            tensor.fill_(steps)
+        elif name.endswith("running_var"):
+            tensor.mul_(spread)
+    save_file(tensors, into)
+    return into
+
+
+@pytest.mark.parametrize(("steps", "frozen", "expected"), [(13, True, 13), (13, False, None), (44, True, None)])
+def test_statistics_of_few_steps_have_not_settled_where_they_are_kept(
+    ask_to_tune: Ask, tmp_path: Path, steps: int, frozen: bool, expected: int | None
+) -> None:
+    weights = ask_to_tune(tmp_path).weights
+    assert weights is not None
+    file = with_counters(weights, steps, tmp_path / "weights.safetensors")
+    assert unsettled_steps(file, replace(FINE_TUNING, frozen_statistics=frozen)) == expected
+    assert unsettled_steps(weights, FINE_TUNING) is None, "statistics of `calibrate` count no steps"
+    assert unsettled_steps(None, FINE_TUNING) is None
+
+
+def test_weights_of_a_short_training_are_tuned_with_new_statistics(ask_to_tune: Ask, tmp_path: Path) -> None:
+    weights, said = ask_to_tune(tmp_path).weights, list[str]()
+    assert weights is not None
+    listener = Listener(said.append)
+    for name, steps in (("few", 13), ("many", 1000)):
+        file = with_counters(weights, steps, tmp_path / f"{name}.safetensors", spread=1e-9)
+        asked = ask_to_tune(tmp_path / name, weights=file, listener=listener)
+        if name == "few":
+            run_train(asked, Stage.TRAIN)
+            continue
+        remedy = "learn batch norms' statistics anew (recipe.frozen_statistics=False), lower recipe.optimizer"
+        with pytest.raises(TrainingDiverged, match=re.escape(remedy)):
+            run_train(asked, Stage.TRAIN)
+    notes = [one for one in said if "13 steps, too few for the statistics of batch norms to settle" in one]
+    assert len(notes) == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.flow.conftest import SMALL, Ask, Command
+from tests.flow.conftest import SMALL, Ask, Command, fitted
 from tests.process import state_of_the_process
 
 import sculptnet
@@ -36,7 +36,7 @@ def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     options = ask(tmp_path_factory.mktemp("finished") / "run")
     for stage in (Stage.SEARCH, Stage.TRAIN):
         assert run_fit(options, stage).card is None
-    return run_fit(options)
+    return fitted(options)
 
 
 def test_the_shipped_model_is_within_the_budget_and_counted(finished: FitResult) -> None:

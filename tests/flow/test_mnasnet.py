@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.flow.conftest import Ask
+from tests.flow.conftest import Ask, fitted
 
 from sculptnet.cli.showing import show_settings
 from sculptnet.errors import InvalidValue
@@ -45,7 +45,7 @@ SEARCHLESS = Wishes(searches=False)
 def finished(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """A finished run of eight trials, whose budget half of the space's networks keep."""
     run_dir = tmp_path_factory.mktemp("mnasnet") / "run"
-    return run_fit(ask(run_dir, method="mnasnet", settings=SMALL, latency_ms=BUDGET_MS, full_trials=3))
+    return fitted(ask(run_dir, method="mnasnet", settings=SMALL, latency_ms=BUDGET_MS, full_trials=3))
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from sculptnet.options import Accelerator, FitOptions
 from sculptnet.runs import RunDirectory, RunInfo
 from sculptnet.tasks.opening import check_still_there, chosen_accelerator, device_of, limit_threads, run_directory
 from sculptnet.testing import FakeDevice, tiny_images
-from sculptnet.verbs import refuse_other_verb
+from sculptnet.verbs import go_on, refuse_other_verb
 
 OPTIONS = FitOptions(tiny_images(2, per_class=4), latency_ms=1.0, device=FakeDevice())
 
@@ -30,7 +30,7 @@ def threads() -> Iterator[int]:
 
 def test_threads_are_those_of_a_device_that_is_named_and_not_of_one_that_is_given() -> None:
     assert device_of(OPTIONS) is OPTIONS.device
-    with pytest.raises(InvalidValue, match=r"2: fake has its own; leave \w+ out"):
+    with pytest.raises(InvalidValue, match="`threads` 2: fake has its own; leave it out"):
         device_of(replace(OPTIONS, threads=2))
     named = replace(OPTIONS, device="sculptnet.testing:fake_device", threads=2)
     assert device_of(named).name == "fake-2t"
@@ -39,7 +39,7 @@ def test_threads_are_those_of_a_device_that_is_named_and_not_of_one_that_is_give
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has what the test wants absent")
 def test_cuda_is_taken_where_it_is_and_refused_where_it_is_not() -> None:
     assert chosen_accelerator(Accelerator.AUTO) == chosen_accelerator(Accelerator.CPU) == "cpu"
-    with pytest.raises(InvalidValue, match="torch sees no CUDA device here; use cpu"):
+    with pytest.raises(InvalidValue, match="`accelerator` cuda: torch sees no CUDA device here; use cpu"):
         chosen_accelerator(Accelerator.CUDA)
 
 
@@ -59,7 +59,7 @@ def test_data_that_were_moved_since_a_run_began_are_told_apart_from_data_that_ne
     with pytest.raises(DataError) as caught:
         check_still_there(data, run_dir)
     assert f"the data of {run_dir} lay in {data}, which does not exist any more" in str(caught.value)
-    assert str(run_dir) in str(caught.value).partition("moved or renamed, ")[2]
+    assert f"`run_dir={str(run_dir)!r}`" in str(caught.value)
     data.mkdir()
     for given, folder in ((data, run_dir), ("fashion_mnist", run_dir), (OPTIONS.data, run_dir), (data, None)):
         check_still_there(given, folder)
@@ -77,8 +77,12 @@ def test_a_run_without_a_name_is_found_again_by_what_it_is_whatever_the_data_are
     assert run_directory(named, "photos", {"seed": 0}).folder == tmp_path / "mine"
 
 
-def test_a_run_of_another_verb_is_told_with_the_verb_that_goes_on(tmp_path: Path) -> None:
-    RunDirectory(tmp_path).open(RunInfo("detect", {}, {}), fresh=False)
+def test_runs_that_nothing_goes_on_with_alone_are_told_with_their_verb(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).open(RunInfo("specialize", {}, {}), fresh=False)
+    for go_on_with in (lambda: go_on(tmp_path, {}), lambda: refuse_other_verb(tmp_path, ("fit", "train"))):
+        with pytest.raises(InvalidValue, match=r"that `specialize` cut out of a run; `specialize\(RUN, "):
+            go_on_with()
+    RunDirectory(tmp_path / "detect").open(RunInfo("detect", {}, {}), fresh=False)
     with pytest.raises(InvalidValue, match=r"is a run of `detect`; `sculptnet detect .*` goes on with it"):
-        refuse_other_verb(tmp_path, ("fit", "train"))
-    refuse_other_verb(tmp_path, ("detect",))
+        refuse_other_verb(tmp_path / "detect", ("fit", "train"))
+    refuse_other_verb(tmp_path / "detect", ("detect",))

@@ -59,8 +59,8 @@ def test_networks_are_spread_over_the_accuracies_best_and_worst_among_them() -> 
     short: dict[Choices, TrialRecord] = {
         (trial,): record(trial, 1.0, accuracy / 100) for trial, accuracy in enumerate((50, 90, 10, 70, 30, 80, 20))
     }
-    assert [short[row].metrics["top1"] for row in spread_out(short, 4)] == [0.1, 0.3, 0.7, 0.9]
-    assert len(spread_out(short, 20)) == 7
+    assert [short[row].metrics["top1"] for row in spread_out(short, 4, "top1")] == [0.1, 0.3, 0.7, 0.9]
+    assert len(spread_out(short, 20, "top1")) == 7
 
 
 # ---------------------------------------------------------------------- the front

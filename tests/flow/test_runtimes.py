@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.flow.conftest import SMALL, Ask
+from tests.flow.conftest import SMALL, Ask, fitted
 
 from sculptnet.cli.showing import describe_devices
 from sculptnet.errors import InvalidValue
@@ -22,7 +22,7 @@ def test_a_network_is_fitted_to_pytorch_and_the_float32_file_is_timed_through_it
     settings = dict(one.split("=") for one in SMALL) | FEWER
     small = tuple(f"{name}={value}" for name, value in settings.items())
     options = ask(tmp_path / "run", device="torch", latency_ms=1000.0, settings=small, listener=listener)
-    card = run_fit(options).card
+    card = fitted(options).card
     assert card is not None
     assert set(card.measured) == {"model.onnx"}
     assert set(card.accuracy) == {"weights.safetensors", "model.onnx", "model.int8.onnx"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.flow.conftest import SUPERNET, Ask
+from tests.flow.conftest import SUPERNET, Ask, fitted
 
 from sculptnet import zoo
 from sculptnet.errors import InvalidValue
@@ -102,7 +102,7 @@ def test_wrong_beginnings_are_named(ask_ofa: Ask, tmp_path: Path) -> None:
 @pytest.mark.parametrize("schedule", ["progressive", "sandwich"])
 def test_a_network_is_specialised_from_it(schedule: str, ask_start: Ask, tmp_path: Path) -> None:
     settings = (*SETTINGS, f"search.schedule={schedule}")
-    result = run_fit(ask_start(tmp_path / "run", latency_ms=0.16, settings=settings))
+    result = fitted(ask_start(tmp_path / "run", latency_ms=0.16, settings=settings))
     assert result.within_budget is True
     assert result.card is not None
     assert result.card.accuracy["model.onnx"].top1 > 0.5

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 from tests.asking import asked
-from tests.flow.conftest import SMALL, Ask
+from tests.flow.conftest import SMALL, Ask, Command
 
 import sculptnet
 from sculptnet import data, methods
 from sculptnet.cost import Macs
 from sculptnet.errors import InvalidValue, RunError
+from sculptnet.job import Stage
 from sculptnet.learn import process_as_found
 from sculptnet.listening import Listener
 from sculptnet.options import Accelerator, DetectOptions, FitOptions, TrainOptions
@@ -21,6 +22,7 @@ from sculptnet.plain import from_command, to_command
 from sculptnet.precision import Precision
 from sculptnet.search import Limit
 from sculptnet.tasks.classify import identity_of
+from sculptnet.testing import fake_device
 from sculptnet.verbs import go_on, run_fit
 from sculptnet.zoo import BY_NAME
 
@@ -93,6 +95,22 @@ def test_what_no_file_brings_back_is_said(photos: Path) -> None:
     command = to_command(FitOptions(str(photos), 1.0, limits=(Limit(Macs(), 1e6), "parameters=1e6")))
     with pytest.raises(RunError, match="was begun by a program that gave limits as values, which no file brings back"):
         from_command(FitOptions, command, {})
+
+
+def test_a_finished_run_is_read_without_the_values_that_a_program_gave(
+    ask: Ask, photos: Path, tmp_path: Path, command: Command
+) -> None:
+    folder = tmp_path / "run"
+    values: dict[str, Any] = {"data": data.load(str(photos)), "device": fake_device(1), "limits": (Limit(Macs(), 1e9),)}
+    asked = ask(folder, settings=(*SMALL, "search.draws=2"), **values)
+    run_fit(asked, Stage.EXPORT)
+    with pytest.raises(RunError, match=r"gave data .*, device .*, limits as values, which no file brings back"):
+        sculptnet.resume(folder)
+    finished = run_fit(asked)
+    assert sculptnet.resume(folder).to_json() == finished.to_json()
+    assert command("fit", str(folder)) == (0, f"{finished.summary()}\n", "")
+    with pytest.raises(RunError, match="which no file brings back"):
+        sculptnet.resume(folder, baselines=True)
 
 
 def test_a_finished_run_takes_what_can_be_added_and_nothing_else(

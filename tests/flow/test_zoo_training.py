@@ -191,7 +191,7 @@ def test_weights_of_an_earlier_run_go_on_with_its_normalisation(
     assert result.card.preprocessing.mean == finished.card.preprocessing.mean
     assert result.card.preprocessing.std == finished.card.preprocessing.std
     before, after = (load_file(RunDirectory(one.folder).model / "weights.safetensors") for one in (finished, result))
-    kept = [name for name in before if not name.endswith("num_batches_tracked")]
+    kept = [name for name in before if "num_batches_tracked" not in name and "running_" not in name]  # few steps
     differs = {name.partition(".")[0] for name in kept if not torch.equal(before[name], after[name])}
     assert differs <= {"classifier"}  # at most, where a fitted one is better
 
@@ -244,7 +244,7 @@ def test_a_network_of_the_zoo_is_trained_by_its_name(photos: Path, tmp_path: Pat
     assert code == 0
     card = json.loads(out)["card"]
     assert (card["network"], card["preprocessing"]["resolution"]) == ("mnasnet_small", 32)
-    assert "Warning: images of 32 px are 1x1 pixels where this network ends" in err
+    assert "Warning: this network, made for photographs, halves the image five times: 32 px end as 1x1" in err
     published = zoo.BY_NAME["mnasnet_small"].architecture
     assert card["macs"] == cost.macs(fitted(published, 32, 3))
 

@@ -48,7 +48,9 @@ def arguments(run_dir: Path, said: list[str] | None, changes: Mapping[str, Any])
 
 def fitted(run_dir: Path, *, said: list[str] | None = None, **changes: Any) -> FitResult:
     """A finished run; `said` keeps what it says, `changes` are further arguments of `sculptnet.fit`."""
-    return sculptnet.fit(tiny_images(3), **arguments(run_dir, said, changes))
+    result = sculptnet.fit(tiny_images(3), **arguments(run_dir, said, changes))
+    assert isinstance(result, FitResult)
+    return result
 
 
 def job_of(run_dir: Path, method: Method[Any], *, said: list[str] | None = None, **changes: Any) -> FitJob:

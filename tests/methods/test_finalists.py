@@ -101,9 +101,8 @@ def test_a_network_is_measured_within_its_own_noise_of_what_the_table_says(
 def test_what_is_over_the_budget_is_refused_only_where_training_would_follow(
     evaluate: Measured, ends: tuple[Candidate, Candidate]
 ) -> None:
-    with pytest.raises(
-        Infeasible, match=r"^measured 0\.\d+ ms, up to 0\.\d+ within 95 %: over the budget, not trained$"
-    ):
+    told = r"^measured 0\.\d+ ms \(95 %: up to 0\.\d+\), over 0\.09709 ms: the budget of 0\.1 ms less 3 % to spare; not"
+    with pytest.raises(Infeasible, match=told):
         evaluate(ends[1], Job(0))
     alone = replace(evaluate, training=None)
     assert alone(ends[1], Job(0))["measured_latency_ms"] > evaluate.at_most
@@ -194,12 +193,17 @@ def test_within_counts_the_interval_and_errors() -> None:
 
 def test_the_most_accurate_is_chosen_and_where_none_was_trained_each_says_why(job: FitJob) -> None:
     assert chosen(job, [record(0, 0.4), record(1, 0.6), record(2, None)]).trial == 1
+    over, diverged = record(0, None), replace(record(4, None), error="TrainingDiverged: the loss is nan")
     with pytest.raises(Infeasible) as caught:
-        chosen(job, [record(0, None), replace(record(4, None), error="TrainingDiverged: the loss is nan")])
+        chosen(job, [over, diverged])
     assert str(caught.value) == (
-        "no finalist could be trained\n  - trial 0: over the budget when measured\n"
-        "  - trial 4: TrainingDiverged: the loss is nan"
+        "none of 2 trials was trained; raise `latency_ms` a little, and lower `recipe.optimizer.learning_rate` where "
+        "losses diverged\n  - trial 0: over the budget when measured\n  - trial 4: TrainingDiverged: the loss is nan"
     )
+    with pytest.raises(Infeasible, match=r"^none of 1 trial was trained; raise `latency_ms` a little\n"):
+        chosen(job, [replace(over, error="Infeasible: measured 2 ms")])
+    with pytest.raises(Infeasible, match=r"^none of 1 trial was trained; lower `recipe.optimizer.learning_rate` where"):
+        chosen(job, [diverged])
 
 
 def test_a_search_of_given_rows_proposes_them_once_for_as_long_as_was_said() -> None:

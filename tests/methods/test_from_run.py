@@ -98,7 +98,7 @@ def test_other_images_or_another_space_than_the_predictors_are_refused(searched:
     with pytest.raises(RunError, match=r"was learned on other images than tiny_images has \(fingerprint \w+ there, "):
         learned_predictor(other)
     wider = replace(job, subject=NamedSpace("fbnet", {"layers": "1,1,1,1,1,1,1"})(3, 16))
-    with pytest.raises(InvalidValue, match=rf"{searched.folder}: "):
+    with pytest.raises(InvalidValue, match=rf"`from_run` {searched.folder}: "):
         learned_predictor(wider)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.methods.flows import SHORT, SPACE, fitted, job_of
@@ -13,19 +14,13 @@ from sculptnet.arch import Augmentation, Recipe
 from sculptnet.cost import Macs
 from sculptnet.errors import InvalidValue
 from sculptnet.methods import FBNet, FBNetV3, Given, MnasNet, Random
-from sculptnet.methods.planning import (
-    FEW_EPOCHS,
-    describe_plan,
-    fixed_names,
-    has_recipes,
-    hindrances,
-    length_notes,
-)
+from sculptnet.methods.planning import describe_plan
 from sculptnet.methods.scratch import full_trials_problems
 from sculptnet.networks import with_open_recipe
 from sculptnet.search import Limit, Objective, Problem
+from sculptnet.stages.lengths import FEW_EPOCHS, fixed_names, has_recipes, hindrances, length_notes
 from sculptnet.stages.plan import SearchPlan
-from sculptnet.words import differences, first, minutes, several
+from sculptnet.words import differences, first, minutes, several, share_of, times
 
 PLAN = SearchPlan(12, 4, 800, 6, 3, 2, 30, {"search": 61.0, "training": 3700.0}, 2**31, 2, 0)
 
@@ -36,6 +31,8 @@ def test_a_plan_is_told_in_the_order_of_its_stages() -> None:
         "Expected: 1:02 h (search 1:01 min, training 1:01 h); a typical network in the budget has 12.3 M MACs; "
         "2.0 GiB of memory in trial steps; torch uses 2 threads"
     )
+    given = describe_plan(PLAN, 12_300_000, network_given=True)
+    assert "; the network has 12.3 M MACs; " in given, "no budget, and no typical one"
     trials = replace(PLAN, search_epochs=0, draws=3, trial_epochs=1, full_trials=2, torch_threads=1)
     assert describe_plan(trials, 1).startswith(
         "Plan: 3 trials for 1 epoch each; the best 2 for 30 epochs; final training 30 epochs\n"
@@ -43,6 +40,12 @@ def test_a_plan_is_told_in_the_order_of_its_stages() -> None:
     assert "; one finalist, since there is no time to compare several; " in describe_plan(
         replace(PLAN, trials=1, trial_epochs=0), 1
     )
+
+
+def test_a_share_never_reads_as_none_or_all_where_it_is_not() -> None:
+    shares = (0.0, 0.0004, 0.01, 0.5, 0.996, 1.0)
+    assert [share_of(one) for one in shares] == ["0%", "under 1%", "1%", "50%", "over 99%", "100%"]
+    assert [times(count) for count in (1, 2, 5, 7)] == ["once", "twice", "five times", "7 times"]
 
 
 def test_times_and_numbers_read_as_people_say_them() -> None:
@@ -114,12 +117,14 @@ def test_trials_in_full_that_cannot_be_are_named(tmp_path: Path) -> None:
     options = job_of(tmp_path / "run", Random(), full_trials=3).options
     assert full_trials_problems(options, 3) == full_trials_problems(options, None) == []
     (few,) = full_trials_problems(options, 2)
-    assert "3: the settings of search make only 2 trials; raise them, or leave one of the two out" in few
-    for recipe in ({"epochs": "1"}, {"epochs": 1}, Recipe(epochs=1)):
+    assert few == "`full_trials` 3: the settings of search make only 2 trials; raise them, or leave one of the two out"
+    one_epoch: list[Any] = [{"epochs": "1"}, {"epochs": 1}, Recipe(epochs=1)]
+    for recipe in one_epoch:
         (short,) = full_trials_problems(replace(options, recipe=recipe), None)
-        assert "every trial is trained in full; raise" in short
-    for longer in (None, {"batch_size": 8}, Recipe(epochs=2)):
-        assert full_trials_problems(replace(options, recipe=longer), None) == []
+        assert short.startswith("`full_trials` 3: with `recipe.epochs=1` every trial is trained in full; ")
+    more: list[Any] = [None, {"batch_size": 8}, Recipe(epochs=2)]
+    for recipe in more:
+        assert full_trials_problems(replace(options, recipe=recipe), None) == []
 
 
 def test_a_method_that_is_given_its_network_searches_no_space(tmp_path: Path) -> None:

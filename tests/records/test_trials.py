@@ -46,7 +46,7 @@ def test_every_problem_of_a_line_is_told_and_which_line_it_is(tmp_path: Path) ->
         "expected a mapping @ TrialRecord.curve[0]",
         "extra fields found (mood) @ TrialRecord",
         "required field missing @ TrialRecord.error",
-        "remove that line or start anew (--fresh)",
+        "remove that line, or start anew with `fresh=True`",
     ):
         assert text in str(caught.value)
 

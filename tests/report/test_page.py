@@ -18,7 +18,7 @@ from sculptnet.arch import Recipe, Sgd
 from sculptnet.cost import macs
 from sculptnet.methods.given import sections_of_a_training
 from sculptnet.records import TrialRecord
-from sculptnet.records.card import ImageSource
+from sculptnet.records.card import ClassifierCard, ImageSource
 from sculptnet.records.search_events import SearchEpoch
 from sculptnet.records.training_events import TrainEpoch
 from sculptnet.report import ReportData, write_report
@@ -110,7 +110,7 @@ def test_both_schemes_have_the_whole_palette(page: str) -> None:
 def test_the_head_of_the_page_tells_the_verdict(full_run: ReportData, page: str) -> None:
     assert "Within budget</strong> by" in page
     assert "model.onnx was measured at" in page
-    assert full_run.card is not None
+    assert isinstance(full_run.card, ClassifierCard)
     accuracy = full_run.card.accuracy["model.onnx"]
     low, high = accuracy.interval()
     assert f"{100 * accuracy.top1:.1f}\u202f%" in page

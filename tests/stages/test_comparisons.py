@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cards import CLASSIFIER
 from tests.methods.flows import SPACE, job_of
+from tests.report.made_up import judged, measured
 
 from sculptnet import spaces, zoo
 from sculptnet.arch import Architecture
@@ -15,7 +15,7 @@ from sculptnet.cost import Precision
 from sculptnet.devices.graphs import Graphs
 from sculptnet.job import FitJob
 from sculptnet.methods import Random
-from sculptnet.records.codec import write_record
+from sculptnet.records import write_record
 from sculptnet.stages.baselines import WIDTHS, missing_baselines, nearest_width, shipped_reference_ms, stage_strides
 from sculptnet.testing import FakeDevice
 
@@ -27,8 +27,7 @@ def job(tmp_path: Path) -> FitJob:
     """A run that has shipped a network, on a device without noise."""
     made = job_of(tmp_path / "run", Random(), device=QUIET, baselines=True)
     reference_ms = QUIET.latency_ms(made.reference().onnx)
-    measured = {name: replace(one, reference_ms=reference_ms) for name, one in CLASSIFIER.measured.items()}
-    write_record(made.run.card, replace(CLASSIFIER, measured=measured))
+    write_record(made.run.card, judged(0.3, replace(measured(0.1), reference_ms=reference_ms)))
     return made
 
 

@@ -73,14 +73,14 @@ def test_a_file_that_is_no_table_is_refused_before_there_is_a_run(content: str, 
     with pytest.raises(InvalidValue, match=r"given\.json is not a latency table; "):
         check_table(path)
     with pytest.raises(InvalidValue, match=r"given\.json is not a latency table"):
-        fitted(tmp_path / "run", method=Random(), table=path)
+        fitted(tmp_path / "run", table=path)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_table_that_is_damaged_says_which_file_it_is(table: LatencyTable, tmp_path: Path) -> None:
     job = with_table(table, tmp_path)
     (tmp_path / "given.json").write_text(json.dumps({**table.to_json(), "entries": 5}))
-    with pytest.raises(InvalidValue, match=rf"{tmp_path / 'given.json'}: "):
+    with pytest.raises(InvalidValue, match=rf"`table` {tmp_path / 'given.json'}: "):
         measured_table(job, BUDGET_MS)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,11 +13,23 @@ from sculptnet.arch import Augmentation, Recipe
 from sculptnet.data import Preprocessing
 from sculptnet.errors import RunError
 from sculptnet.files import read_json, write_json
+from sculptnet.job import OpenRun
+from sculptnet.listening import Listener
 from sculptnet.methods.dnas import run_share, steps_of_a_candidate
-from sculptnet.methods.planning import hindrances
-from sculptnet.runs import read_record, write_record
+from sculptnet.runs import RunDirectory, read_record, write_record
 from sculptnet.spaces import fbnet
-from sculptnet.stages.plan import LONGEST_RECIPE_TRIAL, MANY_RECIPE_TRIALS, SearchPlan, Speed, Wishes, make_plan
+from sculptnet.stages.lengths import hindrances
+from sculptnet.stages.plan import (
+    LONGEST_RECIPE_TRIAL,
+    MANY_RECIPE_TRIALS,
+    MOST_EPOCHS,
+    SearchPlan,
+    Speed,
+    Wishes,
+    make_plan,
+    most_epochs,
+    note_if_early,
+)
 
 SPEED = Speed(
     search_step_s=0.1,
@@ -63,6 +76,32 @@ def test_finalists_are_trained_where_there_is_time_for_two_and_always_where_trai
         make_plan(0, SPEED, 60000, Wishes(trials=3)).trials,
         make_plan(0, SPEED, 60000, Wishes(trials=3)).trial_epochs,
     ) == (3, 1)
+
+
+@pytest.mark.parametrize("wishes", [Wishes(), Wishes(searches=False), Wishes(searches=False, full_trials=3)])
+def test_nobody_trains_for_longer_than_anybody_published(wishes: Wishes) -> None:
+    day = 24 * 3600.0
+    assert make_plan(3600, SPEED, 60000, wishes).epochs < make_plan(day, SPEED, 60000, wishes).epochs == MOST_EPOCHS
+    few = make_plan(day, SPEED, 300, wishes).epochs
+    assert few == most_epochs(3) == 667, "three steps an epoch: few images are seen more often"
+    assert make_plan(day, SPEED, 60000, replace(wishes, epochs=2500)).epochs == 2500
+
+
+@dataclass(frozen=True)
+class _Planned:
+    seconds: Mapping[str, float]
+    torch_threads: int = 1
+
+
+@pytest.mark.parametrize(("seconds", "notes"), [(3500.0, 0), (600.0, 1)])
+def test_minutes_that_are_left_over_are_said(seconds: float, notes: int, tmp_path: Path) -> None:
+    said: list[str] = []
+    run = OpenRun(RunDirectory(tmp_path), Listener(said.append), lambda: 60.0, 0.0, tmp_path)
+    note_if_early(run, _Planned({"training": seconds}), 60, 400)
+    assert said == notes * [
+        "Note: 400 epochs, since longer trainings rarely help: about 49:00 min of the 60 minutes are not used; "
+        "`recipe.epochs` fixes another number"
+    ]
 
 
 def test_what_the_user_fixed_stays() -> None:

@@ -1,18 +1,16 @@
 """Block families. `ALL` lists what JSON files may name; a block of your own is passed beside it."""
 
 from sculptnet.blocks.bottleneck import Bottleneck, DeepStem
+from sculptnet.blocks.checks import channel_problems, check, count_problems, kernel_problems
 from sculptnet.blocks.conv import Conv
+from sculptnet.blocks.files import read_architecture
 from sculptnet.blocks.head import Classifier, GlobalPool, MBPool, PooledConv
 from sculptnet.blocks.inverted_residual import InvertedResidual
-from sculptnet.blocks.layers import Activation, Padding
+from sculptnet.blocks.layers import Activation, Padding, Residual, conv_bn
+from sculptnet.blocks.listed import ALL
 from sculptnet.blocks.mnasnet_layer import MnasNetLayer, Operation, Shortcut
 from sculptnet.blocks.skip import Skip
 from sculptnet.blocks.squeeze import Gate, SqueezeBase, SqueezeExcite, round_channels
-
-ALL: tuple[type, ...] = (
-    *(Conv, DeepStem, InvertedResidual, MnasNetLayer, Bottleneck, Skip, SqueezeExcite),
-    *(PooledConv, MBPool, GlobalPool, Classifier),
-)
 
 __all__ = [
     "ALL",
@@ -29,9 +27,16 @@ __all__ = [
     "Operation",
     "Padding",
     "PooledConv",
+    "Residual",
     "Shortcut",
     "Skip",
     "SqueezeBase",
     "SqueezeExcite",
+    "channel_problems",
+    "check",
+    "conv_bn",
+    "count_problems",
+    "kernel_problems",
+    "read_architecture",
     "round_channels",
 ]

@@ -14,6 +14,9 @@ from sculptnet.cli.console import INTERRUPTED, print_anything
 from sculptnet.cli.spelling import spelled
 from sculptnet.errors import SculptNetError
 from sculptnet.failures import failure_of
+from sculptnet.rules import REQUEST
+
+__all__ = ["app", "main"]
 
 UNFORESEEN, BAD_REQUEST = 1, 2
 
@@ -26,7 +29,7 @@ def main() -> None:
     try:
         app()
     except (SculptNetError, OSError) as error:  # a full disk, for one
-        text = spelled(str(error))
+        text = _told(error)
         _fail({"error": text, "kind": type(error).__name__}, f"Error: {text}", BAD_REQUEST)
     except SystemExit as stopped:
         _tell_misuse(stopped)
@@ -35,6 +38,12 @@ def main() -> None:
         failure = failure_of(_command(), error)
         document = {**failure.document(), "error": spelled(failure.line())}
         _fail(document, f"Error: {document['error']}", UNFORESEEN)
+
+
+def _told(error: Exception) -> str:
+    """What went wrong as the command line spells it; of one problem with what was typed, the problem alone."""
+    text = spelled(str(error))
+    return text.removeprefix(f"{REQUEST}: ") if len(getattr(error, "problems", ())) == 1 else text
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

@@ -38,15 +38,17 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A folder with one folder per class, a data set's name, package.module:name, or a run directory.",
+        help="A folder with one folder per class, a data set's name, package.module:name, or a run directory; with "
+        "--task detect a folder or .tar with VOC XML or COCO JSON.",
     ),
 ]
 NetworkAndData = Annotated[
     list[str],
     typer.Argument(
         metavar="[NETWORK] DATA",
-        help="NETWORK: a name of `sculptnet zoo`, an architecture file, or package.module:name. DATA alone: a run "
-        "directory to go on with.",
+        help="NETWORK: a name of `sculptnet zoo`, an architecture file, or package.module:name. DATA: a folder with "
+        "one folder per class, a data set's name, or package.module:name; photographs with boxes for `detect`. A run "
+        "directory alone: goes on with it.",
     ),
 ]
 
@@ -101,9 +103,22 @@ def _flow_command(until: str, text: str) -> Callable[..., None]:
 
 
 FLOW_HELP: Mapping[str, tuple[str, str]] = {
-    "fit": ("report", "From images, a device and a budget to a trained, exported, measured network and its report."),
-    "search": ("search", "Measure the device and search; stops with trained finalists."),
-    "export": ("export", "The flow up to the exported, measured model and its card."),
+    "fit": (
+        "report",
+        "Search a network, train it, export it.\n\nFrom images, a device and a budget to a trained, exported, measured "
+        "network (with --task detect: a detector) and its report. --latency-ms is needed, unless DATA is a run "
+        "directory.",
+    ),
+    "search": (
+        "search",
+        "Measure the device, and search.\n\nStops with trained finalists; `sculptnet fit RUN` goes on. --latency-ms is "
+        "needed, unless DATA is a run directory.",
+    ),
+    "export": (
+        "export",
+        "The flow of fit without its report.\n\nStops with the exported, measured model and its card; `sculptnet fit "
+        "RUN` goes on. --latency-ms is needed, unless DATA is a run directory.",
+    ),
 }
 for _verb, (_until, _text) in FLOW_HELP.items():
     app.command(_verb)(_flow_command(_until, _text))
@@ -112,8 +127,9 @@ for _verb, (_until, _text) in FLOW_HELP.items():
 @app.command()
 @with_options(TrainOptions)
 def train(context: typer.Context, targets: NetworkAndData) -> None:
-    """Train NETWORK on DATA, export and measure it. --latency-ms is optional.
+    """Train NETWORK on DATA, export and measure it.
 
+    --latency-ms is optional: a budget judges the network, and with it the resolution is chosen.
     A run directory alone goes on with that run, up to its final training where it searches.
     """
     from sculptnet.verbs import run_train
@@ -126,7 +142,10 @@ def train(context: typer.Context, targets: NetworkAndData) -> None:
 @app.command("search-recipe")
 @with_options(RecipeOptions)
 def search_recipe(context: typer.Context, targets: NetworkAndData) -> None:
-    """Search how NETWORK is trained (optimiser, rates, regularisation), train it so, export and measure it."""
+    """Search how NETWORK is trained, and do so.
+
+    Optimiser, rates and regularisation are searched; the network is trained so, exported and measured.
+    """
     from sculptnet.verbs import run_recipe
 
     network, data = _two(context, targets, "report", ("search-recipe",))
@@ -137,8 +156,9 @@ def search_recipe(context: typer.Context, targets: NetworkAndData) -> None:
 @app.command()
 @with_options(DetectOptions)
 def detect(context: typer.Context, targets: NetworkAndData) -> None:
-    """Train SSDLite with NETWORK as its backbone on photographs with boxes, export and measure it.
+    """Train a detector with NETWORK inside.
 
+    SSDLite, with NETWORK as its backbone, is trained on photographs with boxes, exported and measured.
     DATA is a folder or .tar with VOC XML or COCO JSON. NETWORK may be a run that has shipped a model; weights beside an
     architecture are where training starts. --latency-ms is optional; exit code 3 if the detector, post-processing
     included, is over it.
@@ -208,10 +228,10 @@ def specialize(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run that trained a supernet: fit --method ofa.")],
 ) -> None:
-    """Networks for other devices and budgets from a trained supernet, without training unless it is asked for.
+    """Cut networks for other devices from RUN.
 
-    Measures the device once, finds a network for each budget in seconds, measures it whole, exports it into
-    RUN/specialized/DEVICE/BUDGET/model/. Exit code 3 if one is over its budget.
+    Without training unless it is asked for. Measures the device once, finds a network for each budget in seconds,
+    measures it whole, exports it into RUN/specialized/DEVICE/BUDGET/model/. Exit code 3 if one is over its budget.
     """
     from sculptnet.verbs import run_specialize
 

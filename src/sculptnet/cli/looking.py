@@ -20,8 +20,8 @@ def measure(
         str,
         typer.Argument(
             metavar="TARGET",
-            help="A space (`measure fbnet` makes a table), a name of `sculptnet zoo`, an architecture file (.json) or "
-            "an .onnx file.",
+            help="A space (`measure fbnet` makes a table) or package.module:name of one, a name of `sculptnet zoo`, an "
+            "architecture file (.json) or an .onnx file.",
         ),
     ],
 ) -> None:
@@ -47,7 +47,7 @@ def show(
     space: Annotated[str | None, typer.Option("--space", help="Whose settings; by default the method's.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show all settings, a run, a latency table, or an architecture."""
+    """Show settings, a run, a table, an architecture."""
     from sculptnet.cli.showing import show_detector_settings, show_settings, show_target
 
     with Console(as_json) as console:
@@ -86,7 +86,10 @@ def predict(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files.")],
     as_json: AsJson = False,
 ) -> None:
-    """Classify photographs with an exported model, or find objects in them with a detector."""
+    """Classify photographs with a model.
+
+    A detector finds objects in them.
+    """
     from sculptnet.cli.showing import predict_photos
 
     with Console(as_json) as console:

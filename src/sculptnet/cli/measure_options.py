@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sculptnet.option_fields import option, options
-from sculptnet.options import DeviceGroup, FileGroup
+from sculptnet.options import DeviceGroup
+from sculptnet.precision import Precision
 
 if TYPE_CHECKING:
     from sculptnet.spaces.named import SpaceSettings
 
 
 @options
-class MeasureOptions(FileGroup, DeviceGroup):
+class MeasureOptions(DeviceGroup):
     """Of `measure`: a table of a space, or the time of one network."""
 
     resolution: int | None = option(
@@ -21,6 +22,9 @@ class MeasureOptions(FileGroup, DeviceGroup):
         "that leaves them open.",
         default=None,
         kind=int,
+    )
+    precision: Precision = option(
+        "What is measured: networks in fp32, or quantised to int8.", default=Precision.FP32, kind=Precision
     )
     num_classes: int = option(
         "Classes of the space's networks; for `fit --table` those of the data.", default=1000, kind=int

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sculptnet import blocks, spaces, zoo
-from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
+from sculptnet.arch import Architecture, SearchSpace
 from sculptnet.cli.bundles import Wish, table_of_bundle, write_bundle
 from sculptnet.cli.measure_options import MeasureOptions
 from sculptnet.cost import LatencyTable, Precision
@@ -188,7 +188,7 @@ def find_architecture(target: str) -> Architecture:
     if Path(target).suffix == ".json":
         data = read_given(Path(target), "an architecture file")
         try:
-            return architecture_from_json(data, blocks.ALL)
+            return blocks.read_architecture(data)
         except InvalidValue as error:
             raise InvalidValue(f"{target} is no architecture file: {error}") from error
     if Path(target).is_dir():

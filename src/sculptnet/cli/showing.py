@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from sculptnet import blocks, devices, settings, spaces, zoo
-from sculptnet.arch import Architecture, OneOf, Recipe, architecture_from_json
+from sculptnet.arch import Architecture, OneOf, Recipe
 from sculptnet.cli.catalogue import draw
 from sculptnet.cli.measuring_alone import Result, describe_table
 from sculptnet.cost import table_from_json
@@ -123,7 +123,7 @@ def show_target(path: Path) -> Result:
     if not isinstance(data, dict) or data.get("kind") != Architecture.__name__:
         raise InvalidValue(f"{path} holds neither a latency table nor an architecture; name {SHOWN}")
     with reading(path, "an architecture whose blocks fit together"):
-        return draw(architecture_from_json(data, blocks.ALL)), data
+        return draw(blocks.read_architecture(data)), data
 
 
 def _check_shown(path: Path) -> None:

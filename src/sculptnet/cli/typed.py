@@ -83,8 +83,10 @@ def _parameter(field: Field[Any]) -> inspect.Parameter:
 
 
 def _set_parameter(groups: tuple[str, ...]) -> inspect.Parameter:
-    page = "detector-settings" if "detector" in groups else "settings"
-    help_text = f"A setting of {' or '.join(groups)}; `sculptnet show {page}` lists all."
+    pages = ["settings"] if groups != ("recipe", "detector") else []
+    pages += ["detector-settings"] if "detector" in groups else []
+    shown = " and ".join(f"`sculptnet show {page}`" for page in pages)
+    help_text = f"A setting of {' or '.join(groups)}; {shown} list{'s' if len(pages) == 1 else ''} all."
     shown = typer.Option("--set", metavar="GROUP.NAME=VALUE", help=help_text)
     annotation = Annotated[list[str] | None, shown]
     return inspect.Parameter("set_", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -8,6 +8,7 @@ from sculptnet.data.loading import EvaluationBatches, TrainingBatches
 from sculptnet.data.plausible import check_plausible
 from sculptnet.data.preprocessing import Preprocessing, prepare, preprocessing_from_json, to_rgb
 from sculptnet.data.sources import BY_NAME, Request, Source, load
+from sculptnet.data.survey import survey_files
 from sculptnet.data.white import WhiteLevels
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "preprocessing_from_json",
     "stratified",
     "subset",
+    "survey_files",
     "to_rgb",
 ]

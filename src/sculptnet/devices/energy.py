@@ -206,7 +206,9 @@ def measure_power(
     _check_power(table, device, networks, num_held_out)
     graphs = graphs_of(table.precision)
     chosen, others = power_networks(table, space, seed, networks, num_held_out)
-    models = [network_models(graphs, some, what) for some, what in ((chosen, "power"), (others, "held-out power"))]
+    models = [
+        network_models(graphs.network, some, what) for some, what in ((chosen, "power"), (others, "held-out power"))
+    ]
     fitted_w, checked_w = (
         [_running(name, model, device, rapl, quality, progress, clock)[0] for name, model in some.items()]
         for some in models

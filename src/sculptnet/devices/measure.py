@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from sculptnet.arch import Architecture
+from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.cost import Precision
 from sculptnet.devices.graphs import Graphs, Quantise, answer_of, reference_model
 from sculptnet.devices.memo import Memo, NoMemo, memo_key
@@ -136,6 +137,36 @@ def onnx_model(name: str, data: bytes, module: nn.Module | None = None, *, resol
 def precisions_of(device: Device) -> frozenset[Precision]:
     """What `device` can run."""
     return frozenset(map(Precision, device.precisions) if isinstance(device, Limited) else Precision)
+
+
+def check_all_run(device: Device) -> None:
+    """Tries every precision on a device that does not say which it runs, with a small network.
+
+    A run ships files of all of them and times them last: what cannot be timed is to be known early.
+
+    Raises:
+        DeviceError: one does not run; the message says what to write into the device.
+    """
+    if isinstance(device, Limited):
+        return
+    able, why = [], ""
+    for precision in Precision:
+        graphs = graphs_of(precision)
+        plan = Plan({f"a small {precision.value} network": graphs.network(_SMALL)}, graphs.network(_SMALL), _QUICK)
+        try:
+            list(device.measure(plan))
+            able.append(precision.value)
+        except DeviceError as error:
+            why = str(error)
+    if why:
+        raise DeviceError(
+            f"{device.name} does not run every file that a run ships, and does not say so: {why}. Give its class the "
+            f"property `precisions`, here `frozenset({set(able) or '{}'})`: files in others are then not timed"
+        )
+
+
+_QUICK = Quality(rounds=2, chunk_ms=0.01, chunk_runs=1, warm_up_runs=0, tries=1)
+_SMALL = Architecture(8, Conv(8, stride=2), ((InvertedResidual(8, expansion=2),),), PooledConv(16), Classifier(3))
 
 
 def check_precision(device: Device, precision: Precision) -> None:

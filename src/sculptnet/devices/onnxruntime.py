@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from sculptnet.devices.local import check_threads, cpu_name, measure_plan, own_cpu_clock
-from sculptnet.devices.plan import Measurement, Model, Plan, check_answer, example_input
+from sculptnet.devices.plan import BOTH, Measurement, Model, Plan, check_answer, example_input
 from sculptnet.devices.protocol import Run
 from sculptnet.errors import DeviceError
 from sculptnet.machine_limits import cores
@@ -38,6 +38,11 @@ class OnnxRuntime:
     def name(self) -> str:
         """Runtime and threads."""
         return f"onnxruntime-{self.threads}t"
+
+    @property
+    def precisions(self) -> frozenset[str]:
+        """Both."""
+        return BOTH
 
     def describe(self) -> Mapping[str, Any]:
         """Runtime, version, threads, cpu, cores."""

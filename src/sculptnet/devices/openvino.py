@@ -11,7 +11,7 @@ import numpy as np
 import openvino
 
 from sculptnet.devices.local import check_threads, cpu_name, measure_plan, own_cpu_clock
-from sculptnet.devices.plan import Measurement, Model, Plan, check_answer, example_input
+from sculptnet.devices.plan import BOTH, Measurement, Model, Plan, check_answer, example_input
 from sculptnet.devices.protocol import Run
 from sculptnet.errors import DeviceError
 from sculptnet.machine_limits import cores
@@ -45,6 +45,11 @@ class OpenVino:
     def name(self) -> str:
         """Runtime and threads."""
         return f"openvino-{self.threads}t"
+
+    @property
+    def precisions(self) -> frozenset[str]:
+        """Both."""
+        return BOTH
 
     def describe(self) -> Mapping[str, Any]:
         """Runtime, version, threads, cpu, cores, and the settings that change times."""

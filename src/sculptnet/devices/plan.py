@@ -122,6 +122,9 @@ class Measurement:
 class Device(Protocol):
     """Something that runs ONNX models and can be timed.
 
+    A device that does not run all precisions has one more property, `precisions`: see `Limited`. Runs ship a file in
+    fp32 and one in int8; what a device says that it does not run is not timed on it.
+
     Attributes:
         name: runtime and threads, such as `onnxruntime-1t`; a table carries it.
     """
@@ -142,12 +145,15 @@ class Device(Protocol):
         ...
 
 
+BOTH = frozenset({"fp32", "int8"})  # precisions: what most devices run
+
+
 @runtime_checkable
 class Limited(Protocol):
-    """A device that runs some precisions only; one that does not say so runs all.
+    """A device that says which precisions it runs; of one that does not, all are tried before a run trains anything.
 
     Attributes:
-        precisions: values of `cost.Precision`, such as `fp32`.
+        precisions: values of `cost.Precision`: `fp32`, `int8`, or both.
     """
 
     @property

@@ -44,6 +44,7 @@ def measure_table(
     num_calibration: int = 10,
     num_held_out: int = 20,
     most_entries: int | None = MOST_ENTRIES,
+    whole: Callable[[Architecture], Model] | None = None,
     memo: Memo | None = None,
     progress: Progress = no_progress,
     log: Log = no_log,
@@ -76,6 +77,8 @@ def measure_table(
         num_calibration, num_held_out: whole networks; fewer if the space has fewer.
         most_entries: blocks that are measured; if the space has more, the others are predicted from these and marked
             (`cost.fill`). None measures all.
+        whole: makes the whole networks that the sums are fitted to and checked on; by default networks that classify.
+            Others may have parts beside the blocks, such as the heads of a detector, which the constant stands for.
         memo: keeps every chunk, so that a killed measurement goes on.
         progress, log: told how far it is; one `TableMeasured` at the end.
         clock: seconds.
@@ -87,7 +90,7 @@ def measure_table(
     check_precision(device, precision)
     start = clock()
     graphs, careful = graphs_of(precision), quality or Quality()
-    work = TableWork(space, seed, graphs, careful, num_calibration, num_held_out, most_entries)
+    work = TableWork(space, seed, graphs, careful, num_calibration, num_held_out, most_entries, whole=whole)
     table = work.table(device, memo=memo, progress=progress, seconds=lambda: clock() - start)
     log(_summary(table))
     return table
@@ -103,6 +106,7 @@ class TableWork:
         graphs: makes the models.
         size: what half of the calibration networks are spread evenly over; by default the predicted latency.
             With another one every model is known before anything is measured (`plans`).
+        whole: makes whole networks; by default `graphs` does.
     """
 
     space: SearchSpace
@@ -113,6 +117,7 @@ class TableWork:
     num_held_out: int = 20
     most_entries: int | None = MOST_ENTRIES
     size: Callable[[Architecture], float] | None = None
+    whole: Callable[[Architecture], Model] | None = None
 
     def __post_init__(self) -> None:
         least = {"num_calibration": 1, "num_held_out": 0, "most_entries": FEWEST}
@@ -146,7 +151,7 @@ class TableWork:
         of the held-out ones is taken off.
         """
         reference = self.graphs.network(reference_network(self.space))
-        measurer = _Measurer(device, self.graphs, reference, self.quality, memo, progress)
+        measurer = _Measurer(device, reference, self.quality, memo, progress)
         found = measurer.times(block_models(self.entries, self.graphs))
         raw = entries_from(self.entries, found)
         table = LatencyTable(
@@ -168,8 +173,9 @@ class TableWork:
 
     def _networks(self, calibration: Sequence[Architecture], validation: Sequence[Architecture]) -> dict[str, Model]:
         """Both kinds in one plan, so that they are measured in turn."""
-        models = network_models(self.graphs, calibration, CALIBRATION)
-        return {**models, **network_models(self.graphs, validation, HELD_OUT)}
+        whole = self.whole or self.graphs.network
+        models = network_models(whole, calibration, CALIBRATION)
+        return {**models, **network_models(whole, validation, HELD_OUT)}
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -214,10 +220,13 @@ def recheck(
     seed: int,
     networks: int = 3,
     quality: Quality | None = None,
+    whole: Callable[[Architecture], Model] | None = None,
     memo: Memo | None = None,
     progress: Progress = no_progress,
 ) -> Recheck:
     """Measures `networks` whole networks, spread from small to large ones, to see whether `table` fits `device`.
+
+    `whole` and the others are as in `measure_table`.
 
     Raises:
         InvalidValue: the table was made on another device.
@@ -231,7 +240,8 @@ def recheck(
     chosen = spread(_predicted(table, leaning), leaning, networks)
     graphs = graphs_of(table.precision)
     reference = graphs.network(reference_network(space))
-    timings = _Measurer(device, graphs, reference, quality or Quality(), memo, progress).networks(chosen, "re-checked")
+    measurer = _Measurer(device, reference, quality or Quality(), memo, progress)
+    timings = list(measurer.times(network_models(whole or graphs.network, chosen, "re-checked")).values())
     speed = 1.0 if table.reference_ms is None else table.reference_ms / timings[0].reference_ms
     return Recheck(held_out(_predicted(table, chosen), timings), speed)
 
@@ -270,15 +280,10 @@ def distinct_networks(space: SearchSpace, seed: int, count: int) -> list[Archite
 @dataclass(frozen=True, eq=False)
 class _Measurer:
     device: Device
-    graphs: Graphs
     reference: Model
     quality: Quality
     memo: Memo | None
     progress: Progress
-
-    def networks(self, chosen: Sequence[Architecture], what: str) -> list[Timing]:
-        """Whole networks."""
-        return list(self.times(network_models(self.graphs, chosen, what)).values())
 
     def times(self, models: Mapping[str, Model]) -> dict[str, Timing]:
         return times(
@@ -292,9 +297,11 @@ class _Measurer:
         )
 
 
-def network_models(graphs: Graphs, chosen: Sequence[Architecture], what: str) -> dict[str, Model]:
+def network_models(
+    whole: Callable[[Architecture], Model], chosen: Sequence[Architecture], what: str
+) -> dict[str, Model]:
     """Whole networks, by the names that errors use."""
-    return {f"{what} network {index}": graphs.network(one) for index, one in enumerate(chosen)}
+    return {f"{what} network {index}": whole(one) for index, one in enumerate(chosen)}
 
 
 def block_models(entries: Sequence[Entry], graphs: Graphs) -> dict[str, Model]:

@@ -154,6 +154,39 @@ def timed_copy(model: ModelProto, image: Images) -> ModelProto:
         helper.make_node("Mul", [INPUT, f"{PREFIX}nothing"], [f"{PREFIX}black"]),
         helper.make_node("Add", [f"{PREFIX}black", f"{PREFIX}image"], [seen]),
     ]
+    return _one_answer(copy, ahead)
+
+
+def with_answer(model: ModelProto, heads: Images) -> ModelProto:
+    """`model` as an untrained detector is timed: the network runs, and what comes after it sees `heads`.
+
+    An untrained network finds a thousand objects or none, and dropping overlaps would take as long as there is to drop.
+
+    Args:
+        model: from `detector_graph`; left as it is.
+        heads: float32 `(1, boxes, 4 + 1 + classes)`, in the place of what the network says.
+    """
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    graph, ignored = copy.graph, f"{PREFIX}network"
+    for node in graph.node:
+        node.output[:] = [ignored if name == HEADS else name for name in node.output]
+    constants = {"answer": heads.astype(np.float32), "nothing": np.array(0.0, dtype=np.float32)}
+    graph.initializer.extend(numpy_helper.from_array(value, f"{PREFIX}{name}") for name, value in constants.items())
+    between = [
+        helper.make_node("Mul", [ignored, f"{PREFIX}nothing"], [f"{PREFIX}no_answer"]),
+        helper.make_node("Add", [f"{PREFIX}no_answer", f"{PREFIX}answer"], [HEADS]),
+    ]
+    made = [index for index, node in enumerate(graph.node) if ignored in node.output]
+    nodes = [*graph.node[: made[0] + 1], *between, *graph.node[made[0] + 1 :]]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return _one_answer(copy, [])
+
+
+def _one_answer(model: ModelProto, ahead: Sequence[NodeProto]) -> ModelProto:
+    """`model`, changed: nodes `ahead` of it, and one tensor of fixed size in the place of its outputs."""
+    graph = model.graph
     behind = [
         helper.make_node("Cast", [LABELS], [f"{PREFIX}label_numbers"], to=TensorProto.FLOAT),
         *(
@@ -166,5 +199,5 @@ def timed_copy(model: ModelProto, image: Images) -> ModelProto:
     del graph.node[:], graph.output[:]
     graph.node.extend(nodes)
     graph.output.append(helper.make_tensor_value_info("answer", TensorProto.FLOAT, []))
-    onnx.checker.check_model(copy)
-    return copy
+    onnx.checker.check_model(model)
+    return model

@@ -103,9 +103,13 @@ class RecipeTraining(Training):
 
     def remedy(self, step: int) -> str:
         """The settings of the recipe."""
-        return (
+        remedies = (
             "lower recipe.optimizer.learning_rate, warm up longer (recipe.schedule.warmup_epochs) or clip gradients "
             "(recipe.clip_norm)"
+        )
+        frozen = self.recipe.frozen_statistics
+        return (
+            f"learn batch norms' statistics anew (recipe.frozen_statistics=False), {remedies}" if frozen else remedies
         )
 
     def metrics(self) -> dict[str, float]:

@@ -36,7 +36,7 @@ from sculptnet.search import Job, Limit, Problem, Search, TrialRecord
 from sculptnet.spaces.named import SpaceSettings
 from sculptnet.stages.batches import training_batches
 from sculptnet.stages.limits import COSTS, parse_limits
-from sculptnet.stages.plan import planned, warn_if_late
+from sculptnet.stages.plan import most_epochs, note_if_early, planned, warn_if_late
 from sculptnet.stages.speed import measure_training
 from sculptnet.stages.table import blocks_in
 from sculptnet.stages.train import train_module
@@ -163,8 +163,10 @@ class Carve(Started[CarvePlan]):
         finalists = ASSEMBLY_SHARE * self.draws * (self.images + len(held_out))
         library_s = image_s * (OPTION_SHARE * made * self.images + finalists)
         free_s = max(0.0, options.minutes * 60 - job.elapsed_s() - speed.shipping_s - library_s)
-        start_epochs = self.start_epochs or max(1, math.floor(free_s * self.teacher_share / start_s))
-        epochs = self.recovery_epochs or max(1, math.floor((free_s - start_epochs * start_s) / recovery_s))
+        most = most_epochs(batches.steps_per_epoch)
+        start_epochs = self.start_epochs or min(most, max(1, math.floor(free_s * self.teacher_share / start_s)))
+        left_epochs = math.floor((free_s - start_epochs * start_s) / recovery_s)
+        epochs = self.recovery_epochs or min(most, max(1, left_epochs))
         seconds = {
             "start": start_epochs * start_s,
             "library": library_s,
@@ -180,6 +182,8 @@ class Carve(Started[CarvePlan]):
             f"torch uses {several(plan.torch_threads, 'thread')}"
         )
         warn_if_late(job, plan, options.minutes, "fewer images, a lower resolution or search.images help")
+        if epochs == most and not self.recovery_epochs:
+            note_if_early(job, plan, options.minutes, epochs, "search.recovery_epochs")
         return plan
 
     # ------------------------------------------------------------------ the network

@@ -17,7 +17,6 @@ from sculptnet.methods.finalists import (
     ROUNDS,
     Measured,
     best_of_finalists,
-    by_training,
     measured_by,
     run_logged,
     within,
@@ -71,14 +70,13 @@ class Differentiable(Dnas, FromScratch):
             samples_branches=branches is not None,
             run_share=share,
         )
-        timed = partial(measure_speed, job, branches=branches, make_supernet=self.supernet)
-        return planned_search(
-            job, problem, wishes, lambda batches, typical: timed(batches, typical=typical), partial(_notes, share)
-        )
+        batches = training_batches(job, job.data.train, job.recipe())
+        timed = partial(measure_speed, job, batches, branches, make_supernet=self.supernet)
+        return planned_search(job, problem, wishes, timed, partial(_notes, share))
 
     def best(self, job: FitJob, target: Target, plan: SearchPlan) -> TrialRecord:
         with proxied(job, target.problem, plan):
-            evaluate = measured_by(job, target, plan.trial_epochs, by_training(job))
+            evaluate = measured_by(job, target, plan.trial_epochs, job.task.trial(job))
             fitting = self.measured_draws(job, target.problem, replace(evaluate, training=None), plan)
             return best_of_finalists(job, target.problem, evaluate, plan, fitting)
 

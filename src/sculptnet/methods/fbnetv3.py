@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from sculptnet.arch import Recipe
 from sculptnet.files import digest
-from sculptnet.job import FitJob, TrialJob
+from sculptnet.job import FitTaskJob, Job, TrialTaskJob
 from sculptnet.method import SpaceMaker
 from sculptnet.methods.beyond import tried_beyond
-from sculptnet.methods.finalists import Measured, best_of_finalists, by_training, measured_by
+from sculptnet.methods.finalists import Measured, best_of_finalists, measured_by
 from sculptnet.methods.planning import planned_search
 from sculptnet.methods.proxy_check import proxied
 from sculptnet.methods.refining import learned_predictor, refined
@@ -25,10 +25,9 @@ from sculptnet.rules import raised
 from sculptnet.search import Joint, Problem, Search, TrialRecord
 from sculptnet.spaces.named import NamedSpace, SpaceSettings
 from sculptnet.stages.plan import SearchPlan, Wishes
-from sculptnet.stages.speed import measure_training
 
 if TYPE_CHECKING:
-    from sculptnet.report import ReportData, SectionMaker
+    from sculptnet.report import SectionMaker
 
 FEWEST = 12
 
@@ -77,9 +76,10 @@ class FBNetV3(Joint, Trials):
             found["from_run"] = digest(searched_run(options.from_run).identity)
         return found
 
-    def check(self, job: FitJob) -> None:
+    def check(self, job: FitTaskJob) -> None:
         super().check(job)
         if job.options.from_run is not None:
+            assert isinstance(job, Job)  # other tasks refuse it
             learned_predictor(job)
 
     def wished_trials(self) -> int | None:
@@ -91,31 +91,32 @@ class FBNetV3(Joint, Trials):
         assert fewest is not None  # nothing is open in what was planned
         return fewest
 
-    def proposals(self, job: TrialJob, problem: Problem, trials: int) -> Search:
+    def proposals(self, job: TrialTaskJob, problem: Problem, trials: int) -> Search:
         return self.planned(trials).search(problem, job.options.seed, checkpoint=job.run.predictor, log=job.log)
 
     def driven(self, trials: int) -> int:
         return trials + 1  # it ends by itself, and logs what became of its last round when it is asked once more
 
-    def plan(self, job: FitJob, problem: Problem) -> SearchPlan:
+    def plan(self, job: FitTaskJob, problem: Problem) -> SearchPlan:
         if job.options.from_run is None:
             return super().plan(job, problem)
         wishes = Wishes(trials=self.finalists, searches=False, predicts=True, fewest_trials=self.fewest_trials())
-        return planned_search(job, problem, wishes, partial(measure_training, job), lambda plan, speed: [])
+        return planned_search(job, problem, wishes, partial(job.task.speed, job), lambda plan, speed: [])
 
-    def best(self, job: FitJob, target: Target, plan: SearchPlan) -> TrialRecord:
+    def best(self, job: FitTaskJob, target: Target, plan: SearchPlan) -> TrialRecord:
         if job.options.from_run is None:
             return super().best(job, target, plan)
+        assert isinstance(job, Job)
         with proxied(job, target.problem, plan):
-            evaluate = measured_by(job, target, plan.trial_epochs, by_training(job))
+            evaluate = measured_by(job, target, plan.trial_epochs, job.task.trial(job))
             fitting = refined(job, target.problem, evaluate, plan, self.fine)
             return best_of_finalists(job, target.problem, evaluate, plan, fitting)
 
-    def tried(self, job: FitJob, problem: Problem, evaluate: Measured, plan: SearchPlan) -> Sequence[TrialRecord]:
+    def tried(self, job: FitTaskJob, problem: Problem, evaluate: Measured, plan: SearchPlan) -> Sequence[TrialRecord]:
         proposals = self.proposals(job, problem, plan.trials)
         return tried_beyond(job, proposals, problem, evaluate, self.driven(plan.trials))
 
-    def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.sections import joint_rounds, searched_from_scratch
+    def course(self) -> tuple[SectionMaker, ...]:
+        from sculptnet.report.sections import joint_rounds
 
-        return searched_from_scratch(source, joint_rounds)
+        return (joint_rounds,)

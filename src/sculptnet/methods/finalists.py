@@ -12,18 +12,33 @@ import numpy as np
 
 from sculptnet.arch import Architecture, Candidate, IntMatrix
 from sculptnet.cost import FactoredCost, LatencyTable, cost_of
-from sculptnet.devices import Device, FileMemo, Model, Timing, measure_networks
+from sculptnet.devices import Device, FileMemo, Model, Timing, times
 from sculptnet.errors import Infeasible
-from sculptnet.evaluate import ByTraining
-from sculptnet.job import FitJob, TrialJob
+from sculptnet.evaluate import Trains
+from sculptnet.job import FitTaskJob, TrialTaskJob
 from sculptnet.methods.searching import Target
-from sculptnet.runs import FileCheckpoint
 from sculptnet.search import Evaluate, Job, Limit, Problem, Proposals, Results, Search, TrialRecord, run
 from sculptnet.search.records import of_one_length
 from sculptnet.stages.plan import SearchPlan
-from sculptnet.stages.workers import as_workers, decoders, on_accelerator
-from sculptnet.streams import stream_seed
+from sculptnet.stages.workers import as_workers, on_accelerator
 from sculptnet.words import several
+
+__all__ = [
+    "ROUNDS",
+    "SPEED_MARGIN",
+    "Lasting",
+    "Measured",
+    "best_in_full",
+    "best_of_finalists",
+    "chosen",
+    "given",
+    "measured_by",
+    "run_logged",
+    "run_trials",
+    "until_one_fits",
+    "with_spare",
+    "within",
+]
 
 SPEED_MARGIN = 1.03  # a device's own speed drifts by about so much between two measurements
 ROUNDS = 4  # batches of draws that are measured before the search gives up on the budget
@@ -35,15 +50,17 @@ class Measured:
 
     Attributes:
         device: where.
-        table: for the predicted latency, and for the precision.
+        whole: makes the graph of a whole network.
+        table: for the predicted latency.
         memo: keeps timings.
         reference: the network that the table's speed is that of.
         epochs: how long candidates are trained that the search says nothing about.
-        at_most: the budget, milliseconds; what is slower is not trained.
+        at_most: the budget less what has to be to spare, milliseconds; what is slower is not trained.
         training: finds out how accurate it is, by training or otherwise, or None to measure only.
     """
 
     device: Device
+    whole: Callable[[Architecture], Model]
     table: LatencyTable
     memo: FileMemo
     reference: Model
@@ -59,8 +76,10 @@ class Measured:
         """
         timing = self._timing(candidate.architecture)
         if self.training is not None and timing.high_ms > self.at_most:
-            measured = f"measured {timing.median_ms:.3g} ms, up to {timing.high_ms:.3g} within 95 %"
-            raise Infeasible(f"{measured}: over the budget, not trained")
+            raise Infeasible(
+                f"measured {timing.median_ms:.4g} ms (95 %: up to {timing.high_ms:.4g}), over "
+                f"{with_spare(self.at_most)}; not trained"
+            )
         return {
             "predicted_latency_ms": cost_of(self.table, candidate.architecture),
             "measured_latency_ms": timing.median_ms,
@@ -70,14 +89,8 @@ class Measured:
 
     def _timing(self, architecture: Architecture) -> Timing:
         """Timed now, and stated at the speed that the device had when the table was made."""
-        found = measure_networks(
-            {"candidate": architecture},
-            self.device,
-            precision=self.table.precision,
-            reference=self.reference,
-            alternate=True,
-            memo=self.memo,
-        )
+        models = {"candidate": self.whole(architecture)}
+        found = times(models, self.device, reference=self.reference, alternate=True, memo=self.memo)
         timing = found["candidate"]
         return timing if self.table.reference_ms is None else timing.at(self.table.reference_ms)
 
@@ -94,10 +107,11 @@ class Lasting:
         return self.training(candidate, replace(job, epochs=self.epochs if job.epochs is None else job.epochs))
 
 
-def measured_by(job: FitJob, target: Target, epochs: int, training: Evaluate) -> Measured:
+def measured_by(job: FitTaskJob, target: Target, epochs: int, training: Evaluate) -> Measured:
     """Measures candidates whole; those within the budget are judged by `training`, for `epochs` where it trains."""
     return Measured(
         device=job.device,
+        whole=job.task.whole(job),
         table=target.table,
         memo=FileMemo(job.run.measurements),
         reference=job.reference(),
@@ -108,7 +122,7 @@ def measured_by(job: FitJob, target: Target, epochs: int, training: Evaluate) ->
 
 
 def best_of_finalists(
-    job: TrialJob, problem: Problem, evaluate: Measured, plan: SearchPlan, fitting: Sequence[TrialRecord]
+    job: TrialTaskJob, problem: Problem, evaluate: Measured, plan: SearchPlan, fitting: Sequence[TrialRecord]
 ) -> TrialRecord:
     """The most accurate of networks that were measured within the budget, each trained with its recipe.
 
@@ -125,15 +139,16 @@ def best_of_finalists(
 
 
 def best_in_full(
-    job: TrialJob, problem: Problem, evaluate: Measured, plan: SearchPlan, records: Sequence[TrialRecord]
+    job: TrialTaskJob, problem: Problem, evaluate: Measured, plan: SearchPlan, records: Sequence[TrialRecord]
 ) -> TrialRecord:
     """The most accurate within the budget; where the plan says so, of the best few after training in full.
 
     Raises:
         Infeasible: none was trained.
     """
-    trained = of_one_length([record for record in records if within(record, evaluate.at_most)])
-    ranked = sorted(trained, key=lambda record: -record.metrics["top1"])
+    metric = job.task.metric
+    trained = of_one_length([record for record in records if within(record, evaluate.at_most)], metric)
+    ranked = sorted(trained, key=lambda record: -record.metrics[metric])
     rows = np.array(list(dict.fromkeys(record.choices for record in ranked))[: plan.full_trials])
     if len(rows) < 2:  # nothing to compare
         return chosen(job, trained or records)
@@ -142,7 +157,7 @@ def best_in_full(
 
 
 def run_logged(
-    job: TrialJob, search: Search, problem: Problem, evaluate: Measured, trials: int
+    job: TrialTaskJob, search: Search, problem: Problem, evaluate: Measured, trials: int
 ) -> Sequence[TrialRecord]:
     """Runs `search` with the run's log of trials as memory; returns the trials that this search asked for.
 
@@ -151,12 +166,12 @@ def run_logged(
     if evaluate.training is None:
         return run_trials(job, search, problem, evaluate, trials)
     trained = Lasting(evaluate.training, evaluate.epochs)
-    side_by_side = isinstance(evaluate.training, ByTraining)  # judging takes moments, and a supernet is large
+    side_by_side = isinstance(evaluate.training, Trains)  # judging takes moments, and a supernet is large
     return run_trials(job, search, problem, trained, trials, alone=evaluate, side_by_side=side_by_side)
 
 
 def run_trials(
-    job: TrialJob,
+    job: TrialTaskJob,
     search: Search,
     problem: Problem,
     evaluate: Evaluate,
@@ -218,33 +233,35 @@ def until_one_fits(problem: Problem, propose: Callable[[int, Problem], IntMatrix
             return
 
 
+def with_spare(at_most: float) -> str:
+    """What networks are held to, and why it is not the budget itself."""
+    budget, spare = at_most * SPEED_MARGIN, 100 * (SPEED_MARGIN - 1)
+    return f"{at_most:.4g} ms: the budget of {budget:.4g} ms less {spare:.0f} % to spare"
+
+
 def within(record: TrialRecord, at_most: float) -> bool:
     """Whether the measured latency, its interval included, is within the budget."""
     return record.error is None and record.metrics["measured_latency_high_ms"] <= at_most
 
 
-def chosen(job: TrialJob, records: Sequence[TrialRecord]) -> TrialRecord:
+def chosen(job: TrialTaskJob, records: Sequence[TrialRecord]) -> TrialRecord:
     """The most accurate trial that was trained.
 
     Raises:
-        Infeasible: none was; the message says why each was not.
+        Infeasible: none was; the message says why each was not, and what helps.
     """
-    trained = [record for record in records if "top1" in record.metrics]
+    metric = job.task.metric
+    trained = [record for record in records if metric in record.metrics]
     if not trained:
-        reasons = [f"trial {record.trial}: {record.error or 'over the budget when measured'}" for record in records]
-        raise Infeasible("no finalist could be trained\n" + "\n".join(f"  - {reason}" for reason in reasons))
-    return max(trained, key=lambda record: record.metrics["top1"])
+        reasons = [f"  - trial {record.trial}: {record.error or 'over the budget when measured'}" for record in records]
+        raise Infeasible(
+            "\n".join([f"none of {several(len(records), 'trial')} was trained; {_remedy(records)}", *reasons])
+        )
+    return max(trained, key=lambda record: record.metrics[metric])
 
 
-def by_training(job: TrialJob) -> ByTraining:
-    """Short training on 80 % of the training images, judged on the rest."""
-    train_part, select_part = job.search_parts()
-    return ByTraining(
-        train=train_part,
-        held_out=select_part,
-        preprocessing=job.preprocessing,
-        seed=stream_seed(job.options.seed, "trials"),
-        num_workers=decoders(as_workers(job.options.workers), job.num_workers()),
-        accelerator=job.accelerator,
-        checkpoint_in=FileCheckpoint,
-    )
+def _remedy(records: Sequence[TrialRecord]) -> str:
+    over = [record.error is None or record.error.startswith(f"{Infeasible.__name__}: ") for record in records]
+    raised = "raise `latency_ms` a little" if any(over) else ""
+    lowered = "" if all(over) else "lower `recipe.optimizer.learning_rate` where losses diverged"
+    return ", and ".join(filter(None, (raised, lowered)))

@@ -21,8 +21,9 @@ from sculptnet.learn import rescaled
 from sculptnet.listening import Listener
 from sculptnet.method import Found, Method, Subject
 from sculptnet.methods.fine_tuning import FINE_TUNING, fine_tuned, probe_images, probe_seconds, sentence
-from sculptnet.methods.planning import fixed_names
+from sculptnet.methods.planning import GIVEN_LATE_REMEDY
 from sculptnet.methods.searching import LARGEST_NATIVE
+from sculptnet.methods.settling import unsettled_steps, with_new_statistics
 from sculptnet.methods.sizing import features_side, largest_that_fits
 from sculptnet.methods.teaching import Teacher, check_classes, digest_of, distilled, model_folder, read_teacher
 from sculptnet.nets import Network
@@ -40,12 +41,13 @@ from sculptnet.options import TrainOptions
 from sculptnet.records.card import Origin
 from sculptnet.rules import raised
 from sculptnet.stages.batches import training_batches
-from sculptnet.stages.plan import Speed, planned, warn_if_late
+from sculptnet.stages.lengths import fixed_names
+from sculptnet.stages.plan import Speed, most_epochs, note_if_early, planned, warn_if_late
 from sculptnet.stages.speed import measure_forward, measure_training
 from sculptnet.stages.train import final_parts, train_module
 from sculptnet.stages.unused import names_of, recipe_problems
 from sculptnet.streams import stream_seed
-from sculptnet.words import minutes, several
+from sculptnet.words import minutes, several, times
 from sculptnet.zoo.starting import normalised_as
 
 if TYPE_CHECKING:
@@ -146,9 +148,21 @@ class Given(Method[TrainOptions]):
         begins = "Fine-tuning" if fine_tunes(job.options) else "Training"
         job.say(f"{begins} {name_of(job.options.network)}, {macs(architecture) / 1e6:.1f} M MACs")
         teacher = _teacher(job)
+
+        steps = unsettled_steps(job.options.weights, recipe)
+        if steps is not None:
+            job.say(
+                f"Note: the weights were trained in {several(steps, 'step')}, too few for the statistics of batch "
+                "norms to settle; they are taken anew from training images"
+            )
+
+        def make() -> Network:
+            first = first_network(job.options, architecture)
+            return first if steps is None else with_new_statistics(job, first, recipe)
+
         if plan.probe_images:
-            return fine_tuned(job, lambda: first_network(job.options, architecture), recipe, plan.probe_images, teacher)
-        network = first_network(job.options, architecture)
+            return fine_tuned(job, make, recipe, plan.probe_images, teacher)
+        network = make()
         train_module(job, network, recipe, "final", teacher=teacher)
         return network
 
@@ -221,7 +235,8 @@ def _made_plan(job: Job[TrainOptions], architecture: Architecture, recipe: Recip
     left_s = job.options.minutes * 60 - job.elapsed_s() - speed.shipping_s
     images, probe_s = _planned_probe(job, architecture, speed, left_s)
     fixed = "epochs" in fixed_names(job.options)
-    epochs = recipe.epochs if fixed else max(1, math.floor((left_s - probe_s) / epoch_s))
+    most = most_epochs(batches.steps_per_epoch)
+    epochs = recipe.epochs if fixed else min(most, max(1, math.floor((left_s - probe_s) / epoch_s)))
     seconds = {"classifier": probe_s} if images else {}
     seconds |= {"training": epochs * epoch_s, "shipping": speed.shipping_s}
     plan = TrainingPlan(epochs, seconds, speed.peak_bytes, speed.torch_threads, images)
@@ -235,7 +250,9 @@ def _made_plan(job: Job[TrainOptions], architecture: Architecture, recipe: Recip
         f"{plan.peak_bytes / 2**30:.1f} GiB of memory in trial steps; "
         f"torch uses {several(plan.torch_threads, 'thread')}"
     )
-    warn_if_late(job, plan, job.options.minutes, "fewer images, a lower resolution or a smaller network help")
+    warn_if_late(job, plan, job.options.minutes, GIVEN_LATE_REMEDY)
+    if epochs == most and not fixed:
+        note_if_early(job, plan, job.options.minutes, epochs)
     return plan
 
 
@@ -255,8 +272,9 @@ def warn_of_small_features(architecture: Architecture, say: Callable[[str], None
     size = features_side(architecture)
     if size < SMALLEST_FEATURES:
         resolution = architecture.resolution
+        halved = times(round(math.log2(resolution / size)))
         say(
-            f"Warning: images of {resolution} px are {size}x{size} pixels where this network ends: its strides, "
-            f"{round(resolution / size)} in all, are made for photographs. `resolution={resolution * 4}` enlarges "
-            "images; an architecture file may have smaller strides; `sculptnet fit` searches one that has"
+            f"Warning: this network, made for photographs, halves the image {halved}: {resolution} px end as "
+            f"{size}x{size}. `resolution={resolution * 4}` enlarges images; an architecture file may have smaller "
+            "strides; `sculptnet fit` searches one that has"
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, final
 
-from sculptnet.job import FitJob, TrialJob
+from sculptnet.job import FitTaskJob, TrialTaskJob
 from sculptnet.methods.beyond import tried_beyond
 from sculptnet.methods.finalists import Measured
 from sculptnet.methods.trials import Trials
@@ -15,7 +15,7 @@ from sculptnet.stages.plan import SearchPlan
 from sculptnet.streams import stream
 
 if TYPE_CHECKING:
-    from sculptnet.report import ReportData, SectionMaker
+    from sculptnet.report import SectionMaker
 
 TYPICAL_OF = 256
 
@@ -42,7 +42,7 @@ class MnasNet(Reinforce, Trials):
         anything, within = problem.space.sample(rng, TYPICAL_OF), problem.sample(rng, TYPICAL_OF)
         return float(cost.of(anything).mean() / cost.of(within).mean())
 
-    def proposals(self, job: TrialJob, problem: Problem, trials: int) -> Search:
+    def proposals(self, job: TrialTaskJob, problem: Problem, trials: int) -> Search:
         metric = "measured_latency_ms" if self.cost_metric is None else self.cost_metric
         planned = replace(self, cost_metric=metric).planned(trials)
         return planned.search(problem, job.options.seed, log=job.log)
@@ -53,11 +53,11 @@ class MnasNet(Reinforce, Trials):
     def driven(self, trials: int) -> int:
         return trials + 1  # it ends by itself, and logs what became of its last batch when it is asked once more
 
-    def tried(self, job: FitJob, problem: Problem, evaluate: Measured, plan: SearchPlan) -> Sequence[TrialRecord]:
+    def tried(self, job: FitTaskJob, problem: Problem, evaluate: Measured, plan: SearchPlan) -> Sequence[TrialRecord]:
         proposals = self.proposals(job, problem, plan.trials)
         return tried_beyond(job, proposals, problem, evaluate, self.driven(plan.trials))
 
-    def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
-        from sculptnet.report.sections import layer_diversity, search_over_batches, searched_from_scratch
+    def course(self) -> tuple[SectionMaker, ...]:
+        from sculptnet.report.sections import layer_diversity, search_over_batches
 
-        return searched_from_scratch(source, search_over_batches, layer_diversity)
+        return search_over_batches, layer_diversity

@@ -9,8 +9,8 @@ import numpy as np
 
 from sculptnet.arch import Choices
 from sculptnet.errors import InvalidValue
-from sculptnet.job import FitJob
-from sculptnet.methods.finalists import Lasting, by_training, given, run_trials
+from sculptnet.job import FitTaskJob
+from sculptnet.methods.finalists import Lasting, given, run_trials
 from sculptnet.records.training_events import ProxyChecked
 from sculptnet.search import Problem, TrialRecord
 from sculptnet.stages.plan import SearchPlan
@@ -22,7 +22,7 @@ DRAWS = 20  # of as many networks as are missing; small spaces have no more
 
 
 @contextmanager
-def proxied(job: FitJob, problem: Problem, plan: SearchPlan) -> Iterator[None]:
+def proxied(job: FitTaskJob, problem: Problem, plan: SearchPlan) -> Iterator[None]:
     """Checks the proxy after the search inside, if that was asked for and not done; lengths before hours of trials."""
     unchecked = job.options.check_proxy and newest_check(job.events(), job.options.proxy_networks) is None
     if unchecked:
@@ -32,7 +32,7 @@ def proxied(job: FitJob, problem: Problem, plan: SearchPlan) -> Iterator[None]:
         check_proxy(job, problem, plan)
 
 
-def check_proxy(job: FitJob, problem: Problem, plan: SearchPlan) -> ProxyCheck:
+def check_proxy(job: FitTaskJob, problem: Problem, plan: SearchPlan) -> ProxyCheck:
     """Trains some of the run's trials for as long as the network that is shipped, logs and says how the ranks agree.
 
     They lie evenly over the accuracies that trials reached; those that were trained so long anyway are among them.
@@ -45,15 +45,16 @@ def check_proxy(job: FitJob, problem: Problem, plan: SearchPlan) -> ProxyCheck:
     number = job.options.proxy_networks
     short = _with_more(job, problem, plan, trained(job, plan.trial_epochs, None), number)
     already = trained(job, plan.epochs)
-    rows = list(dict.fromkeys([*spread_out(short, number), *(row for row in already if row in short)]))
+    rows = list(dict.fromkeys([*spread_out(short, number, job.task.metric), *(row for row in already if row in short)]))
     job.say(f"Checking the proxy: {len(rows)} networks for {several(plan.epochs, 'epoch')} each")
-    training = Lasting(by_training(job), plan.epochs)
+    training = Lasting(job.task.trial(job), plan.epochs)
     search = given(np.array(rows), plan.epochs)
     longer = run_trials(job, search, problem, training, len(rows), side_by_side=True)
-    both = [(short[one.choices], one.metrics["top1"]) for one in longer if one.error is None]
+    metric = job.task.metric
+    both = [(short[one.choices], one.metrics[metric]) for one in longer if one.error is None]
     if len(both) < 2:
         raise InvalidValue("`check_proxy`: fewer than two networks could be trained longer; see trials.jsonl")
-    pairs = tuple((one.trial, one.metrics["top1"], long) for one, long in both)
+    pairs = tuple((one.trial, one.metrics[metric], long) for one, long in both)
     correlations = rank_correlations([pair[1] for pair in pairs], [pair[2] for pair in pairs], job.options.seed)
     check = ProxyCheck(plan.trial_epochs, plan.epochs, pairs, *correlations)
     job.log(ProxyChecked(number, plan.trial_epochs, plan.epochs, pairs, *correlations))
@@ -71,17 +72,17 @@ def check_lengths(plan: SearchPlan) -> None:
         )
 
 
-def trained(job: FitJob, *epochs: int | None) -> dict[Choices, TrialRecord]:
+def trained(job: FitTaskJob, *epochs: int | None) -> dict[Choices, TrialRecord]:
     """The run's trials of these lengths that came out with an accuracy, the first of each network."""
     found: dict[Choices, TrialRecord] = {}
     for record in job.run.trials(job.say):
-        if record.error is None and record.epochs in epochs and "top1" in record.metrics:
+        if record.error is None and record.epochs in epochs and job.task.metric in record.metrics:
             found.setdefault(record.choices, record)
     return found
 
 
 def _with_more(
-    job: FitJob, problem: Problem, plan: SearchPlan, short: Mapping[Choices, TrialRecord], number: int
+    job: FitTaskJob, problem: Problem, plan: SearchPlan, short: Mapping[Choices, TrialRecord], number: int
 ) -> dict[Choices, TrialRecord]:
     """`short` and random networks, so that there are `number` if the space has them."""
     rng, rows = stream(job.options.seed, PURPOSE), dict.fromkeys(short)
@@ -93,14 +94,14 @@ def _with_more(
     if not new:
         return dict(short)
     job.say(f"Training {len(new)} random networks for {several(plan.trial_epochs, 'epoch')} each to compare")
-    training = Lasting(by_training(job), plan.trial_epochs)
+    training = Lasting(job.task.trial(job), plan.trial_epochs)
     search = given(np.array(new), plan.trial_epochs)
     records = run_trials(job, search, problem, training, len(new), side_by_side=True)
     return {**short, **{one.choices: one for one in records if one.error is None}}
 
 
-def spread_out(short: Mapping[Choices, TrialRecord], number: int) -> list[Choices]:
-    """`number` of the networks, evenly over the ranks of their accuracies, best and worst among them."""
-    order = sorted(short, key=lambda row: (short[row].metrics["top1"], short[row].trial))
+def spread_out(short: Mapping[Choices, TrialRecord], number: int, metric: str) -> list[Choices]:
+    """`number` of the networks, evenly over the ranks of their `metric`, best and worst among them."""
+    order = sorted(short, key=lambda row: (short[row].metrics[metric], short[row].trial))
     places = np.linspace(0, len(order) - 1, min(number, len(order))).round().astype(int)
     return [order[place] for place in places]

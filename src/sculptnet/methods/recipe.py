@@ -14,7 +14,7 @@ from sculptnet.data import ImageData
 from sculptnet.job import Job
 from sculptnet.learn import rescaled
 from sculptnet.method import Found, Method
-from sculptnet.methods.finalists import Lasting, by_training, chosen, given, run_trials
+from sculptnet.methods.finalists import Lasting, chosen, given, run_trials
 from sculptnet.methods.given import sections_of_a_training
 from sculptnet.methods.scratch import full_trials_problems
 from sculptnet.methods.searching import native_resolution
@@ -87,22 +87,23 @@ class SearchRecipe(Method[RecipeOptions]):
             Infeasible: no trial came out; the message says why.
         """
         job.search_parts()  # data errors come first
-        problem = Problem(job.space, (Objective("top1"),))
+        metric = job.task.metric
+        problem = Problem(job.space, (Objective(metric),))
         plan = self.trials.planned_trials(job, problem)
-        training = Lasting(by_training(job), plan.trial_epochs)
+        training = Lasting(job.task.trial(job), plan.trial_epochs)
         search, number = self.trials.proposals(job, problem, plan.trials), self.trials.driven(plan.trials)
         records = run_trials(job, search, problem, training, number, side_by_side=True)
-        ranked = sorted(of_one_length(records), key=lambda record: -record.metrics["top1"])
+        ranked = sorted(of_one_length(records, metric), key=lambda record: -record.metrics[metric])
         best = ranked[: plan.full_trials]
         if len(best) > 1:
             job.say(f"Training with the best {len(best)} of {len(records)} recipes for {several(plan.epochs, 'epoch')}")
             rows = np.array([record.choices for record in best])
             records = run_trials(job, given(rows, plan.epochs), problem, training, len(rows), side_by_side=True)
-        record = chosen(job, of_one_length(records) or records)
+        record = chosen(job, of_one_length(records, metric) or records)
         candidate = job.space.decode(record.choices)
         recipe = rescaled(candidate.recipe, plan.epochs)
         typed = " ".join(f"`{option}`" for option in set_options(recipe))
-        job.say(f"Best recipe: {record.metrics['top1']:.2%} on held-back training images\n{typed}")
+        job.say(f"Best recipe: {record.metrics[metric]:.2%} on held-back training images\n{typed}")
         return Found(Candidate(candidate.architecture, recipe))
 
     def network(self, job: Job[RecipeOptions], found: Found) -> Network:

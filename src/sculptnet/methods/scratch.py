@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sculptnet.arch import Candidate
 from sculptnet.cost import FactoredCost
-from sculptnet.job import FitJob
+from sculptnet.job import FitTaskJob
 from sculptnet.learn import rescaled
 from sculptnet.method import Found
 from sculptnet.methods.searching import Searching
 from sculptnet.options import FitOptions, TrialOptions
-from sculptnet.stages.baselines import add_baselines, missing_baselines
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.proxy import newest_check
 
@@ -62,21 +61,21 @@ class FromScratch(Searching[SearchPlan]):
     def trained(self, candidate: Candidate, plan: SearchPlan) -> Candidate:
         return replace(candidate, recipe=rescaled(candidate.recipe, plan.epochs))
 
-    def compare(self, job: FitJob, found: Found) -> None:
-        if job.options.baselines and missing_baselines(job):
+    def compare(self, job: FitTaskJob, found: Found) -> None:
+        if job.task.missing_comparisons(job):
             plan = job.kept("plan", SearchPlan)
             assert found.table is not None  # a search that has found something has both
             assert plan is not None
             cost = FactoredCost(job.space, found.table)
-            add_baselines(job, cost, found.candidate.recipe.epochs, plan.seconds["training"])
+            job.task.add_comparisons(job, cost, found.candidate.recipe.epochs, plan.seconds["training"])
 
-    def searched(self, job: FitJob) -> bool:
+    def searched(self, job: FitTaskJob) -> bool:
         return not job.options.check_proxy or newest_check(job.events(), job.options.proxy_networks) is not None
 
-    def compared(self, job: FitJob) -> bool:
-        return not missing_baselines(job)
+    def compared(self, job: FitTaskJob) -> bool:
+        return not job.task.missing_comparisons(job)
 
-    def longer_epochs(self, job: FitJob) -> int | None:
+    def longer_epochs(self, job: FitTaskJob) -> int | None:
         plan = job.kept("plan", SearchPlan)
         return None if plan is None or plan.epochs == plan.trial_epochs else plan.epochs
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from sculptnet.cost import FactoredCost, LatencyTable
 from sculptnet.data import ImageData
 from sculptnet.errors import InvalidValue
 from sculptnet.files import digest
-from sculptnet.job import FitJob
+from sculptnet.job import FitJob, FitTaskJob
 from sculptnet.method import Found, Method, SpaceMaker
 from sculptnet.named import find
 from sculptnet.nets import Network
@@ -31,7 +31,6 @@ from sculptnet.stages.feasibility import budget_at_table_speed, budget_ms, check
 from sculptnet.stages.limits import parse_limits
 from sculptnet.stages.plan import Plan
 from sculptnet.stages.table import check_table, limits_beside, measured_table
-from sculptnet.stages.train import train_candidate
 from sculptnet.stages.unused import names_of, recipe_problems
 from sculptnet.stages.workers import as_workers
 
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from sculptnet.report import ReportData, SectionMaker
 
 P = TypeVar("P", bound=Plan)
+J = TypeVar("J", bound=FitTaskJob, contravariant=True)
+Q = TypeVar("Q", bound=Plan)
 LARGEST_NATIVE = 64  # pixels; images up to here are searched at their own size
 CPU_RESOLUTION, CUDA_RESOLUTION = 96, 224
 
@@ -186,7 +187,7 @@ class Searching(Method[FitOptions], Generic[P]):
         """The method."""
         return Origin(self.name)
 
-    def target(self, job: FitJob) -> Target:
+    def target(self, job: FitTaskJob) -> Target:
         """The table, the problem at the speed of the device, and sentences on where the budget lies.
 
         Raises:
@@ -200,16 +201,12 @@ class Searching(Method[FitOptions], Generic[P]):
 
     def find(self, job: FitJob) -> Found:
         """Table, problem, plan and search; what earlier calls finished is read, not done again."""
-        self.check(job)
-        target = self.target(job)
-        plan = self.plan(job, target.problem)
-        record = self.best(job, target, plan)
-        candidate = self.trained(job.space.decode(record.choices), plan)
-        return Found(candidate, target.table, target.problem.limits[1:])
+        return found_by(self, job)
 
     def network(self, job: FitJob, found: Found) -> Network:
         """Trained from scratch."""
-        return train_candidate(job, found.candidate)
+        network: Network = job.task.trained(job, found.candidate, "final")
+        return network
 
     @abstractmethod
     def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
@@ -228,25 +225,47 @@ def _given(options: FitOptions) -> Iterator[tuple[str, str]]:
             yield name, f"`{name}`" if value is True else f"`{name}` {value}"
 
 
-def given_problems(options: FitOptions) -> list[str]:
-    """What is wrong with limits, workers, table, space and recipe, whatever the method is; as far as options tell."""
-    table, space, found = options.table, options.space, list[str]()
+def found_by(method: _Searches[J, Q], job: J) -> Found:
+    """Table, problem, plan and search; what earlier calls finished is read, not done again."""
+    method.check(job)
+    target = method.target(job)
+    plan = method.plan(job, target.problem)
+    record = method.best(job, target, plan)
+    candidate = method.trained(job.space.decode(record.choices), plan)
+    return Found(candidate, target.table, target.problem.limits[1:])
 
-    def recipe() -> None:  # whether there is RandAugment the space says
-        found.extend(recipe_problems(settings.decided(Recipe(), options.recipe, "recipe"), ()))
+
+class _Searches(Protocol[J, Q]):
+    """What `found_by` asks of a search, on a run that it can search."""
+
+    def check(self, job: J) -> None: ...
+    def target(self, job: J) -> Target: ...
+    def plan(self, job: J, problem: Problem) -> Q: ...
+    def best(self, job: J, target: Target, plan: Q) -> TrialRecord: ...
+    def trained(self, candidate: Candidate, plan: Q) -> Candidate: ...
+
+
+def image_recipe_problems(options: FitOptions) -> list[str]:
+    """What is wrong with the recipe of a classifier, as far as options tell; the space is not looked at."""
+    found = list[str]()
+    problems = raised(lambda: found.extend(recipe_problems(settings.decided(Recipe(), options.recipe, "recipe"), ())))
+    return problems + found
+
+
+def given_problems(options: FitOptions) -> list[str]:
+    """What is wrong with limits, workers, table and space, whatever the method is; as far as options tell."""
+    table, space = options.table, options.space
 
     def space_by_name() -> None:
         if isinstance(space, str):
             find(space, spaces.BY_NAME, "space")
 
-    problems = raised(
+    return raised(
         lambda: parse_limits(options.limits, options.device),
         lambda: as_workers(options.workers),
         lambda: None if table is None else check_table(table),
         space_by_name,
-        recipe,
     )
-    return problems + found
 
 
 def native_resolution(data: ImageData, accelerator: str) -> int:
@@ -257,7 +276,7 @@ def native_resolution(data: ImageData, accelerator: str) -> int:
     return CUDA_RESOLUTION if accelerator == "cuda" else CPU_RESOLUTION
 
 
-def problem_of(job: FitJob, table: LatencyTable, at_most_ms: float) -> Problem:
+def problem_of(job: FitTaskJob, table: LatencyTable, at_most_ms: float) -> Problem:
     """Accuracy, with at most `at_most_ms` by the table, and within the other limits."""
     limits = (Limit(table, at_most_ms), *limits_beside(job, table))
-    return Problem(job.space, (Objective("top1"),), limits)
+    return Problem(job.space, (Objective(job.task.metric),), limits)

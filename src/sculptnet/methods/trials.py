@@ -6,28 +6,34 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from sculptnet import search
-from sculptnet.job import FitJob, TrialJob
-from sculptnet.methods.finalists import Measured, best_in_full, by_training, measured_by, run_logged
+from sculptnet.job import FitTaskJob, TrialTaskJob
+from sculptnet.method import AnyTask, Found
+from sculptnet.methods.finalists import Measured, best_in_full, measured_by, run_logged
 from sculptnet.methods.planning import planned_search
 from sculptnet.methods.proxy_check import proxied
 from sculptnet.methods.scratch import FromScratch
-from sculptnet.methods.searching import Target
+from sculptnet.methods.searching import Target, found_by
 from sculptnet.search import Problem, Search, TrialRecord
 from sculptnet.search.optuna_samplers import require_optuna
 from sculptnet.stages.plan import SearchPlan, Speed, Wishes
-from sculptnet.stages.speed import measure_training
+
+if TYPE_CHECKING:
+    from sculptnet.report import ReportData, SectionMaker
 
 FEWEST_TRIALS = 2
 
 
-class Trials(FromScratch):
-    """A search that proposes candidates, is told how good they are, and learns from that.
+class Trials(FromScratch, AnyTask):
+    """A search that proposes candidates, is told how good they are, and learns from that: whatever they are for.
 
     Every proposal is measured whole and trained briefly; what is over the budget when it is measured is not trained.
     """
+
+    def check(self, job: FitTaskJob) -> None:
+        job.task.trial(job)
 
     @abstractmethod
     def search(self, problem: Problem, seed: int) -> Search:
@@ -41,7 +47,7 @@ class Trials(FromScratch):
         """What a trial costs over what one within the limits does."""
         return 1.0
 
-    def proposals(self, job: TrialJob, problem: Problem, trials: int) -> Search:
+    def proposals(self, job: TrialTaskJob, problem: Problem, trials: int) -> Search:
         """The search for so many trials."""
         return self.search(problem, job.options.seed)
 
@@ -53,10 +59,13 @@ class Trials(FromScratch):
         """How many trials a driver asks the search for, of so many."""
         return trials
 
-    def plan(self, job: FitJob, problem: Problem) -> SearchPlan:
+    def find(self, job: FitTaskJob) -> Found:
+        return found_by(self, job)
+
+    def plan(self, job: FitTaskJob, problem: Problem) -> SearchPlan:
         return self.planned_trials(job, problem)
 
-    def planned_trials(self, job: TrialJob, problem: Problem) -> SearchPlan:
+    def planned_trials(self, job: TrialTaskJob, problem: Problem) -> SearchPlan:
         """The plan of a run that learns from trials, whatever is open."""
         wishes = Wishes(
             trials=self.wished_trials(),
@@ -64,15 +73,23 @@ class Trials(FromScratch):
             trial_cost=self.trial_cost(problem, job.options.seed),
             fewest_trials=self.fewest_trials(),
         )
-        return planned_search(job, problem, wishes, partial(measure_training, job), _no_notes)
+        return planned_search(job, problem, wishes, partial(job.task.speed, job), _no_notes)
 
-    def best(self, job: FitJob, target: Target, plan: SearchPlan) -> TrialRecord:
+    def best(self, job: FitTaskJob, target: Target, plan: SearchPlan) -> TrialRecord:
         with proxied(job, target.problem, plan):
-            evaluate = measured_by(job, target, plan.trial_epochs, by_training(job))
+            evaluate = measured_by(job, target, plan.trial_epochs, job.task.trial(job))
             records = self.tried(job, target.problem, evaluate, plan)
             return best_in_full(job, target.problem, evaluate, plan, records)
 
-    def tried(self, job: FitJob, problem: Problem, evaluate: Measured, plan: SearchPlan) -> Sequence[TrialRecord]:
+    def course(self) -> tuple[SectionMaker, ...]:
+        return ()
+
+    def sections(self, source: ReportData) -> tuple[SectionMaker, ...]:
+        from sculptnet.report.sections import searched_from_scratch
+
+        return searched_from_scratch(source, *self.course())
+
+    def tried(self, job: FitTaskJob, problem: Problem, evaluate: Measured, plan: SearchPlan) -> Sequence[TrialRecord]:
         """The trials."""
         return run_logged(job, self.proposals(job, problem, plan.trials), problem, evaluate, self.driven(plan.trials))
 

@@ -50,6 +50,8 @@ def calibrate(network: NetworkT, batches: Iterable[tuple[Tensor, Tensor]], *, im
     _run(copy, batches, images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+        assert norm.num_batches_tracked is not None  # they were counted just now
+        norm.num_batches_tracked.zero_()  # no steps of a training, and whoever reads the counter takes it for those
     return copy.eval()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple, final
 
 from torch import nn
@@ -150,3 +150,8 @@ class DetectorSettings:
     score_threshold: float = 0.02
     overlap: float = 0.5
     most_boxes: int = 100
+
+    def on(self, backbone: Architecture, num_classes: int) -> SsdLite:
+        """The detector on a network; what is None has SSDLite's default."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return SsdLite(backbone, num_classes, **given)

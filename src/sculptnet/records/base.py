@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar, final
 
@@ -72,6 +72,15 @@ def of_kind(events: Iterable[Event], kind: type[E]) -> list[E]:
         elif isinstance(event, OtherEvent) and event.event == kind.kind:
             found.append(from_line({**event.values, "time": event.time, "trial": event.trial}, kind))
     return found
+
+
+def newest_of(events: Iterable[Event], kind: type[E], key: Callable[[E], Hashable]) -> list[E]:
+    """The newest event of each `key` among those of one class, in the order in which the keys first came.
+
+    A search that is gone on with runs again from its start and logs again what it had logged: events of something that
+    has a number carry the number, and whoever shows them takes the newest of each.
+    """
+    return list({key(event): event for event in of_kind(events, kind)}.values())
 
 
 def require_event(event: object) -> None:

@@ -189,6 +189,27 @@ class BaselineJudged(Event):
 
 @final
 @dataclass(frozen=True)
+class BoxBaselineJudged(Event):
+    """A detector on another backbone was trained, exported, timed and tested; see `BaselineJudged`.
+
+    Attributes:
+        name, latency_ms, low_ms, high_ms, parameters, macs: as there.
+        detection: of its file, on the test photographs.
+    """
+
+    kind: ClassVar[str] = "box_baseline"
+
+    name: str
+    detection: BoxScore
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    parameters: int
+    macs: int
+
+
+@final
+@dataclass(frozen=True)
 class CarvedBlock:
     """A block that was cut.
 
@@ -269,6 +290,7 @@ RUNNING: tuple[type[Event], ...] = (
     Feasibility,
     FileTested,
     BaselineJudged,
+    BoxBaselineJudged,
     Carved,
     FrontFound,
     NetworkSpecialized,

@@ -11,6 +11,7 @@ from sculptnet.average_precision import BoxScore
 from sculptnet.records import Event
 from sculptnet.records.card import DetectorCard
 from sculptnet.report.cells import listed
+from sculptnet.report.detector_search import search_parts
 from sculptnet.report.facts import curves, latency_of
 from sculptnet.report.figures import detection
 from sculptnet.report.page import write_page
@@ -18,7 +19,7 @@ from sculptnet.report.palette import BLOCKS
 from sculptnet.report.render import figure
 from sculptnet.report.result_sections import of_card
 from sculptnet.report.run_page import verdict_of
-from sculptnet.report.source import ReportData
+from sculptnet.report.source import ReportData, SectionMaker
 from sculptnet.report.text import MISSING, count, duration, interval, milliseconds, percent, short, significant
 from sculptnet.report.values import (
     Absent,
@@ -94,6 +95,8 @@ class DetectorPage:
         samples: photographs.
         shown_score: boxes of lower probabilities are not in the samples.
         seconds: how long the run took in all.
+        searched: what the page tells of a search; None where the network was given.
+        course: the sections that tell how its search went.
     """
 
     title: str
@@ -104,6 +107,8 @@ class DetectorPage:
     samples: tuple[Sample, ...]
     shown_score: float
     seconds: float
+    searched: ReportData | None = None
+    course: tuple[SectionMaker, ...] = ()
 
 
 def write_detector_report(page: DetectorPage, folder: Path) -> Path:
@@ -113,7 +118,8 @@ def write_detector_report(page: DetectorPage, folder: Path) -> Path:
         RunError: a file could not be written.
     """
     score = page.card.detection
-    parts = [_samples(page), _precision(score), _classes(score), _training(page), _used(page)]
+    search = [] if page.searched is None else search_parts(page.searched, page.card, page.course)
+    parts = [_samples(page), _precision(score), _classes(score), *search, _training(page), _used(page)]
     return write_page(folder, "detector.html", _head(page), parts)
 
 
@@ -133,12 +139,16 @@ def _head(page: DetectorPage) -> Head:
     ]
     return Head(
         title=page.title,
-        subtitle=f"SSDLite on {card.network} for {card.data.name}, timed on {card.device.name}",
+        subtitle=f"SSDLite on {_backbone(card)} for {card.data.name}, timed on {card.device.name}",
         verdict=verdict_of(card.budget, None if card.budget is None else latency_of(card.judged())),
         tiles=Tiles(rows),
         warnings=card.warnings,
         command=page.command,
     )
+
+
+def _backbone(card: DetectorCard) -> str:
+    return card.network or f"a network that {card.method} found"
 
 
 # ---------------------------------------------------------------------- samples

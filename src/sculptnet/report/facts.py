@@ -13,9 +13,9 @@ from sculptnet.accuracy import Accuracy
 from sculptnet.arch import Choices
 from sculptnet.errors import NotInSpace
 from sculptnet.pareto import front as on_front
-from sculptnet.records import Event, of_kind
-from sculptnet.records.card import Budget, Measured
-from sculptnet.records.run_events import BaselineJudged, Feasibility, FileTested
+from sculptnet.records import Event, newest_of, of_kind
+from sculptnet.records.card import Budget, ClassifierCard, Measured
+from sculptnet.records.run_events import BaselineJudged, BoxBaselineJudged, Feasibility, FileTested
 from sculptnet.records.search_events import SearchEpoch
 from sculptnet.records.training_events import Epoch, TrainEpoch
 from sculptnet.report.source import ReportData
@@ -57,7 +57,7 @@ class Point:
     Attributes:
         name: for people.
         latency: in milliseconds, with its interval where it is known.
-        accuracy, low, high: top-1, 0..1, and its 95 % interval where it is known.
+        accuracy, low, high: top-1, of detectors mAP, 0..1, and its 95 % interval where it is known.
         measured: false where the latency is only predicted.
         shipped: a trial with the architecture that is shipped.
     """
@@ -125,7 +125,7 @@ def files(data: ReportData) -> tuple[File, ...]:
     accuracies = {event.file: event.accuracy for event in events_of(data, FileTested) if event.accuracy is not None}
     measured = {}
     if data.card is not None:
-        accuracies |= data.card.accuracy
+        accuracies |= data.card.accuracy if isinstance(data.card, ClassifierCard) else {}
         measured = {name: latency_of(one) for name, one in data.card.measured.items()}
     known = {*measured, *accuracies}
     names = [*(name for name in FILES if name in known), *sorted(known - {*FILES})]
@@ -150,7 +150,7 @@ def final_point(data: ReportData) -> Point | None:
 
 def baselines(data: ReportData) -> tuple[BaselineJudged, ...]:
     """What the network is compared with, the newest of each name."""
-    return tuple({event.name: event for event in events_of(data, BaselineJudged)}.values())
+    return tuple(newest_of(data.events, BaselineJudged, lambda event: event.name))
 
 
 def baseline_points(data: ReportData) -> tuple[Point, ...]:
@@ -160,7 +160,7 @@ def baseline_points(data: ReportData) -> tuple[Point, ...]:
     )
 
 
-def latency_of(one: BaselineJudged | Measured) -> Latency:
+def latency_of(one: BaselineJudged | BoxBaselineJudged | Measured) -> Latency:
     """The latency of a baseline or of a file of the card."""
     noise_percent = one.noise_percent if isinstance(one, Measured) else math.nan
     return Latency(one.latency_ms, one.low_ms, one.high_ms, noise_percent)
@@ -172,15 +172,15 @@ def trial_points(data: ReportData) -> tuple[Point, ...]:
     Trials that a search cut short are left out where others were not: after less training they are less accurate.
     """
     shipped, points = shipped_choices(data), []
-    whole = [record for record in data.trials if record.epochs is None and "top1" in record.metrics]
+    whole = [record for record in data.trials if record.epochs is None and data.metric in record.metrics]
     for record in whole or data.trials:
         measured, predicted, low, high = (number(record.metrics.get(key)) for key in _LATENCIES)
         known = math.isfinite(measured)
         latency = Latency(measured, low, high) if known else Latency(predicted)
-        top1 = number(record.metrics.get("top1"))
-        if record.error is None and math.isfinite(latency.ms) and math.isfinite(top1):
+        value = number(record.metrics.get(data.metric))
+        if record.error is None and math.isfinite(latency.ms) and math.isfinite(value):
             same = shipped is not None and _agrees(record.choices, shipped, data)
-            points.append(Point(f"trial {record.trial}", latency, top1, measured=known, shipped=same))
+            points.append(Point(f"trial {record.trial}", latency, value, measured=known, shipped=same))
     return tuple(points)
 
 
@@ -212,7 +212,7 @@ def failed_trials(data: ReportData) -> int:
 
 def untrained_trials(data: ReportData) -> int:
     """How many networks were measured but not trained, for example because they were over the budget."""
-    return sum(record.error is None and "top1" not in record.metrics for record in data.trials)
+    return sum(record.error is None and data.metric not in record.metrics for record in data.trials)
 
 
 def front(points: Iterable[Point]) -> tuple[Point, ...]:

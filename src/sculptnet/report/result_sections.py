@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sculptnet.accuracy import Accuracy
 from sculptnet.arch import to_json
-from sculptnet.records.card import Agreement, AnyCard, ImageSource
+from sculptnet.records.card import Agreement, AnyCard, ClassifierCard, ImageSource
 from sculptnet.report.cells import listed
 from sculptnet.report.facts import class_names, curves, files, judged_file, most_confused, times
 from sculptnet.report.figures import confusion, recall, training
@@ -111,18 +111,19 @@ def _every_class(recalls: Sequence[recall.Recall]) -> Table:
 # ---------------------------------------------------------------------- what was used
 def what_was_used(data: ReportData) -> Part:
     """Device, data, preprocessing, recipe, time, versions."""
-    pairs: list[tuple[str, Text]] = [] if data.card is None else of_card(data.card, _data(data.card.data))
-    if data.card is None and data.table is not None:
+    card = data.card if isinstance(data.card, ClassifierCard) else None
+    pairs: list[tuple[str, Text]] = [] if card is None else of_card(card, _data(card.data))
+    if card is None and data.table is not None:
         pairs.append(("Device", listed(data.table.details)))
     if data.recipe is not None:
         pairs.append(("Recipe", listed(to_json(data.recipe))))
-    if data.card is not None and data.card.parity:
-        pairs.append(("Agreement with PyTorch", _agreement(data.card.parity)))
+    if card is not None and card.parity:
+        pairs.append(("Agreement with PyTorch", _agreement(card.parity)))
     spent = times(data)
     if spent:
         pairs.append(("Time", "; ".join(f"{title} {duration(seconds)}" for title, seconds in spent)))
-    if data.card is not None:
-        pairs.append(("Versions", listed(data.card.versions)))
+    if card is not None:
+        pairs.append(("Versions", listed(card.versions)))
     pairs = [(term, meaning) for term, meaning in pairs if meaning]
     if not pairs:
         return Absent("What was used", "there is no model card yet; it is written when the network is exported")

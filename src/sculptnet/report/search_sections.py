@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sculptnet.arch import SearchSpace
+from sculptnet.records import newest_of
 from sculptnet.records.search_events import (
     SearchBatch,
     SearchDraws,
@@ -112,8 +113,7 @@ def _candidates(space: SearchSpace | None, decisions: tuple[str, ...], size: int
 # ---------------------------------------------------------------------- reinforcement learning
 def batches_of(data: ReportData) -> tuple[SearchBatch, ...]:
     """The batches of reinforcement learning in order, a batch that was logged twice as it was the last time."""
-    rows = {event.batch: event for event in events_of(data, SearchBatch)}
-    return tuple(rows[number] for number in sorted(rows))
+    return tuple(sorted(newest_of(data.events, SearchBatch, lambda event: event.batch), key=lambda event: event.batch))
 
 
 def search_over_batches(data: ReportData) -> Part:
@@ -170,7 +170,7 @@ def goes_in_rounds(data: ReportData) -> bool:
 
 def rounds_of(data: ReportData) -> tuple[SearchRound, ...]:
     """The rounds of a joint search; the newest event of a round counts, since a resumed run logs it again."""
-    return tuple({(event.stage, event.round): event for event in events_of(data, SearchRound)}.values())
+    return tuple(newest_of(data.events, SearchRound, lambda event: (event.stage, event.round)))
 
 
 def joint_rounds(data: ReportData) -> Part:
@@ -242,12 +242,10 @@ def _prepared(data: ReportData) -> tuple[Block, ...]:
 
 def _reused(data: ReportData) -> Part:
     """The genetic searches on the predictor of another run."""
-    found = {event.round: event for event in events_of(data, SearchRefined)}
+    found = newest_of(data.events, SearchRefined, lambda event: event.round)
     if not found:
         return Absent(ROUNDS, "no round was logged")
-    rows = [
-        [f"{one.round}", duration(one.seconds), f"{one.generations}", percent(one.predicted)] for one in found.values()
-    ]
+    rows = [[f"{one.round}", duration(one.seconds), f"{one.generations}", percent(one.predicted)] for one in found]
     caption = (
         "Genetic searches on the predictor of another run, which trained nothing. A second one keeps more distance "
         "from the budget, since nothing that the first one proposed ran within it. Predictions are of accuracies after "

@@ -96,9 +96,8 @@ def _read(path: Path, read: Callable[[Mapping[str, Any]], R], warn: Callable[[st
         try:
             found.append(read(line))
         except InvalidValue as error:
-            raise RunError(
-                f"{path}, line {number}: {error}; remove that line or start anew with `fresh=True`"
-            ) from error
+            remedy = "remove that line, or start anew with `fresh=True`"
+            raise RunError(f"{path}, line {number}: {error}; {remedy}") from error
     return found
 
 

@@ -11,12 +11,12 @@ from sculptnet.search.problem import Limit, Objective
 SHOWN_ERRORS = 3
 
 
-def of_one_length(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials that came out, of the length that the plan has for them; those that a search cut short only if none.
+def of_one_length(records: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
+    """The trials with a `metric`, of the length that the plan has for them; those that a search cut short only if none.
 
-    Accuracies after trainings of different lengths do not tell which network is better.
+    What is reached after trainings of different lengths does not tell which network is better.
     """
-    trained = [record for record in records if "top1" in record.metrics]
+    trained = [record for record in records if metric in record.metrics]
     return [record for record in trained if record.epochs is None] or trained
 
 

@@ -1,33 +1,20 @@
 """Published search spaces, one file each, `BY_NAME`: what the command line offers, and spaces around a network."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
-from sculptnet.arch import SearchSpace
 from sculptnet.spaces.around_space import around
+from sculptnet.spaces.catalogue import BY_NAME
 from sculptnet.spaces.fbnet_space import fbnet
 from sculptnet.spaces.fbnetv2_space import fbnetv2
 from sculptnet.spaces.fbnetv3_space import fbnetv3
 from sculptnet.spaces.mnasnet_space import mnasnet
+from sculptnet.spaces.named import NamedSpace, SpaceSettings
 from sculptnet.spaces.nas_bench_macro_space import nas_bench_macro
 from sculptnet.spaces.ofa_spaces import ofa_mobilenet_v3, ofa_proxyless, ofa_resnet50
 from sculptnet.spaces.recipes import fbnetv3_recipe, with_recipe
 
-BY_NAME: Mapping[str, Callable[..., SearchSpace]] = MappingProxyType(
-    {
-        "fbnet": fbnet,
-        "fbnetv2": fbnetv2,
-        "fbnetv3": fbnetv3,
-        "mnasnet": mnasnet,
-        "nas_bench_macro": nas_bench_macro,
-        "ofa_mobilenet_v3": ofa_mobilenet_v3,
-        "ofa_proxyless": ofa_proxyless,
-        "ofa_resnet50": ofa_resnet50,
-    }
-)
-
 __all__ = [
     "BY_NAME",
+    "NamedSpace",
+    "SpaceSettings",
     "around",
     "fbnet",
     "fbnetv2",

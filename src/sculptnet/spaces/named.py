@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sculptnet import settings, spaces
+from sculptnet import settings
 from sculptnet.arch import SearchSpace
 from sculptnet.named import find
+from sculptnet.spaces.catalogue import BY_NAME
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,19 @@ class NamedSpace:
         self._arguments()
 
     def _arguments(self) -> dict[str, Any]:
-        return settings.bind(find(self.name, spaces.BY_NAME, "space"), self.settings, "space")
+        return settings.bind(find(self.name, BY_NAME, "space"), self.settings, "space")
 
     def __call__(self, num_classes: int, resolution: int) -> SearchSpace:
         """The space."""
-        space: SearchSpace = find(self.name, spaces.BY_NAME, "space")(num_classes, resolution, **self._arguments())
+        space: SearchSpace = find(self.name, BY_NAME, "space")(num_classes, resolution, **self._arguments())
         return space
 
 
 @dataclass(frozen=True)
 class SpaceSettings:
-    """Settings, as they are typed, of whatever space a method opens where none is named."""
+    """Settings, as they are typed, of whatever space a method opens where none is named: `{"width": "0.5"}`.
+
+    Values are texts, since the function that they are arguments of is known later; a run keeps them so, too.
+    """
 
     settings: Mapping[str, str]

@@ -17,7 +17,7 @@ from sculptnet.data import subset
 from sculptnet.devices import Timing, measure_onnx
 from sculptnet.export import accuracy_of_file, quantise, to_onnx
 from sculptnet.files import write_atomic
-from sculptnet.job import FitJob
+from sculptnet.job import FitJob, FitTaskJob
 from sculptnet.learn import rescaled
 from sculptnet.records import of_kind
 from sculptnet.records.card import read_card
@@ -30,6 +30,7 @@ from sculptnet.words import minutes
 from sculptnet.zoo.weights import LITE0, LITE0_PACKAGE
 
 NAMES = ("mobilenet_v2", "random", LITE0)
+RANDOM_TITLE = "random network of the space"
 WIDTHS = tuple(round(0.05 * step, 2) for step in range(2, 61))  # MobileNetV2's multipliers, 0.10 to 3.00
 RANDOM_DRAWS = 8  # measured; the one nearest to the target is trained
 NEAR = 0.9  # of the target: random networks are drawn between this part of it and the target
@@ -79,11 +80,11 @@ def add_baselines(job: FitJob, cost: FactoredCost, epochs: int, each_s: float) -
 
 
 def _mobilenet(job: FitJob, target_ms: float, epochs: int) -> Baseline:
-    """MobileNetV2 with the width whose measured latency is nearest to the target."""
-    strides = stage_strides(job.space.architecture)
+    """MobileNetV2 with the strides of the space and the width whose measured latency is nearest to the target."""
+    architecture = job.space.architecture
+    strides = stage_strides(architecture)
 
     def make(width: float) -> Architecture:
-        architecture = job.space.architecture
         return zoo.mobilenet_v2(
             architecture.num_classes,
             job.preprocessing.resolution,
@@ -96,7 +97,7 @@ def _mobilenet(job: FitJob, target_ms: float, epochs: int) -> Baseline:
     return _trained(job, f"mobilenet_v2 x{width:g}", "mobilenet_v2", make(width), epochs)
 
 
-def nearest_width(job: FitJob, make: Callable[[float], Architecture], target_ms: float) -> float:
+def nearest_width(job: FitTaskJob, make: Callable[[float], Architecture], target_ms: float) -> float:
     """The width whose measured latency is nearest to the target: bisection, every step measured on the device."""
     low, high = 0, len(WIDTHS) - 1
     latency_ms: dict[int, float] = {}
@@ -120,6 +121,10 @@ def stage_strides(template: Architecture) -> tuple[int, ...] | None:
 
 
 def _random(job: FitJob, cost: FactoredCost, target_ms: float, epochs: int) -> Baseline:
+    return _trained(job, RANDOM_TITLE, "random", random_at(job, cost, target_ms), epochs)
+
+
+def random_at(job: FitTaskJob, cost: FactoredCost, target_ms: float) -> Architecture:
     """A random network of the space whose measured latency is nearest to the target."""
     rng = stream(job.options.seed, "flow/baselines/random")
     rows = cost.draw_within(job.space.uniform(), target_ms, rng, 64 * RANDOM_DRAWS).choices
@@ -128,7 +133,7 @@ def _random(job: FitJob, cost: FactoredCost, target_ms: float, epochs: int) -> B
     architectures = [job.space.decode(row).architecture for row in rows]
     timings = _measured(job, architectures)
     nearest = min(range(len(rows)), key=lambda index: abs(timings[index].median_ms - target_ms))
-    return _trained(job, "random network of the space", "random", architectures[nearest], epochs)
+    return architectures[nearest]
 
 
 def _trained(job: FitJob, title: str, name: str, architecture: Architecture, epochs: int) -> Baseline:
@@ -202,12 +207,12 @@ def _judge(job: FitJob, baseline: Baseline) -> None:
     job.say(f"{baseline.name}: {timing.median_ms:.3f} ms, top-1 {accuracy.top1:.2%}")
 
 
-def _measured(job: FitJob, architectures: Sequence[Architecture]) -> list[Timing]:
+def _measured(job: FitTaskJob, architectures: Sequence[Architecture]) -> list[Timing]:
     named = {f"comparison {index}": one for index, one in enumerate(architectures)}
     found = job.timings(named)
     return [found[name].at(shipped_reference_ms(job)) for name in named]
 
 
-def shipped_reference_ms(job: FitJob) -> float:
+def shipped_reference_ms(job: FitTaskJob) -> float:
     """The device's speed when the shipped file was timed: comparisons are stated at it, since speeds drift."""
     return read_card(job.run.card).judged().reference_ms

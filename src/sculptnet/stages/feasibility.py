@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sculptnet.cost import FactoredCost, LatencyTable
-from sculptnet.devices.tables import reference_network
+from sculptnet.devices import times
 from sculptnet.errors import Infeasible, InvalidValue
-from sculptnet.job import FitJob
+from sculptnet.job import FitTaskJob
 from sculptnet.options import FitOptions
 from sculptnet.records.run_events import Feasibility
 from sculptnet.search import Problem
 from sculptnet.streams import stream
+from sculptnet.words import share_of
 
 FEASIBILITY_SAMPLES = 2000  # random networks, to say how many fit
 LARGEST_WIDENING = 4.0  # that is advised; a budget that is looser yet may be a mistake
@@ -32,7 +33,7 @@ def budget_ms(options: FitOptions) -> float:
     return options.latency_ms
 
 
-def check_feasibility(job: FitJob, table: LatencyTable) -> FactoredCost:
+def check_feasibility(job: FitTaskJob, table: LatencyTable) -> FactoredCost:
     """Says where the budget lies in the space.
 
     Raises:
@@ -45,16 +46,16 @@ def check_feasibility(job: FitJob, table: LatencyTable) -> FactoredCost:
     job.log(Feasibility(table.name, fastest, median, slowest, at_most))
     job.say(
         f"This space on this device: fastest {fastest:.3g} ms, median {median:.3g} ms, slowest {slowest:.3g} ms. "
-        f"Budget {at_most:g} ms: {share:.0%} of random networks fit"
+        f"Budget {at_most:g} ms: {share_of(share)} of random networks fit"
     )
     if at_most < fastest:
         raise Infeasible(
             f"the budget of {at_most:g} ms is under the fastest network of this space on {table.device}, "
-            f"{fastest:.3g} ms; raise `latency_ms` above that, lower `resolution`, or "
+            f"{fastest:.3g} ms; raise `latency_ms` above that, lower `{job.task.size_option}`, or "
             f"{narrower(job.options, 0.5)}. With the same space, `table={str(job.run.table)!r}` spares measuring again"
         )
     if at_most >= slowest:
-        job.say(_describe_loose(job.options, at_most / slowest))
+        job.say(_describe_loose(job, at_most / slowest))
     return cost
 
 
@@ -65,16 +66,16 @@ def narrower(options: FitOptions, width: float) -> str:
     return f"narrow the space (`space.width={width:g}`)"
 
 
-def _describe_loose(options: FitOptions, times: float) -> str:
-    """What to do with a budget that is so many times the slowest network's latency."""
-    wider = min(LARGEST_WIDENING, math.ceil(2 * times) / 2)  # widths in steps of 8 or 4 stay whole
-    larger = f"space may be better (`space.width={wider:g}`)" if options.start is None else "start may be better"
+def _describe_loose(job: FitTaskJob, excess: float) -> str:
+    """What to do with a budget that is `excess` times the slowest network's latency."""
+    wider = min(LARGEST_WIDENING, math.ceil(2 * excess) / 2)  # widths in steps of 8 or 4 stay whole
+    larger = f"space may be better (`space.width={wider:g}`)" if job.options.start is None else "start may be better"
     advice = f"The budget does not bind: every network fits. A larger {larger}"
-    if times <= LARGEST_WIDENING:
+    if excess <= LARGEST_WIDENING:
         return advice
     return (
-        f"{advice}, and a higher `resolution`: the budget is {times:,.0f} times the slowest network's time. "
-        "`latency_ms` is in milliseconds for one image"
+        f"{advice}, and a higher `{job.task.size_option}`: the budget is {excess:,.0f} times the slowest network's "
+        "time. `latency_ms` is in milliseconds for one image"
     )
 
 
@@ -85,7 +86,7 @@ class Slowed:
     times: float
 
 
-def budget_at_table_speed(job: FitJob, table: LatencyTable, cost: FactoredCost) -> float:
+def budget_at_table_speed(job: FitTaskJob, table: LatencyTable, cost: FactoredCost) -> float:
     """The most milliseconds that a network may take at the speed of the table: the budget, or less.
 
     The speed of shared and of warm machines moves by half and more. Where the device is slower now than it was when
@@ -111,11 +112,15 @@ def budget_at_table_speed(job: FitJob, table: LatencyTable, cost: FactoredCost) 
     return at_most / slower
 
 
-def _reference_now_ms(job: FitJob) -> float:
-    return job.timings({"reference": reference_network(job.space)}, kept=False)["reference"].reference_ms
+def _reference_now_ms(job: FitTaskJob) -> float:
+    reference = job.reference()
+    found = times(
+        {"reference": reference}, job.device, reference=reference, alternate=True, progress=job.listener.progress
+    )
+    return found["reference"].reference_ms
 
 
-def check_limits(job: FitJob, problem: Problem) -> None:
+def check_limits(job: FitTaskJob, problem: Problem) -> None:
     """Says how many random networks meet all limits, if there are any beside latency.
 
     Raises:
@@ -133,4 +138,4 @@ def check_limits(job: FitJob, problem: Problem) -> None:
     ranges = ", ".join(
         f"{name} {np.quantile(values, 0.05):.3g} to {np.quantile(values, 0.95):.3g}" for name, values in costs.items()
     )
-    job.say(f"{share:.0%} of random networks meet {limits}; nine of ten lie in {ranges}")
+    job.say(f"{share_of(share)} of random networks meet {limits}; nine of ten lie in {ranges}")

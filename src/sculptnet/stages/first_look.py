@@ -6,7 +6,7 @@ from sculptnet.cost import FactoredCost, Macs
 from sculptnet.devices import Quality, Timing
 from sculptnet.devices.tables import MOST_ENTRIES
 from sculptnet.errors import Infeasible
-from sculptnet.job import FitJob
+from sculptnet.job import FitTaskJob
 from sculptnet.stages.feasibility import narrower
 
 HOPELESS = 3.0  # times the budget; the network of fewest multiply-adds is not the fastest, and the device may be busy
@@ -15,7 +15,7 @@ EXPORT_S = 0.2  # of a block, and opening it, about, seconds
 RUNS_OF_REFERENCE, TRIED_AGAIN = 5, 1.25  # in a chunk where the reference takes most of it; tries of a chunk, about
 
 
-def look_first(job: FitJob, at_most_ms: float) -> Timing:
+def look_first(job: FitTaskJob, at_most_ms: float) -> Timing:
     """The time of the space's network of fewest multiply-adds, measured once a run.
 
     Raises:
@@ -27,7 +27,7 @@ def look_first(job: FitJob, at_most_ms: float) -> Timing:
         raise Infeasible(
             f"the budget of {at_most_ms:g} ms is far under what networks of this space take on {job.device.name}: "
             f"the one of fewest multiply-adds, {macs / 1e6:.3g} M, takes {timing.median_ms:.3g} ms; raise "
-            f"`latency_ms`, lower `resolution`, or {narrower(job.options, 0.25)}"
+            f"`latency_ms`, lower `{job.task.size_option}`, or {narrower(job.options, 0.25)}"
         )
     return timing
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import torch
 
 from sculptnet.job import OpenRun
-from sculptnet.words import minutes
+from sculptnet.words import minutes, several
 
 SHARES = {"search": 0.25, "trials": 0.2, "training": 0.55}  # of what is left after measuring and shipping
 SHORT_SEARCH_SHARE = 0.1  # where a quarter would not reach FEW_STEPS: training makes more of the time
@@ -31,6 +31,11 @@ MANY_RECIPE_TRIALS, LONGEST_RECIPE_TRIAL = 32, 30
 FULL_TRIALS, FULL_EPOCHS = 3, 30  # so many are trained in full where that leaves so many epochs; 15 in MnasNet
 
 
+# Nobody trains for as long as minutes allow: 300 epochs in DeiT and in ResNet strikes back's A2, 350 in MnasNet, 360 in
+# FBNet, 400 in FBNetV3. Of few images that would be few steps; so many are ours.
+MOST_EPOCHS, FEWEST_STEPS = 400, 2000
+
+
 class Plan(Protocol):
     """What a run will do and how long it takes: made once, from trial steps and the minutes left."""
 
@@ -47,6 +52,7 @@ class Plan(Protocol):
 
 P = TypeVar("P", bound=Plan)
 LATE = 1.1  # times the minutes: from there on a plan that takes longer is warned of
+UNUSED = 0.1  # of the minutes: from there on it is said that they are left over
 
 
 def planned(run: OpenRun, kind: type[P], make: Callable[[], P]) -> P:
@@ -63,6 +69,16 @@ def warn_if_late(run: OpenRun, plan: Plan, asked_minutes: float, remedy: str) ->
         run.say(
             f"Warning: the least sensible plan takes {minutes(expected_s)} in all, measuring included, more than the "
             f"{asked_minutes:g} minutes asked for; {remedy}"
+        )
+
+
+def note_if_early(run: OpenRun, plan: Plan, asked_minutes: float, epochs: int, setting: str = "recipe.epochs") -> None:
+    """Says when much of the minutes is left over, since nobody trains for longer than `epochs`, which nobody fixed."""
+    left_s = 60 * asked_minutes - run.elapsed_s() - sum(plan.seconds.values())
+    if left_s > UNUSED * 60 * asked_minutes:
+        run.say(
+            f"Note: {several(epochs, 'epoch')}, since longer trainings rarely help: about {minutes(left_s)} of the "
+            f"{asked_minutes:g} minutes are not used; `{setting}` fixes another number"
         )
 
 
@@ -164,7 +180,8 @@ def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) ->
         trials, trial_epochs = _sampling_part(rest * share, trial_epoch, speed.trial_measure_s, steps, wishes)
         draws = trials
     trial_seconds = draws * speed.trial_measure_s + trials * trial_epochs * trial_epoch
-    full_trials, epochs = _training_part((rest - trial_seconds) / train_epoch, trial_epochs, wishes)
+    most = most_epochs(images // speed.batch_size)
+    full_trials, epochs = _training_part((rest - trial_seconds) / train_epoch, trial_epochs, most, wishes)
     expected = {
         "search": search_seconds,
         "trials": trial_seconds + full_trials * epochs * train_epoch * WEIGHT_SHARE,
@@ -184,6 +201,11 @@ def make_plan(seconds_left: float, speed: Speed, images: int, wishes: Wishes) ->
         speed.torch_threads,
         full_trials,
     )
+
+
+def most_epochs(steps_per_epoch: int) -> int:
+    """The most epochs that a plan has where nobody fixed their number, however many minutes there are."""
+    return max(MOST_EPOCHS, math.ceil(FEWEST_STEPS / max(1, steps_per_epoch)))
 
 
 def _search_share(free: float, speed: Speed, wishes: Wishes) -> float:
@@ -238,12 +260,16 @@ def _longest(wishes: Wishes) -> int:
     return max(1, wishes.epochs - ((wishes.full_trials or 1) > 1))
 
 
-def _training_part(affordable_epochs: float, trial_epochs: int, wishes: Wishes) -> tuple[int, int]:
-    """How many trials are trained in full beside the network that is shipped, and for how many epochs all of them."""
+def _training_part(affordable: float, trial_epochs: int, most: int, wishes: Wishes) -> tuple[int, int]:
+    """How many trials are trained in full beside the network that is shipped, and for how many epochs all of them.
+
+    `affordable` epochs in all, at most `most` of one network.
+    """
     count = wishes.full_trials
     if count is None:
-        patient = affordable_epochs >= (1 + FULL_TRIALS * WEIGHT_SHARE) * (wishes.epochs or FULL_EPOCHS)
+        patient = affordable >= (1 + FULL_TRIALS * WEIGHT_SHARE) * (wishes.epochs or FULL_EPOCHS)
         count = FULL_TRIALS if patient and not wishes.draws else 1
     if count == 1 or wishes.epochs == trial_epochs:  # the one that is shipped; or all trials were trained in full
-        return 0, wishes.epochs or max(1, trial_epochs, math.floor(affordable_epochs))
-    return count, wishes.epochs or max(trial_epochs + 1, math.floor(affordable_epochs / (1 + count * WEIGHT_SHARE)))
+        return 0, wishes.epochs or max(1, trial_epochs, min(most, math.floor(affordable)))
+    each = min(most, math.floor(affordable / (1 + count * WEIGHT_SHARE)))
+    return count, wishes.epochs or max(trial_epochs + 1, each)

@@ -70,7 +70,7 @@ def measure_training(job: ImageJob, batches: TrainingBatches, architecture: Arch
     placed, labels = _first_batch(job, batches)
     network = Network(architecture)
     network.to(job.accelerator, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train_s, threads = _fastest_threads(lambda: _step_seconds(network, lambda: network(placed), labels, job.clock))
+    train_s, threads = fastest_threads(lambda: _step_seconds(network, lambda: network(placed), labels, job.clock))
     test_batches = len(job.data.test) / len(labels)
     shipping_s = SHIPPING_SECONDS + 2 * RUNTIME_SHARE * test_batches * train_s
     return Speed(0.0, train_s, batches.batch_size, TRIAL_MEASURE_S, shipping_s, peak_bytes(), threads)
@@ -97,7 +97,7 @@ def _first_batch(job: ImageJob, batches: TrainingBatches) -> tuple[Tensor, Tenso
     return placed, labels.to(job.accelerator)
 
 
-def _fastest_threads(time_step: Callable[[], float]) -> tuple[float, int]:
+def fastest_threads(time_step: Callable[[], float]) -> tuple[float, int]:
     """The time of a step and the number of threads: all that torch has, or one if that is faster."""
     given = torch.get_num_threads()
     seconds = {given: time_step()}

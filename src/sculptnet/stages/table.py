@@ -20,7 +20,7 @@ from sculptnet.devices import FileMemo, measure_power, measure_table, open_rapl,
 from sculptnet.devices.energy import check_counted
 from sculptnet.errors import InvalidValue
 from sculptnet.files import AS_WRITTEN, read_given, read_json, reading, write_json
-from sculptnet.job import FitJob
+from sculptnet.job import FitTaskJob
 from sculptnet.records.run_events import EnergyMeasured, PredictionsChecked
 from sculptnet.search import Limit
 from sculptnet.stages.first_look import affordable_entries, look_first
@@ -36,7 +36,7 @@ def blocks_in(subject: SearchSpace | Architecture) -> tuple[type, ...]:
     return tuple(dict.fromkeys((*blocks.ALL, *classes_in(template))))
 
 
-def measured_table(job: FitJob, at_most_ms: float) -> LatencyTable:
+def measured_table(job: FitTaskJob, at_most_ms: float) -> LatencyTable:
     """The run's table: read if it is there, else taken from the options' and re-checked, else measured.
 
     Raises:
@@ -58,34 +58,36 @@ def measured_table(job: FitJob, at_most_ms: float) -> LatencyTable:
     return table
 
 
-def _fresh_table(job: FitJob, at_most_ms: float) -> LatencyTable:
+def _fresh_table(job: FitTaskJob, at_most_ms: float) -> LatencyTable:
     reference_ms = look_first(job, at_most_ms).reference_ms
-    job.say(f"Measuring the space's blocks on {job.device.name} ({job.options.precision.value})")
+    job.say(f"Measuring the space's blocks on {job.device.name} ({job.precision.value})")
     return measure_table(
         job.space,
         job.device,
         seed=job.options.seed,
-        precision=job.options.precision,
+        precision=job.precision,
         most_entries=affordable_entries(job.options.minutes, reference_ms),
         memo=FileMemo(job.run.measurements),
         progress=job.listener.progress,
         log=job.log,
+        whole=job.task.whole(job),
     )
 
 
-def _given_table(job: FitJob, path: Path) -> LatencyTable:
+def _given_table(job: FitTaskJob, path: Path) -> LatencyTable:
     table = _read_table(path, job.space)
     check_covers(table, job.space)
-    if table.precision is not job.options.precision:
+    if table.precision is not job.precision:
         raise InvalidValue(
             f"{path} was measured on {table.precision.value} graphs, the budget judges "
-            f"{job.options.precision.value}; measure one with `precision={job.options.precision.value!r}`"
+            f"{job.precision.value}; measure one with `precision={job.precision.value!r}`"
         )
     error = recheck(
         table,
         job.space,
         job.device,
         seed=job.options.seed,
+        whole=job.task.whole(job),
         networks=3,  # not kept: a busy machine may be calm when the same command comes again
         progress=job.listener.progress,
     ).error
@@ -112,17 +114,17 @@ def _read_table(path: Path, space: SearchSpace) -> LatencyTable:
         raise InvalidValue(f"`table` {path}: {error}") from error
 
 
-def limits_beside(job: FitJob, table: LatencyTable) -> tuple[Limit, ...]:
+def limits_beside(job: FitTaskJob, table: LatencyTable) -> tuple[Limit, ...]:
     """The limits beside latency; the power of the processor is measured if energy is limited and the run lacks it.
 
     Raises:
         DeviceError: nothing counts energy here.
     """
     limits = parse_limits(job.options.limits, job.options.device)
-    return make_limits(limits, job.options.precision, lambda: measured_energy(job, table))
+    return make_limits(limits, job.precision, lambda: measured_energy(job, table))
 
 
-def measured_energy(job: FitJob, table: LatencyTable) -> Energy:
+def measured_energy(job: FitTaskJob, table: LatencyTable) -> Energy:
     """The run's energy: read if it is there, else measured."""
     path = job.run.energy
     if path.exists():

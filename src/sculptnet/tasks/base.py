@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from sculptnet.job import OpenRun
+from sculptnet.arch import Architecture, Candidate
+from sculptnet.cost import FactoredCost
+from sculptnet.devices import Model
+from sculptnet.job import TaskJob
+from sculptnet.options import TaskName
+from sculptnet.search import Evaluate
+from sculptnet.stages.plan import SearchPlan, Speed
 
-J = TypeVar("J", bound=OpenRun)
+J = TypeVar("J", bound=TaskJob[Any])
 F = TypeVar("F")
 N = TypeVar("N")
 R = TypeVar("R")
@@ -17,8 +24,18 @@ R = TypeVar("R")
 class Task(ABC, Generic[J, F, N, R]):
     """The stages of a run, in order, for one kind of data: `J` is its open run, `F` what is found, `N` its network.
 
-    Each stage reads what the ones before it left; what earlier calls finished is read, not done again.
+    Each stage reads what the ones before it left; what earlier calls finished is read, not done again. The rest is what
+    methods need that know candidates by their trials alone: they ask the run's task, whatever it is.
+
+    Attributes:
+        name: as the option `task` has it.
+        size_option: the name of the option with the size of its input.
+        metric: of networks, on training data that were kept back, 0 to 1; more is better.
     """
+
+    name: ClassVar[TaskName]
+    size_option: ClassVar[str]
+    metric: ClassVar[str]
 
     @abstractmethod
     def look(self, job: J) -> None:
@@ -55,3 +72,36 @@ class Task(ABC, Generic[J, F, N, R]):
     @abstractmethod
     def result(self, job: J, found: F | None) -> R:
         """The run as far as it went: with what its folder holds. `found` is None where all had been done before."""
+
+    # ------------------------------------------------------------------ candidates
+    @abstractmethod
+    def images(self, job: J) -> int:
+        """How many images a network is trained on."""
+
+    @abstractmethod
+    def whole(self, job: J) -> Callable[[Architecture], Model]:
+        """What makes the graph that is timed, of a network that is not trained."""
+
+    @abstractmethod
+    def speed(self, job: J, architecture: Architecture) -> Speed:
+        """Times trial steps of a network."""
+
+    @abstractmethod
+    def trial(self, job: J) -> Evaluate:
+        """Trains a candidate briefly, and judges it by `metric` on training data that were kept back."""
+
+    @abstractmethod
+    def trained(self, job: J, candidate: Candidate, name: str) -> N:
+        """A candidate trained from drawn weights, on the CPU; `name` keeps its checkpoints and events apart."""
+
+    @abstractmethod
+    def notes(self, job: J, plan: SearchPlan) -> list[str]:
+        """What the trainings of a plan are too short for."""
+
+    @abstractmethod
+    def missing_comparisons(self, job: J) -> tuple[str, ...]:
+        """The comparisons that are asked for, possible here, and not yet in the log of the run."""
+
+    @abstractmethod
+    def add_comparisons(self, job: J, cost: FactoredCost, epochs: int, each_s: float) -> None:
+        """Trains and measures what is missing; `cost` predicts latencies, one training takes about `each_s` seconds."""

@@ -4,36 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, ClassVar, TypeVar, final
 
 from sculptnet import data as sources
-from sculptnet.arch import Architecture, Recipe, SearchSpace, to_json
+from sculptnet.arch import Architecture, Candidate, Recipe, SearchSpace, to_json
+from sculptnet.cost import FactoredCost
 from sculptnet.data import ImageData, Request, check_plausible, decoded, default_preprocessing, levelled
+from sculptnet.data.detection import annotated
+from sculptnet.devices import Model
 from sculptnet.devices.energy import POWERCAP
-from sculptnet.devices.measure import check_precision
+from sculptnet.devices.measure import check_all_run, check_precision, graphs_of
+from sculptnet.errors import DataError
 from sculptnet.export import load_network
 from sculptnet.files import digest, write_json
 from sculptnet.job import Job
+from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.listening import Listener
 from sculptnet.method import Found, Method, Subject
 from sculptnet.named import find, is_part
 from sculptnet.nets import Network
-from sculptnet.options import ImageOptions
+from sculptnet.options import FitOptions, ImageOptions, TaskName
 from sculptnet.plain import plain_of, to_command
 from sculptnet.records.card import ClassifierCard, read_card_of
 from sculptnet.result import FitResult
 from sculptnet.rules import raised
 from sculptnet.runs import RunDirectory, RunInfo
+from sculptnet.search import Evaluate
 from sculptnet.settings import text_of
+from sculptnet.stages.baselines import add_baselines, missing_baselines
+from sculptnet.stages.batches import training_batches
 from sculptnet.stages.data import look
+from sculptnet.stages.lengths import length_notes
 from sculptnet.stages.page import write_run_report
+from sculptnet.stages.plan import SearchPlan, Speed
 from sculptnet.stages.proxy import newest_check
 from sculptnet.stages.ship import ship
+from sculptnet.stages.short_training import by_training
+from sculptnet.stages.speed import measure_training
 from sculptnet.stages.table import blocks_in
-from sculptnet.stages.trade_off import trade_offs
+from sculptnet.stages.trade_off import longer_epochs_of, trade_offs
+from sculptnet.stages.train import final_parts, train_candidate
 from sculptnet.stages.unused import beside_a_value, data_problems, names_of, unused_crops
 from sculptnet.tasks.base import Task
-from sculptnet.tasks.opening import check_still_there, chosen_accelerator, device_of, limit_threads, run_directory
+from sculptnet.tasks.opening import (
+    check_still_there,
+    chosen_accelerator,
+    device_of,
+    limit_threads,
+    run_directory,
+    templates_of,
+)
 
 O = TypeVar("O", bound=ImageOptions)  # noqa: E741
 
@@ -42,10 +62,16 @@ O = TypeVar("O", bound=ImageOptions)  # noqa: E741
 class Classify(Task[Job[Any], Found, Network, FitResult]):
     """Finds, trains and ships a classifier, by the method of the run."""
 
+    name: ClassVar[TaskName] = TaskName.CLASSIFY
+    size_option: ClassVar[str] = "resolution"
+    metric: ClassVar[str] = "top1"
+
     def look(self, job: Job[Any]) -> None:
         look(job)
 
     def find(self, job: Job[Any]) -> Found:
+        final_parts(job)  # whether images can be set apart is said before anything is measured
+        check_all_run(job.device)
         found: Found = job.method.find(job)
         return found
 
@@ -84,6 +110,47 @@ class Classify(Task[Job[Any], Found, Network, FitResult]):
             trade_offs(run.trials(job.say), job.method.longer_epochs(job)),
             newest_check(job.events()),
         )
+
+    # ------------------------------------------------------------------ candidates
+    def images(self, job: Job[Any]) -> int:
+        return len(job.data.train)
+
+    def whole(self, job: Job[Any]) -> Callable[[Architecture], Model]:
+        return graphs_of(job.precision).network
+
+    def speed(self, job: Job[Any], architecture: Architecture) -> Speed:
+        return measure_training(job, training_batches(job, job.data.train, job.recipe()), architecture)
+
+    def trial(self, job: Job[Any]) -> Evaluate:
+        return by_training(job)
+
+    def trained(self, job: Job[Any], candidate: Candidate, name: str) -> Network:
+        return train_candidate(job, candidate, name)
+
+    def notes(self, job: Job[Any], plan: SearchPlan) -> list[str]:
+        return length_notes(job, plan)
+
+    def missing_comparisons(self, job: Job[Any]) -> tuple[str, ...]:
+        return missing_baselines(job)
+
+    def add_comparisons(self, job: Job[Any], cost: FactoredCost, epochs: int, each_s: float) -> None:
+        add_baselines(job, cost, epochs, each_s)
+
+
+def read_result(run: RunDirectory) -> FitResult:
+    """A finished run, of its folder alone.
+
+    Raises:
+        InvalidValue: its network has blocks that are not SculptNet's.
+    """
+    return FitResult(
+        run.folder,
+        load_network(run.model).architecture,
+        read_card_of(run.card, ClassifierCard),
+        run.report,
+        trade_offs(run.trials(lambda text: None), longer_epochs_of(run)),
+        newest_check(run.events(lambda text: None)),
+    )
 
 
 def opened(
@@ -124,6 +191,7 @@ def opened(
     for note in [*method.notes(options), *unused_crops(preprocessing, names_of(options.recipe))]:
         listener.say(note)
     return Job(
+        task=Classify(),
         run=run,
         listener=listener,
         clock=clock,
@@ -138,6 +206,13 @@ def opened(
         device=device_of(options),
         accelerator=accelerator,
     )
+
+
+def opened_search(
+    options: FitOptions, method: Method[FitOptions], clock: Callable[[], float], powercap: Path = POWERCAP
+) -> Job[FitOptions]:
+    """A run that searches a space; raises as `opened`."""
+    return opened("fit", options, method, clock, powercap)
 
 
 def problems_of(options: ImageOptions, method: Method[Any]) -> list[str]:
@@ -167,14 +242,21 @@ def load_data(options: ImageOptions, listener: Listener) -> ImageData:
     if is_part(name):
         read = find(name, sources.BY_NAME, "data set")
         return levelled(read(Request(options.root, options.test_fraction, options.seed, listener.progress)))
-    return sources.load(
-        given,
-        root=options.root,
-        test_fraction=options.test_fraction,
-        seed=options.seed,
-        skip_broken=options.skip_broken,
-        progress=listener.progress,
-    )
+    try:
+        return sources.load(
+            given,
+            root=options.root,
+            test_fraction=options.test_fraction,
+            seed=options.seed,
+            skip_broken=options.skip_broken,
+            progress=listener.progress,
+        )
+    except DataError as error:
+        if annotated(Path(given)):
+            raise DataError(
+                f"{error}\n{given} has annotations of boxes: to find objects, give `task='detect'`"
+            ) from error
+        raise
 
 
 def open_run(
@@ -216,15 +298,8 @@ def identity_of(options: O, method: Method[O], data: ImageData, subject: Subject
     }
 
 
-def _recipe_asked(recipe: Recipe | Mapping[str, object] | None) -> Any:
+def _recipe_asked(recipe: Recipe | DetectorRecipe | Mapping[str, object] | None) -> Any:
     """What the user decided of the recipe, alike whether it came as values or as texts."""
     if isinstance(recipe, Mapping):
         return {name: text_of(value) for name, value in sorted(recipe.items())}
     return None if recipe is None else to_json(recipe)
-
-
-def templates_of(subject: Subject) -> dict[str, Any]:
-    """The space, or the network, as plain JSON."""
-    if isinstance(subject, Architecture):
-        return {"architecture": to_json(subject)}
-    return {"architecture": to_json(subject.architecture), "recipe": to_json(subject.recipe)}

@@ -2,120 +2,143 @@
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
-from statistics import median
-from typing import final
+from typing import Any, ClassVar, TypeAlias, final
 
-import torch
-from torch import Tensor
-
+from sculptnet import blocks
+from sculptnet.arch import Architecture, Candidate, architecture_from_json
+from sculptnet.cost import FactoredCost
 from sculptnet.data.ahead import fewer_workers
-from sculptnet.data.detection import BoxBatches, evaluation_batches, score_boxes
-from sculptnet.data.loading import evaluation_batch_size
-from sculptnet.learn.detection import DetectorRecipe, DetectorTraining, detect, train_detector
-from sculptnet.learn.machine import open_machine
+from sculptnet.devices import Model
+from sculptnet.export.weights import ARCHITECTURE
+from sculptnet.files import read_json
+from sculptnet.job import BoxJob
+from sculptnet.method import Found
 from sculptnet.nets.detector import Detector
-from sculptnet.records import Event
+from sculptnet.options import TaskName
 from sculptnet.records.card import DetectorCard, read_card_of
 from sculptnet.records.run_events import DataSeen
-from sculptnet.stages.plan import planned, warn_if_late
-from sculptnet.streams import stream_seed
+from sculptnet.runs import RunDirectory
+from sculptnet.search import Evaluate
+from sculptnet.stages.detector_latency import whole_detectors
+from sculptnet.stages.detector_training import (
+    by_detector_training,
+    first_detector,
+    measure_detector,
+    train_in_place,
+)
+from sculptnet.stages.plan import SearchPlan, Speed
+from sculptnet.stages.proxy import newest_check
+from sculptnet.stages.table import blocks_in
+from sculptnet.stages.trade_off import BoxTradeOff, best_trials, longer_epochs_of
 from sculptnet.tasks.base import Task
-from sculptnet.tasks.detect_open import DetectJob
+from sculptnet.tasks.detect_baselines import add_detector_baselines, missing_detector_baselines
 from sculptnet.tasks.detect_report import report_detection
 from sculptnet.tasks.detect_result import DetectionResult
 from sculptnet.tasks.detect_ship import ship_detector
-from sculptnet.words import minutes
 
-EVALUATIONS = 12  # of the curve, at most
-EVALUATION_BATCH = 8
-TRIAL_STEPS = 3
-FORWARD_SHARE = 0.3  # of a training step that evaluating the same photographs takes
-SHIPPING_SECONDS = 40.0  # export, timing, report
-
-
-@dataclass(frozen=True)
-class DetectionPlan:
-    """How long the training is: made once, from trial steps and the minutes left.
-
-    Attributes:
-        epochs: as the user fixed them, or as many as fit, one at least.
-        seconds: expected of `training`, `evaluation` and `shipping`.
-        torch_threads: that torch uses; another number would round differently.
-    """
-
-    epochs: int
-    seconds: Mapping[str, float]
-    torch_threads: int
+Run: TypeAlias = BoxJob[Any]
 
 
 @final
-class Detect(Task[DetectJob, DetectorRecipe, Detector, DetectionResult]):
-    """Trains and ships a detector on the network of the run; what is found is how long it is trained."""
+class Detect(Task[Run, Found, Detector, DetectionResult]):
+    """Finds, trains and ships a detector, by the method of the run."""
 
-    def look(self, job: DetectJob) -> None:
+    name: ClassVar[TaskName] = TaskName.DETECT
+    size_option: ClassVar[str] = "size"
+    metric: ClassVar[str] = "map"
+
+    def look(self, job: Run) -> None:
         look(job)
 
-    def find(self, job: DetectJob) -> DetectorRecipe:
-        plan = planned(job, DetectionPlan, lambda: _made_plan(job))
-        return job.recipe.rescaled(plan.epochs)
+    def find(self, job: Run) -> Found:
+        return job.method.find(job)
 
-    def train(self, job: DetectJob, found: DetectorRecipe) -> Detector:
-        detector, monitor = job.first_detector(), job.data.monitor
-
-        def evaluate(network: Detector) -> Mapping[str, float]:
-            if not monitor.num_boxes:
-                return {}
-            size = min(EVALUATION_BATCH, evaluation_batch_size(job.preprocessing.size))
-            batches = evaluation_batches(monitor, job.preprocessing, size)
-            boxes = detect(network, batches, monitor, job.accelerator)
-            score = score_boxes(monitor, boxes, job.data.classes)
-            return {"map": score.ap, "map50": score.ap50}
-
-        def log(event: Event) -> None:
-            job.log(replace(event, trial="final"))
-
-        train_detector(
-            detector,
-            found,
-            job.batches(found),
-            seed=stream_seed(job.options.seed, "training/detector"),
-            evaluate=evaluate,
-            evaluations=EVALUATIONS,
-            checkpoint=job.run.checkpoint("final"),
-            clock=job.clock,
-            log=log,
-            progress=job.listener.progress,
-            accelerator=job.accelerator,
-        )
-        detector.cpu()
+    def train(self, job: Run, found: Found) -> Detector:
+        """From the weights of the run, where it has some."""
+        detector = first_detector(job, job.plan(found.candidate.architecture), weights=job.first_weights())
+        train_in_place(job, detector, found.candidate.recipe.epochs)
         return detector
 
-    def ship(self, job: DetectJob, found: DetectorRecipe, network: Detector) -> None:
+    def ship(self, job: Run, found: Found, network: Detector) -> None:
         ship_detector(job, network, found)
 
-    def searched(self, job: DetectJob) -> bool:
-        return True
+    def searched(self, job: Run) -> bool:
+        return job.method.searched(job)
 
-    def compared(self, job: DetectJob) -> bool:
-        return True
+    def compared(self, job: Run) -> bool:
+        return job.method.compared(job)
 
-    def compare(self, job: DetectJob, found: DetectorRecipe) -> None:
-        """Nothing can be asked for."""
+    def compare(self, job: Run, found: Found) -> None:
+        job.method.compare(job, found)
 
-    def report(self, job: DetectJob, found: DetectorRecipe) -> Path:
-        return report_detection(job)
+    def report(self, job: Run, found: Found) -> Path:
+        return report_detection(job, found)
 
-    def result(self, job: DetectJob, found: DetectorRecipe | None) -> DetectionResult:
-        return DetectionResult(job.run.folder, read_card_of(job.run.card, DetectorCard), job.run.report)
+    def result(self, job: Run, found: Found | None) -> DetectionResult:
+        run = job.run
+        front = best_trials(run.trials(job.say), job.method.longer_epochs(job), self.metric)
+        return DetectionResult(
+            run.folder,
+            _backbone(job) if found is None else found.candidate.architecture,
+            read_card_of(run.card, DetectorCard) if run.card.exists() else None,
+            run.report if run.report.exists() else None,
+            tuple(BoxTradeOff(*one) for one in front),
+            newest_check(job.events()),
+        )
+
+    # ------------------------------------------------------------------ candidates
+    def images(self, job: Run) -> int:
+        return len(job.data.train)
+
+    def whole(self, job: Run) -> Callable[[Architecture], Model]:
+        return whole_detectors(job)
+
+    def speed(self, job: Run, architecture: Architecture) -> Speed:
+        return measure_detector(job, job.plan(architecture))
+
+    def trial(self, job: Run) -> Evaluate:
+        return by_detector_training(job)
+
+    def trained(self, job: Run, candidate: Candidate, name: str) -> Detector:
+        detector = first_detector(job, job.plan(candidate.architecture), name)
+        train_in_place(job, detector, candidate.recipe.epochs, name)
+        return detector
+
+    def notes(self, job: Run, plan: SearchPlan) -> list[str]:
+        return []
+
+    def missing_comparisons(self, job: Run) -> tuple[str, ...]:
+        return missing_detector_baselines(job)
+
+    def add_comparisons(self, job: Run, cost: FactoredCost, epochs: int, each_s: float) -> None:
+        add_detector_baselines(job, cost, epochs, each_s)
 
 
-def look(job: DetectJob) -> None:
+def read_result(run: RunDirectory) -> DetectionResult:
+    """A finished run, of its folder alone.
+
+    Raises:
+        InvalidValue: its backbone has blocks that are not SculptNet's.
+    """
+    front = best_trials(run.trials(lambda text: None), longer_epochs_of(run), Detect.metric)
+    return DetectionResult(
+        run.folder,
+        architecture_from_json(read_json(run.model / ARCHITECTURE), blocks.ALL),
+        read_card_of(run.card, DetectorCard),
+        run.report,
+        tuple(BoxTradeOff(*one) for one in front),
+        newest_check(run.events(lambda text: None)),
+    )
+
+
+def _backbone(job: Run) -> Architecture:
+    """Of the detector that was shipped."""
+    return architecture_from_json(read_json(job.run.model / ARCHITECTURE), blocks_in(job.subject))
+
+
+def look(job: Run) -> None:
     """Prints what is in the data, and every doubt about it."""
     data, say = job.data, job.say
     counts = ", ".join(
@@ -125,54 +148,12 @@ def look(job: DetectJob) -> None:
     say(f"{data.name}: {len(data.classes)} classes ({', '.join(data.classes)}); photographs: {counts}")
     for note in data.notes:
         say(f"Note: {note}")
-    plan = job.plan
     if job.met is not None:
         say(
-            f"First boxes of {plan.smallest:.0%} to {plan.largest:.0%} of the input meet the training objects with a "
-            f"mean intersection over union of {job.met:.2f}"
+            f"First boxes of {job.settings.smallest:.0%} to {job.settings.largest:.0%} of the input meet the training "
+            f"objects with a mean intersection over union of {job.met:.2f}"
         )
     fewer = fewer_workers(job.num_workers(), 3 * job.preprocessing.size**2)
     if fewer is not None:
         say(fewer)
     job.log(DataSeen(tuple(data.notes), dropped=tuple(data.dropped)))
-
-
-def _made_plan(job: DetectJob) -> DetectionPlan:
-    job.say("Timing trial steps")
-    recipe, options = job.recipe, job.options
-    step_s = _step_seconds(job, recipe, job.first_detector())
-    epoch_s = step_s * job.batches(recipe).steps_per_epoch
-    each_s = step_s / recipe.batch_size * FORWARD_SHARE
-    shipping_s = SHIPPING_SECONDS + 2 * len(job.data.test) * each_s  # judged as a file and in PyTorch
-    judging_s = len(job.data.monitor) * each_s
-    left_s = options.minutes * 60 - job.elapsed_s() - shipping_s - EVALUATIONS * judging_s
-    fixed = isinstance(options.recipe, DetectorRecipe) or "epochs" in (options.recipe or {})
-    epochs = recipe.epochs if fixed else max(1, math.floor(left_s / epoch_s))
-    evaluation_s = min(EVALUATIONS, epochs) * judging_s
-    seconds = {"training": epochs * epoch_s, "evaluation": evaluation_s, "shipping": shipping_s}
-    plan = DetectionPlan(epochs, seconds, torch.get_num_threads())
-    times = ", ".join(f"{name} {minutes(value)}" for name, value in seconds.items())
-    job.say(f"Plan: {epochs} epochs\nExpected: {minutes(sum(seconds.values()))} ({times})")
-    warn_if_late(job, plan, options.minutes, "fewer photographs, a smaller size or a smaller network help")
-    return plan
-
-
-def _step_seconds(job: DetectJob, recipe: DetectorRecipe, detector: Detector) -> float:
-    """The median time of a training step, decoding included, after one that is not counted; on a copy."""
-    machine, batches = open_machine(job.accelerator), job.batches(recipe)
-    training = DetectorTraining(copy.deepcopy(detector), recipe, TRIAL_STEPS + 1, 0, machine)
-    training.network.train()
-    seconds = []
-    begun = job.clock()
-    for images, objects in islice(_again(batches), TRIAL_STEPS + 1):
-        training.step(images, objects)
-        training.check_losses()  # waits for a GPU
-        now = job.clock()
-        seconds.append(now - begun)
-        begun = now
-    return max(median(seconds[1:]), 1e-6)
-
-
-def _again(batches: BoxBatches) -> Iterator[tuple[Tensor, Tensor]]:
-    for epoch in range(TRIAL_STEPS + 1):
-        yield from batches.epoch(epoch)

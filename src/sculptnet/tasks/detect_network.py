@@ -9,7 +9,7 @@ from sculptnet.arch import Architecture, architecture_from_json
 from sculptnet.errors import InvalidValue
 from sculptnet.files import read_json
 from sculptnet.named import is_part
-from sculptnet.nets.ssdlite import size_problems, stride_problems
+from sculptnet.nets.ssdlite import stride_problems
 from sculptnet.networks import NetworkName, beginning_problems, name_of, published_of
 from sculptnet.options import DetectOptions
 from sculptnet.records.card import Origin
@@ -22,15 +22,14 @@ DETECTOR = "detector.json"  # beside the architecture of one
 
 
 def network_problems(options: DetectOptions) -> list[str]:
-    """What is wrong with the size, the network and its weights."""
+    """What is wrong with the network and its weights."""
     file = file_of(options.network)
     if file is not None and file.with_name(DETECTOR).is_file():
         return [
             f"{options.network} is a detector; name the network that it was made of, or go on with the detector's run: "
             "`sculptnet detect RUN`"
         ]
-    problems = [f"size: {problem}" for problem in size_problems(options.size)]
-    problems += beginning_problems(options.network, options.pretrained, options.weights)
+    problems = beginning_problems(options.network, options.pretrained, options.weights)
     strides = list[str]()
     problems += raised(lambda: strides.extend(stride_problems(backbone_of(options.network).architecture)))
     return problems + [f"{name_of(options.network)}: {problem}" for problem in strides[:1]]

@@ -1,42 +1,54 @@
-"""What training a detector works with: photographs, the boxes it starts from, its first weights, the run directory."""
+"""What training detectors works with: photographs, the boxes it starts from, first weights, the run directory."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from sculptnet import settings, zoo
-from sculptnet.arch import to_json
-from sculptnet.data.ahead import MOST_WORKERS
-from sculptnet.data.detection import BoxBatches, BoxData, BoxPreprocessing, box_preprocessing, read_boxes
-from sculptnet.devices import Device
+from sculptnet.arch import Architecture, SearchSpace, to_json
+from sculptnet.data.detection import BoxData, BoxPreprocessing, box_preprocessing, read_boxes
 from sculptnet.devices.energy import POWERCAP
-from sculptnet.files import digest
-from sculptnet.job import OpenRun
+from sculptnet.errors import InvalidValue
+from sculptnet.files import digest, write_json
+from sculptnet.job import BoxJob
 from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.listening import Listener
-from sculptnet.machine_limits import cores, memory_budget
-from sculptnet.nets.detector import Detector, initialise_detector
+from sculptnet.machine_limits import memory_budget
+from sculptnet.method import AnyTask, Method, Subject
 from sculptnet.nets.detector_boxes import with_fitted_boxes
-from sculptnet.nets.ssdlite import DetectorSettings, SsdLite
+from sculptnet.nets.ssdlite import DetectorSettings, size_problems
 from sculptnet.networks import name_of
-from sculptnet.options import DetectOptions
-from sculptnet.plain import to_command
-from sculptnet.rules import raised
+from sculptnet.options import DetectOptions, FitOptions
+from sculptnet.plain import plain_of, to_command
+from sculptnet.records.card import Origin
+from sculptnet.rules import raised, require
 from sculptnet.runs import RunDirectory, RunInfo, read_record, write_record
 from sculptnet.stages.unused import beside_a_value
 from sculptnet.streams import stream_seed
-from sculptnet.tasks.detect_network import backbone_of, beginning_of, network_problems
-from sculptnet.tasks.opening import check_still_there, chosen_accelerator, device_of, limit_threads, run_directory
+from sculptnet.tasks.detect import Detect
+from sculptnet.tasks.detect_network import backbone_of, beginning_of, network_problems, origin_of
+from sculptnet.tasks.opening import (
+    check_still_there,
+    chosen_accelerator,
+    device_of,
+    limit_threads,
+    run_directory,
+    templates_of,
+)
 from sculptnet.zoo import Published
 from sculptnet.zoo.starting import normalisation_of
 
 MEMORY_BYTES = 1 << 29  # of decoded training photographs
+FEWEST_CLASSES = 2  # that a space takes; the classifier of a backbone plays no part
+
+O = TypeVar("O", DetectOptions, FitOptions)  # noqa: E741
 
 
 @dataclass(frozen=True)
@@ -53,128 +65,204 @@ class FittedBoxes:
 
 
 @dataclass(frozen=True, eq=False)
-class DetectJob(OpenRun):
-    """A run on photographs with boxes, opened.
+class _Beginning:
+    """What a run begins with.
 
     Attributes:
-        options, data, preprocessing: what was asked, the photographs.
-        published: the network, at the size of the input.
-        recipe: how the detector is trained, its epochs aside where the plan sets them.
-        plan: the detector.
-        met: see `FittedBoxes`.
-        device, accelerator: what it is measured on, and what torch trains on.
+        subject: the space, or the network.
+        example: a network of it.
+        identity: what makes the run another one, beside what all runs have.
+        first_weights, origin: as `BoxJob` has them.
+        preprocessing: for those weights.
     """
 
-    options: DetectOptions
-    data: BoxData
+    subject: Subject
+    example: Architecture
+    identity: Mapping[str, Any]
     preprocessing: BoxPreprocessing
-    published: Published
-    recipe: DetectorRecipe
-    plan: SsdLite
-    met: float | None
-    device: Device
-    accelerator: str
+    origin: Origin
+    first_weights: Callable[[], Mapping[str, Tensor] | None] = lambda: None
 
-    def batches(self, recipe: DetectorRecipe) -> BoxBatches:
-        """The training photographs."""
-        seed, train = stream_seed(self.options.seed, "detector/batches"), self.data.train
-        return BoxBatches(train, self.preprocessing, recipe.augmentation, recipe.batch_size, seed, self.num_workers())
 
-    def num_workers(self) -> int:
-        """Processes that decode and augment beside a GPU, at most; a CPU is busy with training."""
-        return min(MOST_WORKERS, cores()) if self.accelerator == "cuda" else 0
+def opened(
+    options: DetectOptions, method: AnyTask, clock: Callable[[], float], powercap: Path = POWERCAP
+) -> BoxJob[DetectOptions]:
+    """A run that makes a detector of a network that is given: reads the photographs, fits the boxes.
 
-    def first_detector(self) -> Detector:
-        """The detector as its training starts.
+    Args:
+        options: what was asked; nothing is wrong with it as far as `problems_of` tells.
+        method: how to get to a network.
+        clock: seconds.
+        powercap: the folder of this machine's energy counters.
 
-        Raises:
-            InvalidValue: there are no such weights, or they are those of another network.
-        """
-        begins, seed = beginning_of(self.options), stream_seed(self.options.seed, "weights/detector")
-        weights = None
-        if begins is not False:
-            weights = zoo.load_published(self.published, pretrained=begins, seed=seed).state_dict()
-        detector = Detector(self.plan)
-        initialise_detector(detector, seed, weights)
-        return detector
+    Raises:
+        InvalidValue: what was asked does not go with the photographs.
+        DataError: with everything that is wrong with the photographs.
+    """
+    started = clock()
+    data = load_boxes(options)
+    published = backbone_of(options.network)
+    published = replace(published, architecture=replace(published.architecture, resolution=options.size))
+    begins = beginning_of(options)
+
+    def first_weights() -> Mapping[str, Tensor] | None:
+        seed = stream_seed(options.seed, "weights/detector")
+        return None if begins is False else zoo.load_published(published, pretrained=begins, seed=seed).state_dict()
+
+    beginning = _Beginning(
+        subject=published.architecture,
+        example=published.architecture,
+        identity={
+            "network": digest(to_json(published.architecture)),
+            "starting_weights": _digest_of(begins) if isinstance(begins, Path) else begins,
+        },
+        preprocessing=_preprocessing(options, data, published, options.listener),
+        origin=origin_of(options),
+        first_weights=first_weights,
+    )
+    return _job("detect", options, method, data, beginning, (started, clock, powercap))
+
+
+def opened_search(
+    options: FitOptions, method: Method[FitOptions], clock: Callable[[], float], powercap: Path = POWERCAP
+) -> BoxJob[FitOptions]:
+    """A run that searches a backbone, which is trained as a detector; raises as `opened`."""
+    started = clock()
+    assert isinstance(method, AnyTask)  # checked
+    data = load_boxes(options)
+    space = backbones(options, method, len(data.classes))
+    first = space.canonical([[0] * len(space.decisions)])[0]
+    beginning = _Beginning(
+        subject=space,
+        example=space.decode(first).architecture,
+        identity={
+            "task": Detect.name.value,
+            "method": plain_of(method),
+            "subject": digest(templates_of(space)),
+            "size": options.size,
+            **method.identity(options),
+        },
+        preprocessing=box_preprocessing(data.train, options.size),
+        origin=replace(method.origin(options), starting_weights="drawn"),
+    )
+    return _job("fit", options, method, data, beginning, (started, clock, powercap))
+
+
+def backbones(options: FitOptions, method: Method[FitOptions], classes: int) -> SearchSpace:
+    """The space of backbones; how detectors are trained stands in the place of its recipe.
+
+    Raises:
+        InvalidValue: something in it makes no sense for a detector.
+    """
+    space = method.subject(replace(options, recipe=None), max(FEWEST_CLASSES, classes), options.size)
+    assert isinstance(space, SearchSpace)
+    problems = []
+    if any(path.startswith("recipe.") for path in space.decisions):
+        problems.append(
+            "the space leaves recipes open, and how detectors are trained is not searched; of method fbnetv3, give "
+            "`search.recipes=false`"
+        )
+    if not isinstance(space.architecture.resolution, int):
+        problems.append("the space leaves the resolution open, and a detector's input has one size; decide it")
+    require(problems, "space")
+    space = replace(space, recipe=recipe_of(options).plain())
+    first = space.canonical([[0] * len(space.decisions)])[0]
+    try:
+        settings.decided(DetectorSettings(), options.detector, "detector").on(space.decode(first).architecture, classes)
+    except InvalidValue as error:
+        raise InvalidValue(f"networks of the space make no detector: {error}") from error
+    return space
 
 
 def problems_of(options: DetectOptions) -> list[str]:
     """Everything that is wrong with what was asked, as far as the options tell."""
     found: list[str] = []
-    broken, options = options.problems(), options.sound()
-    problems = raised(
-        lambda: device_of(options),
-        lambda: found.extend(network_problems(options)),
-        lambda: recipe_of(options),
-        lambda: settings.decided(DetectorSettings(), options.detector, "detector"),
-    )
+    problems = raised(lambda: found.extend(network_problems(options.sound())))
+    return list(dict.fromkeys([*detector_problems(options), *problems, *found]))
+
+
+def detector_problems(options: DetectOptions | FitOptions) -> list[str]:
+    """What is wrong with numbers, data, device, recipe and detector, whatever its network is."""
+    problems, sound = options.problems(), options.sound()
     if isinstance(options.data, BoxData):
-        found += beside_a_value(options)
-    return list(dict.fromkeys(broken + problems + found))
+        problems += beside_a_value(options)
+    problems += [f"`size`: {problem}" for problem in size_problems(sound.size)]
+    return problems + raised(
+        lambda: device_of(sound),
+        lambda: recipe_of(sound),
+        lambda: settings.decided(DetectorSettings(), sound.detector, "detector"),
+    )
 
 
-def recipe_of(options: DetectOptions) -> DetectorRecipe:
+def recipe_of(options: DetectOptions | FitOptions) -> DetectorRecipe:
     """The recipe, its epochs aside where the plan sets them."""
     return settings.decided(DetectorRecipe(), options.recipe, "recipe")
 
 
-def opened(options: DetectOptions, clock: Callable[[], float], powercap: Path = POWERCAP) -> DetectJob:
-    """Reads the photographs, fits the boxes, opens the run directory."""
-    started, listener = clock(), options.listener
+def load_boxes(options: DetectOptions | FitOptions) -> BoxData:
+    """The photographs: as they are, or read."""
     check_still_there(options.data, options.run_dir)
     limit_threads()
-    accelerator, data = chosen_accelerator(options.accelerator), options.data
-    if not isinstance(data, BoxData):
-        data = read_boxes(
-            Path(data), test_fraction=options.test_fraction, seed=options.seed, progress=listener.progress
-        )
-    published = backbone_of(options.network)
-    published = replace(published, architecture=replace(published.architecture, resolution=options.size))
-    run = _open_run(options, data, published)
+    given, listener = options.data, options.listener
+    if isinstance(given, BoxData):
+        return given
+    assert isinstance(given, (Path, str))  # checked
+    return read_boxes(Path(given), test_fraction=options.test_fraction, seed=options.seed, progress=listener.progress)
+
+
+def _job(
+    verb: str,
+    options: O,
+    method: AnyTask,
+    data: BoxData,
+    beginning: _Beginning,
+    times: tuple[float, Callable[[], float], Path],
+) -> BoxJob[O]:
+    started, clock, powercap = times
+    accelerator = chosen_accelerator(options.accelerator)
+    run = _open_run(verb, options, data, beginning)
     boxes = read_record(run.record("boxes"), FittedBoxes)
-    chosen = {name: value for name, value in asdict(boxes.settings).items() if value is not None}
-    return DetectJob(
+    return BoxJob(
         run=run,
-        listener=listener,
+        listener=options.listener,
         clock=clock,
         started=started,
         powercap=powercap,
         options=options,
-        data=data.held(memory_budget(MEMORY_BYTES)),
-        preprocessing=_preprocessing(options, data, published, listener),
-        published=published,
-        recipe=recipe_of(options),
-        plan=SsdLite(published.architecture, len(data.classes), **chosen),
-        met=boxes.met,
+        task=Detect(),
+        subject=beginning.subject,
         device=device_of(options),
         accelerator=accelerator,
+        method=method,
+        data=data.held(memory_budget(MEMORY_BYTES)),
+        preprocessing=beginning.preprocessing,
+        detector_recipe=recipe_of(options),
+        settings=boxes.settings,
+        met=boxes.met,
+        first_weights=beginning.first_weights,
+        origin=beginning.origin,
     )
 
 
-def _open_run(options: DetectOptions, data: BoxData, published: Published) -> RunDirectory:
-    identity = _identity(options, data, published)
+def _open_run(verb: str, options: DetectOptions | FitOptions, data: BoxData, beginning: _Beginning) -> RunDirectory:
+    identity = {**_identity(options, data), **beginning.identity}
     run = run_directory(options, data.name, identity)
     with run.locked():
-        continued = run.open(RunInfo("detect", identity, to_command(options)), fresh=options.fresh)
+        continued = run.open(RunInfo(verb, identity, to_command(options)), fresh=options.fresh)
         options.listener.opened(run.folder)
+        if isinstance(beginning.subject, SearchSpace):
+            write_json(run.space, templates_of(beginning.subject))
         if not run.record("boxes").exists():
-            write_record(run.record("boxes"), _fitted(options, data, published))
+            write_record(run.record("boxes"), _fitted(options, data, beginning.example))
     options.listener.say(f"{'Continuing' if continued else 'Starting'} {run.folder}")
     return run
 
 
-def _identity(options: DetectOptions, data: BoxData, published: Published) -> dict[str, Any]:
-    """What makes a run this run."""
-    begins, command = beginning_of(options), to_command(options)
-    if isinstance(begins, Path):
-        begins_as: object = hashlib.sha256(begins.read_bytes()).hexdigest()[:16]
-    else:
-        begins_as = begins
+def _identity(options: DetectOptions | FitOptions, data: BoxData) -> dict[str, Any]:
+    """What makes a run this run, whatever its network is."""
+    command = to_command(options)
     return {
         "data_fingerprint": data.fingerprint,
-        "network": digest(to_json(published.architecture)),
-        "starting_weights": begins_as,
         "latency_ms": options.latency_ms,
         "device": options.device if isinstance(options.device, str) else options.device.name,
         "threads": options.threads,
@@ -185,11 +273,17 @@ def _identity(options: DetectOptions, data: BoxData, published: Published) -> di
     }
 
 
-def _fitted(options: DetectOptions, data: BoxData, published: Published) -> FittedBoxes:
-    """The detector's settings, with the boxes that meet the training objects best where none were given."""
+def _digest_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def _fitted(options: DetectOptions | FitOptions, data: BoxData, example: Architecture) -> FittedBoxes:
+    """The detector's settings, with the boxes that meet the training objects best where none were given.
+
+    They depend on the size of the input alone, not on the network.
+    """
     chosen = settings.decided(DetectorSettings(), options.detector, "detector")
-    given: Mapping[str, Any] = {name: value for name, value in asdict(chosen).items() if value is not None}
-    plan = SsdLite(published.architecture, len(data.classes), **given)
+    plan = chosen.on(example, len(data.classes))
     if chosen.smallest is not None or chosen.largest is not None:
         return FittedBoxes(replace(chosen, smallest=plan.smallest, largest=plan.largest), None)
     parts = zip(data.train.boxes, data.train.sizes, strict=True)

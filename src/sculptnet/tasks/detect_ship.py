@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import onnx
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sculptnet.arch import IMAGE_CHANNELS, to_json
+from sculptnet.cost import cost_of
 from sculptnet.data.detection import BoxScore, evaluation_batches, score_boxes
 from sculptnet.data.detection.paired import PairedMap, compare_maps
 from sculptnet.data.detection.score import Detected
 from sculptnet.devices import FileMemo, Timing, measure_onnx
-from sculptnet.devices.graphs import reference_model
 from sculptnet.errors import DeviceError
 from sculptnet.export import versions
 from sculptnet.export.detector_files import MODEL, OnnxDetector, export_detector, save_detector
@@ -23,7 +24,9 @@ from sculptnet.export.detector_graph import raw_graph, timed_copy
 from sculptnet.export.session import Images
 from sculptnet.export.weights import WEIGHTS
 from sculptnet.files import write_json
-from sculptnet.learn.detection import DetectorRecipe, detect
+from sculptnet.job import BoxJob
+from sculptnet.learn.detection import detect
+from sculptnet.method import Found
 from sculptnet.nets.detector import Detector
 from sculptnet.records import write_record
 from sculptnet.records.card import (
@@ -35,32 +38,32 @@ from sculptnet.records.card import (
     DetectorCard,
     DeviceFacts,
     FileFacts,
+    Predicted,
 )
 from sculptnet.records.run_events import FileTested
 from sculptnet.stages.ship import measured
 from sculptnet.streams import stream
-from sculptnet.tasks.detect_network import origin_of
-from sculptnet.tasks.detect_open import DetectJob
 
+Run: TypeAlias = BoxJob[Any]
 COMPARED_PHOTOS, TESTED_AT_ONCE = 8, 8
 WITHOUT = "without NMS"  # the network alone: what a device that cannot drop overlaps runs
 
 
-def ship_detector(job: DetectJob, detector: Detector, recipe: DetectorRecipe) -> None:
+def ship_detector(job: Run, detector: Detector, found: Found) -> None:
     """Writes `model/` and its card."""
     job.say("Exporting; judging and measuring what was exported")
     detector.eval()
     folder, classes = job.run.model, job.data.classes
     save_detector(detector, classes, job.preprocessing, folder)
-    write_json(folder / "recipe.json", to_json(recipe))
+    write_json(folder / "recipe.json", to_json(job.detector_recipe.rescaled(found.candidate.recipe.epochs)))
     photos = drawn_photos(job)
     exported, agreement = export_detector(
         detector, job.preprocessing, classes, folder, photos, threads=job.options.threads
     )
-    found = found_by_file(job, folder / MODEL)
-    score = score_boxes(job.data.test, found, classes)
+    detected = found_by_file(job, folder / MODEL)
+    score = score_boxes(job.data.test, detected, classes)
     job.log(FileTested(MODEL, detection=score))
-    compared = compare_maps(job.data.test, found, found_by_weights(job, detector), classes, job.options.seed)
+    compared = compare_maps(job.data.test, detected, found_by_weights(job, detector), classes, job.options.seed)
     warnings = warnings_of(score, compared)
     for warning in warnings:
         job.say(f"Warning: {warning}")
@@ -68,13 +71,21 @@ def ship_detector(job: DetectJob, detector: Detector, recipe: DetectorRecipe) ->
     timings, loops = timed(job, detector, folder / MODEL, photo)
     card = replace(
         describe(job, detector, exported, agreement, score, timings, loops),
+        predicted=predicted(found),
         compared={MODEL: ComparedBoxes(WEIGHTS, compared.difference, compared.interval)},
         warnings=tuple(warnings),
     )
     write_record(job.run.card, card)
 
 
-def drawn_photos(job: DetectJob) -> Images:
+def predicted(found: Found) -> Predicted | None:
+    """What the table says of a searched detector."""
+    if found.table is None:
+        return None
+    return Predicted(cost_of(found.table, found.candidate.architecture), found.table.reference_ms)
+
+
+def drawn_photos(job: Run) -> Images:
     """Training photographs on which file and PyTorch are compared: drawn, since data may come sorted."""
     train = job.data.train
     chosen = stream(job.options.seed, "detector.compared").permutation(len(train))[:COMPARED_PHOTOS]
@@ -92,7 +103,7 @@ def typical_photo(model: OnnxDetector, photos: Images) -> Images:
     return photos[typical : typical + 1]
 
 
-def found_by_file(job: DetectJob, model: Path) -> list[Detected]:
+def found_by_file(job: Run, model: Path) -> list[Detected]:
     """What the file finds in the test photographs, with the runtime that will run it; read once, here."""
     runtime, test = OnnxDetector(model, threads=job.options.threads), job.data.test
     found = []
@@ -102,7 +113,7 @@ def found_by_file(job: DetectJob, model: Path) -> list[Detected]:
     return found
 
 
-def found_by_weights(job: DetectJob, detector: Detector) -> list[Detected]:
+def found_by_weights(job: Run, detector: Detector) -> list[Detected]:
     """What PyTorch finds in them, for comparison; leaves the detector on the CPU."""
     test = job.data.test
     found = detect(detector, evaluation_batches(test, job.preprocessing, TESTED_AT_ONCE), test, job.accelerator)
@@ -127,16 +138,14 @@ def warnings_of(score: BoxScore, compared: PairedMap) -> list[str]:
     ]
 
 
-def timed(
-    job: DetectJob, detector: Detector, model: Path, photo: Images
-) -> tuple[dict[str, Timing], dict[str, Timing]]:
+def timed(job: Run, detector: Detector, model: Path, photo: Images) -> tuple[dict[str, Timing], dict[str, Timing]]:
     """The latency of the file and of the network alone: between other work, and in a loop.
 
     How long overlaps take depends on what is seen: `photo`. A device that cannot run the file is timed without it.
     """
     graphs = {MODEL: timed_copy(onnx.load(model), photo), WITHOUT: raw_graph(detector)}
     models = {name: graph.SerializeToString() for name, graph in graphs.items()}
-    reference = reference_model()
+    reference = job.reference()
 
     def timings(names: Sequence[str], alternate: bool) -> dict[str, Timing]:
         return measure_onnx(
@@ -158,7 +167,7 @@ def timed(
 
 
 def describe(
-    job: DetectJob,
+    job: Run,
     detector: Detector,
     exported: FileFacts,
     agreement: BoxAgreement,
@@ -167,7 +176,7 @@ def describe(
     loops: Mapping[str, Timing],
 ) -> DetectorCard:
     """What is known of the detector, without the comparison with its weights."""
-    request, data, plan, origin = job.options, job.data, detector.plan, origin_of(job.options)
+    request, data, plan, origin = job.options, job.data, detector.plan, job.origin
     file = MODEL if MODEL in timings else WITHOUT
     return DetectorCard(
         name=job.run.folder.name,
@@ -203,6 +212,7 @@ def describe(
             dropped=tuple(data.dropped),
             fingerprint=data.fingerprint,
         ),
+        method=origin.method,
         network=origin.network,
         starting_weights=origin.starting_weights,
         seed=request.seed,

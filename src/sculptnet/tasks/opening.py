@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sculptnet.arch import Architecture, to_json
+from sculptnet.data.detection import BoxData
 from sculptnet.devices import Device, open_device
 from sculptnet.errors import DataError, InvalidValue
 from sculptnet.files import digest
 from sculptnet.machine_limits import cores
-from sculptnet.options import Accelerator, DeviceGroup, Place
+from sculptnet.method import Subject
+from sculptnet.options import Accelerator, DeviceGroup, FitOptions, Place, TaskName
 from sculptnet.runs import RunDirectory
+
+OF_TASKS: Mapping[TaskName, tuple[str, ...]] = {  # options of `fit` that are of one task alone
+    TaskName.CLASSIFY: ("root", "skip_broken", "resolution", "precision", "limits", "start", "from_run"),
+    TaskName.DETECT: ("size", "detector"),
+}
 
 
 def device_of(target: DeviceGroup) -> Device:
@@ -70,3 +79,28 @@ def run_directory(place: Place, data_name: str, identity: Mapping[str, Any]) -> 
     known = digest(dict(identity))[:8]
     begun = [path for path in sorted(place.runs.glob(f"*-{known}")) if RunDirectory(path).exists()]
     return RunDirectory(begun[0] if begun else place.runs / f"{data_name}-{known}")
+
+
+def task_of(options: FitOptions) -> TaskName:
+    """What was asked for, or what the data are for."""
+    if isinstance(options.task, TaskName):
+        return options.task
+    return TaskName.DETECT if isinstance(options.data, BoxData) else TaskName.CLASSIFY
+
+
+def unused_problems(options: FitOptions, task: TaskName) -> list[str]:
+    """The options that were given and are another task's: a sentence each."""
+    others = {name: other for other, names in OF_TASKS.items() if other is not task for name in names}
+    by_name = {field.name: field for field in fields(options)}
+    problems = []
+    for name, other in others.items():
+        if name in options.given or getattr(options, name) != by_name[name].default:
+            problems.append(f"`{name}` is for task {other.value} and plays no part in task {task.value}; leave it out")
+    return problems
+
+
+def templates_of(subject: Subject) -> dict[str, Any]:
+    """The space, or the network, as plain JSON."""
+    if isinstance(subject, Architecture):
+        return {"architecture": to_json(subject)}
+    return {"architecture": to_json(subject.architecture), "recipe": to_json(subject.recipe)}

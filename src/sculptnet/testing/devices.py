@@ -14,7 +14,7 @@ from sculptnet.arch import Architecture
 from sculptnet.blocks import Classifier, Conv, InvertedResidual, PooledConv
 from sculptnet.cost import Precision, cost_of
 from sculptnet.devices import Device, Measurement, Model, Plan, Quality, measure_networks, measure_table
-from sculptnet.devices.measure import graphs_of
+from sculptnet.devices.measure import check_all_run, graphs_of, precisions_of
 from sculptnet.errors import DeviceError
 from sculptnet.spaces import fbnet
 from sculptnet.testing.elsewhere import error_text
@@ -79,6 +79,14 @@ class DeviceSuite(ABC):
         assert table.held_out.networks == 3
         rows = space.sample(np.random.default_rng(0), 10)
         assert all(math.isfinite(cost_of(table, space.decode(row).architecture)) for row in rows)
+
+    def test_it_runs_the_precisions_that_it_says_it_does(self) -> None:
+        device = self.device()
+        check_all_run(device)
+        for precision in precisions_of(device):
+            graphs = graphs_of(precision)
+            plan = Plan({"network": graphs.network(_network(8))}, graphs.network(_network(8)), QUICK)
+            assert len(list(device.measure(plan))) == QUICK.rounds, f"{device.name} does not run {precision.value}"
 
     def _plan(self) -> Plan:
         graphs = graphs_of(Precision.FP32)

@@ -16,6 +16,7 @@ import torch
 
 from sculptnet.data import ImageData, InMemory
 from sculptnet.devices import Measurement, Model, Plan, check_answer, example_input
+from sculptnet.devices.plan import BOTH
 from sculptnet.errors import DeviceError, InvalidValue
 from sculptnet.export.session import open_session
 from sculptnet.state import Progress, no_progress
@@ -49,6 +50,11 @@ class FakeDevice:
     def name(self) -> str:
         """The label."""
         return self.label
+
+    @property
+    def precisions(self) -> frozenset[str]:
+        """Both."""
+        return BOTH
 
     def describe(self) -> Mapping[str, Any]:
         """What it claims to be."""

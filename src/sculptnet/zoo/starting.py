@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sculptnet import blocks, settings
-from sculptnet.arch import Architecture, SearchSpace, architecture_from_json
+from sculptnet.arch import Architecture, SearchSpace
 from sculptnet.data import Preprocessing
 from sculptnet.data.preprocessing import preprocessing_from_json
 from sculptnet.errors import InvalidValue
@@ -63,7 +63,7 @@ def parse_start(given: Path | str) -> Start:
         missing = [name for name in (ARCHITECTURE, WEIGHTS) if not (folder / name).is_file()]
         if missing:
             raise InvalidValue(f"start {folder} has no {' and no '.join(missing)}; give a folder as RUN/model is")
-        architecture = architecture_from_json(read_json(folder / ARCHITECTURE), blocks.ALL)
+        architecture = blocks.read_architecture(read_json(folder / ARCHITECTURE))
         named = Published(str(folder), architecture, "an architecture file", None, None, "nothing is stated")
         return Start(named, folder / WEIGHTS)
     name, equals, file = text.partition("=")

@@ -93,6 +93,15 @@ def read_boxes(path: Path, *, test_fraction: float = 0.2, seed: int = 0, progres
     return BoxData(name, classes, train, monitor, test, tuple(map(printable, notes)), tuple(cleaned.dropped))
 
 
+def annotated(path: Path) -> bool:
+    """Whether a folder or an archive has annotations of photographs, in one of the formats."""
+    try:
+        store, listing = open_store(path)
+        return bool(read_voc(store, listing.names).entries or read_coco(store, listing.names).entries)
+    except DataError:
+        return False
+
+
 def _written(path: Path, store: Store, listing: Listing) -> Written:
     voc, coco = read_voc(store, listing.names), read_coco(store, listing.names)
     if voc.entries and coco.entries:

@@ -13,7 +13,7 @@ from shlex import quote
 from typing import Any, final
 
 from sculptnet.cost.table import OPENED_AS
-from sculptnet.devices.plan import Measurement, Plan
+from sculptnet.devices.plan import BOTH, Measurement, Plan
 from sculptnet.devices.remote.machine import Lost, Machine, answered, call, rows
 from sculptnet.devices.remote.packing import Order, agent_files, packed, zipped
 from sculptnet.devices.remote.results import chunk_problem, device_problems, measurement_of
@@ -47,6 +47,11 @@ class RemoteDevice:
     def name(self) -> str:
         """Runtime, threads and machine."""
         return name_on(f"{self.runtime}-{self.threads}t", self.machine.label)
+
+    @property
+    def precisions(self) -> frozenset[str]:
+        """Both, as the runtimes that an agent has do."""
+        return BOTH
 
     def describe(self) -> Mapping[str, Any]:
         """What the runtime there says of itself, the machine's name for itself, and how this device was opened."""

@@ -20,13 +20,20 @@ LABEL_GAP = 0.13  # of the height of the axes
 WIDTH = 520  # pixels
 
 
-def draw(trials: Sequence[Point], final: Point | None, baselines: Sequence[Point], budget_ms: float | None) -> Figure:
+def draw(
+    trials: Sequence[Point],
+    final: Point | None,
+    baselines: Sequence[Point],
+    budget_ms: float | None,
+    metric: str = "top-1 accuracy",
+) -> Figure:
     """Trials (accuracy on held-back training images), the shipped network and baselines (on test images).
 
     Args:
         trials: filled where the latency was measured, hollow where it was predicted; ringed if shipped.
         final, baselines: with interval bars in both directions.
         budget_ms: drawn as a line; what lies beyond is shaded.
+        metric: what is shown over latency, of values from 0 to 1.
     """
     figure = new_figure(WIDTH, 410)
     axes = figure.subplots()
@@ -41,7 +48,7 @@ def draw(trials: Sequence[Point], final: Point | None, baselines: Sequence[Point
     if budget_ms is not None:
         _budget(axes, budget_ms)
     _key(axes, trials, final, baselines)
-    axes.set(xlabel="latency (ms)", ylabel="top-1 accuracy (%)")
+    axes.set(xlabel="latency (ms)", ylabel=f"{metric} (%)")
     grid(axes)
     return figure
 
