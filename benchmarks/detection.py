@@ -31,7 +31,8 @@ from sculptnet.export.detector_files import MODEL, load_detector
 from sculptnet.files import read_json, write_atomic
 from sculptnet.listening import Listener
 from sculptnet.methods.given_detector import GivenDetector
-from sculptnet.options import Accelerator, DetectOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import DetectOptions
 from sculptnet.plain import from_command
 from sculptnet.records import write_record
 from sculptnet.records.card import DetectorCard, read_card_of

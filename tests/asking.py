@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sculptnet import settings as texts
 from sculptnet.method import NamedMethod
-from sculptnet.options import ListenGroup
+from sculptnet.option_groups import ListenGroup
 from sculptnet.spaces.named import NamedSpace, SpaceSettings
 
 O = TypeVar("O", bound=ListenGroup)  # noqa: E741

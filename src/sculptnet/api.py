@@ -12,15 +12,8 @@ from typing import ParamSpec, TypeVar
 
 from sculptnet.listening import Listener
 from sculptnet.option_fields import typed_of
-from sculptnet.options import (
-    DetectOptions,
-    FitOptions,
-    ListenGroup,
-    RecipeOptions,
-    ResumeOptions,
-    SpecializeOptions,
-    TrainOptions,
-)
+from sculptnet.option_groups import ListenGroup
+from sculptnet.options import DetectOptions, FitOptions, RecipeOptions, ResumeOptions, SpecializeOptions, TrainOptions
 from sculptnet.verbs import run_detect, run_fit, run_recipe, run_resume, run_specialize, run_train
 
 __all__ = ["detect", "fit", "resume", "search_recipe", "specialize", "train"]

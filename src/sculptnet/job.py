@@ -25,7 +25,8 @@ from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.listening import Listener
 from sculptnet.machine_limits import cores
 from sculptnet.nets.ssdlite import DetectorSettings, SsdLite
-from sculptnet.options import FitOptions, ImageOptions, RunOptions, TrialOptions
+from sculptnet.option_groups import RunOptions
+from sculptnet.options import FitOptions, ImageOptions, TrialOptions
 from sculptnet.records import Event
 from sculptnet.records.base import require_event
 from sculptnet.records.card import Origin

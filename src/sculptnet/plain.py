@@ -18,7 +18,7 @@ from sculptnet.errors import RunError
 from sculptnet.learn.detection import DETECTOR_RECIPE_PARTS
 from sculptnet.method import Method, NamedMethod
 from sculptnet.option_fields import PLACES, Options, option_name, typed_of
-from sculptnet.options import FreeGroup
+from sculptnet.option_groups import FreeGroup
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.spaces.named import NamedSpace, SpaceSettings
 

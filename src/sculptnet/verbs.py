@@ -31,16 +31,8 @@ from sculptnet.methods import (
 )
 from sculptnet.methods.given_detector import GivenDetector
 from sculptnet.methods.searching import given_problems, image_recipe_problems
-from sculptnet.options import (
-    DetectOptions,
-    FitOptions,
-    ListenGroup,
-    RecipeOptions,
-    ResumeOptions,
-    SpecializeOptions,
-    TaskName,
-    TrainOptions,
-)
+from sculptnet.option_groups import ListenGroup, TaskName
+from sculptnet.options import DetectOptions, FitOptions, RecipeOptions, ResumeOptions, SpecializeOptions, TrainOptions
 from sculptnet.plain import FREE, from_command, lost_values
 from sculptnet.records.card import DetectorCard, read_card
 from sculptnet.result import FitResult

@@ -16,7 +16,8 @@ from tests.asking import asked
 from sculptnet import cli
 from sculptnet.job import Stage
 from sculptnet.listening import Listener
-from sculptnet.options import Accelerator, FitOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import FitOptions
 from sculptnet.result import FitResult
 from sculptnet.verbs import run_fit
 

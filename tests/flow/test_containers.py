@@ -14,7 +14,8 @@ from sculptnet.data import InMemory
 from sculptnet.job import Job
 from sculptnet.machine_limits import System, cores
 from sculptnet.methods import Given
-from sculptnet.options import Accelerator, TrainOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import TrainOptions
 from sculptnet.search.local_workers import LocalWorkers
 from sculptnet.search.ray_workers import RayWorkers
 from sculptnet.stages.data import memory_notes

@@ -30,7 +30,8 @@ from sculptnet.export.detector_files import OnnxDetector
 from sculptnet.listening import Listener
 from sculptnet.methods.given_detector import GivenDetector
 from sculptnet.nets import Network, initialise
-from sculptnet.options import Accelerator, DetectOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import DetectOptions
 from sculptnet.plain import from_command, to_command
 from sculptnet.records import to_plain
 from sculptnet.records.card import Budget

@@ -27,7 +27,8 @@ from sculptnet.job import BoxJob, Stage
 from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.listening import Listener
 from sculptnet.methods import Evolution, FBNetV3, MnasNet, Nsga2, Optuna, Random, Trials
-from sculptnet.options import Accelerator, FitOptions, TaskName
+from sculptnet.option_groups import Accelerator, TaskName
+from sculptnet.options import FitOptions
 from sculptnet.plain import from_command, to_command
 from sculptnet.records import of_kind
 from sculptnet.records.run_events import BoxBaselineJudged, FileTested

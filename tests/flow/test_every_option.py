@@ -28,16 +28,8 @@ from sculptnet.listening import Listener
 from sculptnet.method import AnyTask
 from sculptnet.methods import FBNetV3, OnceForAll, Searching, SearchRecipe, Target
 from sculptnet.methods.searching import SERVED_BY_SOME
-from sculptnet.options import (
-    VERBS,
-    Accelerator,
-    DetectOptions,
-    FitOptions,
-    ListenGroup,
-    RecipeOptions,
-    TaskName,
-    TrainOptions,
-)
+from sculptnet.option_groups import Accelerator, ListenGroup, TaskName
+from sculptnet.options import VERBS, DetectOptions, FitOptions, RecipeOptions, TrainOptions
 from sculptnet.precision import Precision
 from sculptnet.report import ReportData, SectionMaker
 from sculptnet.search import Problem, TrialRecord

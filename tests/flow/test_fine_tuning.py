@@ -24,7 +24,8 @@ from sculptnet.methods.fine_tuning import FEWEST, FINE_TUNING, probe_images, pro
 from sculptnet.methods.given import probes, recipe_of
 from sculptnet.methods.settling import unsettled_steps
 from sculptnet.nets import Network, calibrate, initialise
-from sculptnet.options import Accelerator, TrainOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import TrainOptions
 from sculptnet.records import Event, of_kind
 from sculptnet.records.training_events import FineTuned, ProbeFitted
 from sculptnet.result import FitResult

@@ -11,7 +11,8 @@ import torch
 
 from sculptnet.errors import DataError, InvalidValue
 from sculptnet.machine_limits import cores
-from sculptnet.options import Accelerator, FitOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import FitOptions
 from sculptnet.runs import RunDirectory, RunInfo
 from sculptnet.tasks.opening import check_still_there, chosen_accelerator, device_of, limit_threads, run_directory
 from sculptnet.testing import FakeDevice, tiny_images

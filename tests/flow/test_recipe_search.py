@@ -18,7 +18,8 @@ from sculptnet.errors import InvalidValue
 from sculptnet.job import Stage
 from sculptnet.listening import Listener
 from sculptnet.networks import recipes_of
-from sculptnet.options import Accelerator, FitOptions, RecipeOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import FitOptions, RecipeOptions
 from sculptnet.plain import from_command
 from sculptnet.runs import RunDirectory
 from sculptnet.verbs import run_fit, run_recipe

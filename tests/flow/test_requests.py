@@ -17,15 +17,8 @@ from sculptnet import cli
 from sculptnet.cli.measure_options import MeasureOptions
 from sculptnet.cli.spelling import spelled
 from sculptnet.option_fields import Options, typed_of
-from sculptnet.options import (
-    Accelerator,
-    DetectOptions,
-    FitOptions,
-    RecipeOptions,
-    ResumeOptions,
-    SpecializeOptions,
-    TrainOptions,
-)
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import DetectOptions, FitOptions, RecipeOptions, ResumeOptions, SpecializeOptions, TrainOptions
 from sculptnet.plain import from_command, to_command
 from sculptnet.precision import Precision
 

@@ -19,7 +19,8 @@ from sculptnet import data
 from sculptnet.errors import DataError, InvalidValue, RunError
 from sculptnet.job import Stage
 from sculptnet.methods import OnceForAll
-from sculptnet.options import VERBS, Accelerator, FitOptions, ResumeOptions, SpecializeOptions, TrainOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import VERBS, FitOptions, ResumeOptions, SpecializeOptions, TrainOptions
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory, RunInfo
 from sculptnet.spaces.named import NamedSpace

@@ -15,7 +15,8 @@ from sculptnet.errors import Infeasible
 from sculptnet.job import Stage
 from sculptnet.listening import Listener
 from sculptnet.methods.sizing import SMALLEST_FEATURES, features_side, sizes_of
-from sculptnet.options import Accelerator, TrainOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import TrainOptions
 from sculptnet.result import FitResult
 from sculptnet.verbs import run_train
 

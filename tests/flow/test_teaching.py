@@ -20,7 +20,8 @@ from sculptnet.job import Stage
 from sculptnet.methods.given import recipe_of
 from sculptnet.methods.teaching import DISTILLATION, Teacher, read_teacher
 from sculptnet.nets import Network
-from sculptnet.options import Accelerator, TrainOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import TrainOptions
 from sculptnet.result import FitResult
 from sculptnet.verbs import run_train
 

@@ -17,7 +17,8 @@ from sculptnet.errors import InvalidValue, RunError
 from sculptnet.job import Stage
 from sculptnet.learn import process_as_found
 from sculptnet.listening import Listener
-from sculptnet.options import Accelerator, DetectOptions, FitOptions, TrainOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import DetectOptions, FitOptions, TrainOptions
 from sculptnet.plain import from_command, to_command
 from sculptnet.precision import Precision
 from sculptnet.search import Limit

@@ -13,7 +13,8 @@ from tests.flow.conftest import Ask
 from sculptnet import search, settings
 from sculptnet.arch import AdamW, Recipe, Sgd
 from sculptnet.methods import Evolution, FBNetV3, Method, Trials, made
-from sculptnet.options import Accelerator, FitOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import FitOptions
 from sculptnet.plain import command_line, from_command, to_command
 
 GENTLE = Sgd(learning_rate=0.01)

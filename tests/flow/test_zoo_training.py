@@ -24,7 +24,8 @@ from sculptnet.learn import process_as_found
 from sculptnet.listening import Listener
 from sculptnet.methods.given import Given, recipe_of, warn_of_small_features
 from sculptnet.networks import fitted
-from sculptnet.options import Accelerator, TrainOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import TrainOptions
 from sculptnet.records import to_plain
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory

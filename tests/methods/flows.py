@@ -18,7 +18,8 @@ from sculptnet.cost import LatencyTable, table_from_json
 from sculptnet.job import FitJob
 from sculptnet.listening import Listener
 from sculptnet.method import Method
-from sculptnet.options import Accelerator, FitOptions
+from sculptnet.option_groups import Accelerator
+from sculptnet.options import FitOptions
 from sculptnet.result import FitResult
 from sculptnet.runs import RunDirectory
 from sculptnet.search import TrialRecord

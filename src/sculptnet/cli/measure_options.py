@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sculptnet.option_fields import option, options
-from sculptnet.options import DeviceGroup
+from sculptnet.option_groups import DeviceGroup
 from sculptnet.precision import Precision
 
 if TYPE_CHECKING:

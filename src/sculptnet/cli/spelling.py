@@ -16,7 +16,8 @@ from functools import cache
 
 from sculptnet.cli.measure_options import MeasureOptions
 from sculptnet.option_fields import Options, is_argument, option_name, typed_of
-from sculptnet.options import VERBS, ListenGroup
+from sculptnet.option_groups import ListenGroup
+from sculptnet.options import VERBS
 
 QUOTED = re.compile(r"`([^`\n]+)`")
 SETTING = re.compile(r"(?:search|space|recipe|detector)\.[a-z_0-9.]+(?:=[^\s`]+)?")

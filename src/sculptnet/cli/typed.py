@@ -13,7 +13,7 @@ import typer
 from sculptnet.cli.spelling import spelled, spelled_option
 from sculptnet.errors import InvalidValue
 from sculptnet.option_fields import Options, is_argument, option_name, typed_of
-from sculptnet.options import ListenGroup
+from sculptnet.option_groups import ListenGroup
 
 O = TypeVar("O", bound=Options)  # noqa: E741
 GROUPS: Mapping[str, tuple[str, ...]] = {  # what `--set` changes, by the fields that a verb has

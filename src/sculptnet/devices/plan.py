@@ -30,7 +30,7 @@ class Quality:
         rounds: chunks of each model, spread over the whole time: every round visits every model once.
         chunk_ms: least time of the runs in one chunk, milliseconds.
         chunk_runs: least number of runs in one chunk.
-        warm_up_runs: first runs of a session, which are dropped.
+        warm_up_runs: first runs of each model, once before its first chunk, which are dropped.
         drift_percent: a chunk is disturbed if the reference network before and after it differs by more.
         tries: how often a disturbed chunk is measured before the calmest try is taken.
     """
@@ -138,6 +138,9 @@ class Device(Protocol):
 
     def measure(self, plan: Plan, progress: Progress = no_progress) -> Iterator[Measurement]:
         """Measures round by round and yields each chunk as soon as it is known.
+
+        `progress` is told what is done, how many chunks are done, and how many there are. `measure_plan` does all of it
+        around a function that opens a model.
 
         Raises:
             DeviceError: a model does not run here or answers wrongly; the message names it.

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from sculptnet.arch import Architecture
 from sculptnet.cost import macs
 from sculptnet.job import TrialTaskJob
-from sculptnet.options import NetworkGroup
+from sculptnet.option_groups import NetworkGroup
 from sculptnet.search import Problem
 from sculptnet.stages.lengths import fixed_names, has_recipes
 from sculptnet.stages.plan import (

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sculptnet.arch import Recipe, SearchSpace
 from sculptnet.data import Preprocessing
 from sculptnet.job import TrialJob
-from sculptnet.options import RecipeGroup
+from sculptnet.option_groups import RecipeGroup
 from sculptnet.stages.plan import SearchPlan
 from sculptnet.stages.unused import names_of
 from sculptnet.words import several

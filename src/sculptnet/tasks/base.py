@@ -11,7 +11,7 @@ from sculptnet.arch import Architecture, Candidate
 from sculptnet.cost import FactoredCost
 from sculptnet.devices import Model
 from sculptnet.job import TaskJob
-from sculptnet.options import TaskName
+from sculptnet.option_groups import TaskName
 from sculptnet.search import Evaluate
 from sculptnet.stages.plan import SearchPlan, Speed
 

@@ -23,7 +23,8 @@ from sculptnet.listening import Listener
 from sculptnet.method import Found, Method, Subject
 from sculptnet.named import find, is_part
 from sculptnet.nets import Network
-from sculptnet.options import FitOptions, ImageOptions, TaskName
+from sculptnet.option_groups import TaskName
+from sculptnet.options import FitOptions, ImageOptions
 from sculptnet.plain import plain_of, to_command
 from sculptnet.records.card import ClassifierCard, read_card_of
 from sculptnet.result import FitResult

@@ -16,7 +16,7 @@ from sculptnet.files import read_json
 from sculptnet.job import BoxJob
 from sculptnet.method import Found
 from sculptnet.nets.detector import Detector
-from sculptnet.options import TaskName
+from sculptnet.option_groups import TaskName
 from sculptnet.records.card import DetectorCard, read_card_of
 from sculptnet.records.run_events import DataSeen
 from sculptnet.runs import RunDirectory

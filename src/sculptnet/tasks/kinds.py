@@ -14,7 +14,8 @@ from sculptnet.data.detection import BoxData
 from sculptnet.learn.detection import DetectorRecipe
 from sculptnet.listening import Listener
 from sculptnet.nets.ssdlite import DetectorSettings
-from sculptnet.options import DetectOptions, FitOptions, ListenGroup, ResumeOptions, TaskName
+from sculptnet.option_groups import ListenGroup, TaskName
+from sculptnet.options import DetectOptions, FitOptions, ResumeOptions
 from sculptnet.search import Limit
 from sculptnet.search.workers import Workers
 from sculptnet.spaces.named import SpaceSettings

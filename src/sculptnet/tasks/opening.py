@@ -16,7 +16,8 @@ from sculptnet.errors import DataError, InvalidValue
 from sculptnet.files import digest
 from sculptnet.machine_limits import cores
 from sculptnet.method import Subject
-from sculptnet.options import Accelerator, DeviceGroup, FitOptions, Place, TaskName
+from sculptnet.option_groups import Accelerator, DeviceGroup, Place, TaskName
+from sculptnet.options import FitOptions
 from sculptnet.runs import RunDirectory
 
 OF_TASKS: Mapping[TaskName, tuple[str, ...]] = {  # options of `fit` that are of one task alone

@@ -12,7 +12,7 @@ from PIL import Image
 import sculptnet
 from sculptnet.listening import Listener
 from sculptnet.methods import FBNet
-from sculptnet.options import Accelerator
+from sculptnet.option_groups import Accelerator
 from sculptnet.spaces.named import SpaceSettings
 
 if TYPE_CHECKING:
