@@ -62,12 +62,23 @@ def test_sizes_go_down_by_sixteen_to_the_last_with_features_of_two_pixels(
     assert all(side >= SMALLEST_FEATURES for side in sides[1:])
 
 
+@pytest.fixture(scope="module")
+def latencies(narrow: Architecture, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """Of every size of the network, as a run with room for all of them keeps them."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert ask(narrow, photos, folder, 1e6).architecture.resolution == 72
+    found: dict[str, float] = json.loads((folder / "size.json").read_text())["latencies_ms"]
+    return found
+
+
 def test_the_largest_size_within_the_budget_is_taken_and_kept(
-    narrow: Architecture, photos: Path, tmp_path: Path, said: list[str], listener: Listener
+    narrow: Architecture,
+    photos: Path,
+    latencies: dict[str, float],
+    tmp_path: Path,
+    said: list[str],
+    listener: Listener,
 ) -> None:
-    whole = ask(narrow, photos, tmp_path / "whole", 1e6)
-    assert whole.architecture.resolution == 72
-    latencies = json.loads((tmp_path / "whole" / "size.json").read_text())["latencies_ms"]
     assert list(latencies) == ["72", "64", "48"]
     assert latencies["72"] > latencies["64"] > latencies["48"]
     between = (latencies["64"] + latencies["48"]) / 2
@@ -79,9 +90,10 @@ def test_the_largest_size_within_the_budget_is_taken_and_kept(
     assert (tmp_path / "run" / "size.json").read_bytes() == kept
 
 
-def test_a_size_must_leave_room_for_the_drift_of_the_device(narrow: Architecture, photos: Path, tmp_path: Path) -> None:
-    ask(narrow, photos, tmp_path / "whole", 1e6)
-    at_64 = json.loads((tmp_path / "whole" / "size.json").read_text())["latencies_ms"]["64"]
+def test_a_size_must_leave_room_for_the_drift_of_the_device(
+    narrow: Architecture, photos: Path, latencies: dict[str, float], tmp_path: Path
+) -> None:
+    at_64 = latencies["64"]
     assert ask(narrow, photos, tmp_path / "just", at_64 * 1.01).architecture.resolution == 48
     assert ask(narrow, photos, tmp_path / "room", at_64 * 1.04).architecture.resolution == 64
 
@@ -94,10 +106,9 @@ def test_a_budget_under_the_smallest_size_says_what_it_takes(
 
 
 def test_the_shipped_files_take_the_chosen_size(
-    narrow: Architecture, photos: Path, tmp_path: Path, command: Command
+    narrow: Architecture, photos: Path, latencies: dict[str, float], tmp_path: Path, command: Command
 ) -> None:
-    ask(narrow, photos, tmp_path / "whole", 1e6)
-    at_48 = json.loads((tmp_path / "whole" / "size.json").read_text())["latencies_ms"]["48"]
+    at_48 = latencies["48"]
     file = tmp_path / "narrow.json"
     file.write_text(json.dumps(to_json(narrow)))
     words = ("--latency-ms", str(at_48 * 1.1), "--set", "recipe.epochs=1", "--set", "recipe.batch_size=8")

@@ -26,16 +26,13 @@ from sculptnet.streams import stream_seed
 class ByTraining(Trains):
     """Trains a candidate from scratch on `train` and measures it on `held_out`.
 
-    The result depends on the candidate, the training length, the replicate and `seed` alone: not on the trial's number
-    or on what ran before. All candidates see the images in the same order.
+    All candidates see the images in the same order.
 
     Attributes:
         train, held_out: two parts of the training data; the test data have no place in a search.
         preprocessing: for its own resolution; `resize` is scaled for candidates of another one.
         num_workers: processes that decode images.
-        accelerator, precision: see `learn.open_machine`.
-        checkpoint_in: makes the checkpoint of a trial in a folder that is removed when the trial is done, so that a
-            trial that was killed goes on where it was; it must be picklable if trials run in other processes.
+        accelerator, precision, checkpoint_in: see `Trains`.
     """
 
     train: Split

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from sculptnet.arch import IMAGE_CHANNELS, TensorShape
 from sculptnet.export.graph import INPUT, OUTPUT, to_onnx
@@ -148,13 +148,7 @@ def timed_copy(model: ModelProto, image: Images) -> ModelProto:
     graph, seen = copy.graph, f"{PREFIX}seen"
     for node in graph.node:
         node.input[:] = [seen if name == INPUT else name for name in node.input]
-    constants = {"image": image.astype(np.float32), "nothing": np.array(0.0, dtype=np.float32)}
-    graph.initializer.extend(numpy_helper.from_array(value, f"{PREFIX}{name}") for name, value in constants.items())
-    ahead = [
-        helper.make_node("Mul", [INPUT, f"{PREFIX}nothing"], [f"{PREFIX}black"]),
-        helper.make_node("Add", [f"{PREFIX}black", f"{PREFIX}image"], [seen]),
-    ]
-    return _one_answer(copy, ahead)
+    return _one_answer(copy, _in_place_of(graph, INPUT, image, seen))
 
 
 def with_answer(model: ModelProto, heads: Images) -> ModelProto:
@@ -171,17 +165,22 @@ def with_answer(model: ModelProto, heads: Images) -> ModelProto:
     graph, ignored = copy.graph, f"{PREFIX}network"
     for node in graph.node:
         node.output[:] = [ignored if name == HEADS else name for name in node.output]
-    constants = {"answer": heads.astype(np.float32), "nothing": np.array(0.0, dtype=np.float32)}
-    graph.initializer.extend(numpy_helper.from_array(value, f"{PREFIX}{name}") for name, value in constants.items())
-    between = [
-        helper.make_node("Mul", [ignored, f"{PREFIX}nothing"], [f"{PREFIX}no_answer"]),
-        helper.make_node("Add", [f"{PREFIX}no_answer", f"{PREFIX}answer"], [HEADS]),
-    ]
+    between = _in_place_of(graph, ignored, heads, HEADS)
     made = [index for index, node in enumerate(graph.node) if ignored in node.output]
     nodes = [*graph.node[: made[0] + 1], *between, *graph.node[made[0] + 1 :]]
     del graph.node[:]
     graph.node.extend(nodes)
     return _one_answer(copy, [])
+
+
+def _in_place_of(graph: GraphProto, ignored: str, value: Images, seen: str) -> list[NodeProto]:
+    """Nodes that make `seen` the constant `value`, whatever `ignored` is: a runtime cannot drop what feeds that."""
+    constants = {"value": value.astype(np.float32), "nothing": np.array(0.0, dtype=np.float32)}
+    graph.initializer.extend(numpy_helper.from_array(array, f"{PREFIX}{name}") for name, array in constants.items())
+    return [
+        helper.make_node("Mul", [ignored, f"{PREFIX}nothing"], [f"{PREFIX}zero_of_it"]),
+        helper.make_node("Add", [f"{PREFIX}zero_of_it", f"{PREFIX}value"], [seen]),
+    ]
 
 
 def _one_answer(model: ModelProto, ahead: Sequence[NodeProto]) -> ModelProto:

@@ -11,7 +11,7 @@ from sculptnet.arch import Architecture, Candidate
 from sculptnet.job import BoxJob, TaskJob
 from sculptnet.method import AnyTask, Found
 from sculptnet.stages.lengths import fixed_names
-from sculptnet.stages.plan import planned, warn_if_late
+from sculptnet.stages.plan import most_epochs, note_if_early, planned, warn_if_late
 from sculptnet.words import minutes, several
 
 if TYPE_CHECKING:
@@ -68,11 +68,13 @@ def _made_plan(job: BoxJob[Any], architecture: Architecture) -> DetectionPlan:
     speed = job.task.speed(job, architecture)
     epoch_s = speed.train_step_s * max(1, job.task.images(job) // speed.batch_size)
     left_s = job.options.minutes * 60 - job.elapsed_s() - speed.shipping_s
-    fixed = "epochs" in fixed_names(job.options)
-    epochs = job.detector_recipe.epochs if fixed else max(1, math.floor(left_s / epoch_s))
+    fixed, most = "epochs" in fixed_names(job.options), most_epochs(job.task.images(job) // speed.batch_size)
+    epochs = job.detector_recipe.epochs if fixed else min(most, max(1, math.floor(left_s / epoch_s)))
     seconds = {"training": epochs * epoch_s, "shipping": speed.shipping_s}
     plan = DetectionPlan(epochs, seconds, speed.torch_threads)
     times = ", ".join(f"{name} {minutes(value)}" for name, value in seconds.items())
     job.say(f"Plan: {several(epochs, 'epoch')}\nExpected: {minutes(sum(seconds.values()))} ({times})")
     warn_if_late(job, plan, job.options.minutes, "fewer photographs, a smaller size or a smaller network help")
+    if not fixed and epochs == most:
+        note_if_early(job, plan, job.options.minutes, epochs)
     return plan

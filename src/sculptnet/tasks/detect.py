@@ -125,7 +125,7 @@ def read_result(run: RunDirectory) -> DetectionResult:
     front = best_trials(run.trials(lambda text: None), longer_epochs_of(run), Detect.metric)
     return DetectionResult(
         run.folder,
-        architecture_from_json(read_json(run.model / ARCHITECTURE), blocks.ALL),
+        blocks.read_architecture(read_json(run.model / ARCHITECTURE)),
         read_card_of(run.card, DetectorCard),
         run.report,
         tuple(BoxTradeOff(*one) for one in front),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sculptnet import blocks, zoo
-from sculptnet.arch import Architecture, architecture_from_json
+from sculptnet.arch import Architecture
 from sculptnet.errors import InvalidValue
 from sculptnet.files import read_json
 from sculptnet.named import is_part
@@ -62,7 +62,7 @@ def backbone_of(network: NetworkName) -> Published:
             f"{network}: {file} does not exist; name a network of `sculptnet zoo`, an architecture file or a run that "
             "has shipped a model"
         )
-    architecture = architecture_from_json(read_json(file), blocks.ALL)
+    architecture = blocks.read_architecture(read_json(file))
     return Published(str(network), architecture, "an architecture file", None, None, "nothing is stated")
 
 
