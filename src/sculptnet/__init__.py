@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sculptnet._version import __version__
+from sculptnet.lazily import loaded_lazily
 
 if TYPE_CHECKING:
     from sculptnet.api import detect, fit, resume, search_recipe, specialize, train
@@ -41,13 +41,4 @@ __all__ = [
     "train",
 ]
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
-def __getattr__(name: str) -> Any:
-    """What loads torch is imported when it is first used."""
-    if name not in _WHERE:
-        raise AttributeError(f"module 'sculptnet' has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+__getattr__, __dir__ = loaded_lazily(__name__, _WHERE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sculptnet.records.card import Card, ClassifierCard
 from sculptnet.runs import RunDirectory
 from sculptnet.stages.feasibility import NOTICED_SLOWER
 from sculptnet.stages.proxy import ProxyCheck
-from sculptnet.stages.trade_off import TradeOff, describe
+from sculptnet.stages.trade_off import BoxTradeOff, TradeOff, describe
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,24 @@ class FitResult:
 
     def to_json(self) -> dict[str, Any]:
         """The result as machines read it."""
-        return {
-            "run": str(self.folder),
-            "card": None if self.card is None else to_plain(self.card),
-            "report": str(self.report) if self.report else None,
-            "front": [one.to_json() for one in self.front],
-            "proxy": None if self.proxy is None else asdict(self.proxy),
-        }
+        return plain_result(self.folder, self.card, self.report, self.front, self.proxy)
+
+
+def plain_result(
+    folder: Path,
+    card: Card | None,
+    report: Path | None,
+    front: Sequence[TradeOff | BoxTradeOff],
+    proxy: ProxyCheck | None,
+) -> dict[str, Any]:
+    """A result of either task as machines read it."""
+    return {
+        "run": str(folder),
+        "card": None if card is None else to_plain(card),
+        "report": str(report) if report else None,
+        "front": [one.to_json() for one in front],
+        "proxy": None if proxy is None else asdict(proxy),
+    }
 
 
 def slowed(card: Card) -> str:

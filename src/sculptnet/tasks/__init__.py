@@ -5,8 +5,9 @@ Names are loaded when they are first used: modules of this package are imported 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sculptnet.lazily import loaded_lazily
 
 if TYPE_CHECKING:
     from sculptnet.tasks.base import Task
@@ -19,12 +20,4 @@ __all__ = [
     "Task",
 ]
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+__getattr__, __dir__ = loaded_lazily(__name__, _WHERE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,8 @@ from sculptnet.arch import Architecture
 from sculptnet.errors import RunError
 from sculptnet.export.detector_files import load_detector
 from sculptnet.nets.detector import Detector
-from sculptnet.records import to_plain
 from sculptnet.records.card import DetectorCard
-from sculptnet.result import slowed
+from sculptnet.result import plain_result, slowed
 from sculptnet.runs import RunDirectory
 from sculptnet.stages.proxy import ProxyCheck
 from sculptnet.stages.trade_off import Best, BoxTradeOff, described
@@ -82,10 +81,4 @@ class DetectionResult:
 
     def to_json(self) -> dict[str, Any]:
         """The result as machines read it."""
-        return {
-            "run": str(self.folder),
-            "card": None if self.card is None else to_plain(self.card),
-            "report": str(self.report) if self.report else None,
-            "front": [one.to_json() for one in self.front],
-            "proxy": None if self.proxy is None else asdict(self.proxy),
-        }
+        return plain_result(self.folder, self.card, self.report, self.front, self.proxy)

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sculptnet.arch import IMAGE_CHANNELS, to_json
 from sculptnet.cost import cost_of
-from sculptnet.data.detection import BoxScore, evaluation_batches, score_boxes
+from sculptnet.data.detection import BoxData, BoxScore, evaluation_batches, score_boxes
 from sculptnet.data.detection.paired import PairedMap, compare_maps
 from sculptnet.data.detection.score import Detected
 from sculptnet.devices import FileMemo, Timing, measure_onnx
@@ -176,7 +176,7 @@ def describe(
     loops: Mapping[str, Timing],
 ) -> DetectorCard:
     """What is known of the detector, without the comparison with its weights."""
-    request, data, plan, origin = job.options, job.data, detector.plan, job.origin
+    request, origin = job.options, job.origin
     file = MODEL if MODEL in timings else WITHOUT
     return DetectorCard(
         name=job.run.folder.name,
@@ -188,36 +188,45 @@ def describe(
         parity={MODEL: agreement},
         macs=multiply_adds(detector),
         parameters=sum(parameter.numel() for parameter in detector.parameters()),
-        detector=BoxRules(
-            num_classes=plan.num_classes,
-            smallest=plan.smallest,
-            largest=plan.largest,
-            score_threshold=plan.score_threshold,
-            overlap=plan.overlap,
-            most_boxes=plan.most_boxes,
-            first_boxes=len(detector.boxes),
-            met=job.met,
-        ),
-        classes=tuple(data.classes),
+        detector=_rules(detector, job.met),
+        classes=tuple(job.data.classes),
         preprocessing=job.preprocessing,
-        data=BoxSource(
-            name=data.name,
-            train_images=len(data.train),
-            monitor_images=len(data.monitor),
-            test_images=len(data.test),
-            train_boxes=data.train.num_boxes,
-            monitor_boxes=data.monitor.num_boxes,
-            test_boxes=data.test.num_boxes,
-            notes=tuple(data.notes),
-            dropped=tuple(data.dropped),
-            fingerprint=data.fingerprint,
-        ),
+        data=_source(job.data),
         method=origin.method,
         network=origin.network,
         starting_weights=origin.starting_weights,
         seed=request.seed,
         device=DeviceFacts(job.device.name, job.device.describe()),
         versions=versions(),
+    )
+
+
+def _rules(detector: Detector, met: float | None) -> BoxRules:
+    plan = detector.plan
+    return BoxRules(
+        num_classes=plan.num_classes,
+        smallest=plan.smallest,
+        largest=plan.largest,
+        score_threshold=plan.score_threshold,
+        overlap=plan.overlap,
+        most_boxes=plan.most_boxes,
+        first_boxes=len(detector.boxes),
+        met=met,
+    )
+
+
+def _source(data: BoxData) -> BoxSource:
+    return BoxSource(
+        name=data.name,
+        train_images=len(data.train),
+        monitor_images=len(data.monitor),
+        test_images=len(data.test),
+        train_boxes=data.train.num_boxes,
+        monitor_boxes=data.monitor.num_boxes,
+        test_boxes=data.test.num_boxes,
+        notes=tuple(data.notes),
+        dropped=tuple(data.dropped),
+        fingerprint=data.fingerprint,
     )
 
 
